@@ -1,0 +1,175 @@
+"""The job directory: the contract between the daemon and one worker.
+
+    spec.json      what to do; written by the daemon before the worker starts, never changed
+    claimed        made by the worker when it takes the job: a job is taken once
+    lock           flock'ed by the worker's keeper for as long as it lives
+    events.jsonl   what the worker says; only appended
+    revoked        made by the daemon when the consent is void: nothing irreversible may follow
+    exit.json      how the worker ended; written by its keeper
+    log            the worker's log, for people
+    home/, cwd/    the worker's private HOME and working directory
+
+Whoever starts anew finds all there is to know here.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from station.adapters import durable
+from station.errors import ConsentVoid, InputRejected, Refused, StorageError
+from station.model.events import Failed, Intent, Succeeded, WorkerEvent, WorkerExit
+from station.model.job import JobSpec
+
+MAX_LINE = 64 * 1024
+"""No event is longer; a longer line is not ours."""
+
+_encoder = msgspec.json.Encoder()
+_spec_decoder = msgspec.json.Decoder(JobSpec)
+_event_decoder: msgspec.json.Decoder[WorkerEvent] = msgspec.json.Decoder(WorkerEvent)
+_exit_decoder = msgspec.json.Decoder(WorkerExit)
+
+
+class JobDirectory:
+    """One job's directory. Both sides use this class and nothing else to touch it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, parent: Path, spec: JobSpec) -> "JobDirectory":
+        """Make the directory with its spec, durable. Raises StorageError, and leaves nothing, when it cannot."""
+        path = parent / spec.job
+        try:
+            path.mkdir(mode=0o700)
+            (path / "home").mkdir(mode=0o700)
+            (path / "cwd").mkdir(mode=0o700)
+        except OSError as error:
+            raise StorageError(f"The job could not be written down: {error.strerror}.") from error
+        durable.write(path / "spec.json", _encoder.encode(spec))
+        durable.sync_directory(parent)
+        return cls(path)
+
+    def spec(self) -> JobSpec:
+        """What to do. Raises InputRejected when it is missing or not a spec."""
+        try:
+            return _spec_decoder.decode((self.path / "spec.json").read_bytes())
+        except (OSError, msgspec.DecodeError) as error:
+            raise InputRejected(f"Job {self.path.name} has no usable spec: {error}") from error
+
+    def claim(self) -> None:
+        """Take the job. Raises Refused when it was taken before: a consent is used once."""
+        try:
+            os.close(os.open(self.path / "claimed", os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            durable.sync_directory(self.path)
+        except FileExistsError:
+            raise Refused(f"Job {self.path.name} was taken before.") from None
+
+    @property
+    def claimed(self) -> bool:
+        """Whether a worker ever took the job."""
+        return (self.path / "claimed").exists()
+
+    def revoke(self) -> None:
+        """Void the job's consent, durably. The worker sees it before its next irreversible act."""
+        durable.write(self.path / "revoked", b"")
+
+    def require_unrevoked(self) -> None:
+        """Raise ConsentVoid when the daemon has voided the consent."""
+        if (self.path / "revoked").exists():
+            raise ConsentVoid("The phone was unplugged or somebody cancelled after it was confirmed.")
+
+    @contextmanager
+    def living(self) -> Iterator[None]:
+        """Hold the lock that says "the worker lives". The keeper's."""
+        with (self.path / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            yield
+
+    def alive(self) -> int | None:
+        """The living keeper's process id, or None. A stale number is never returned: the kernel holds the lock."""
+        try:
+            with (self.path / "lock").open("r+") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return int(file.read() or 0) or None
+                return None
+        except OSError:
+            return None
+
+    def ended(self) -> WorkerExit | None:
+        """How the worker ended; None while it has not, or when its keeper could not say."""
+        try:
+            return _exit_decoder.decode((self.path / "exit.json").read_bytes())
+        except (OSError, msgspec.DecodeError):
+            return None
+
+    def end(self, how: WorkerExit) -> None:
+        """Write down how the worker ended. The keeper's."""
+        durable.write(self.path / "exit.json", _encoder.encode(how))
+
+
+class EventWriter:
+    """The worker's end of events.jsonl."""
+
+    def __init__(self, directory: JobDirectory) -> None:
+        self._fd = os.open(
+            directory.path / "events.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
+
+    def write(self, event: WorkerEvent) -> None:
+        """Append one event. Intents and verdicts are on the disk when this returns.
+
+        Raises:
+            StorageError: it is not written; whatever it announces must not happen.
+        """
+        line = _encoder.encode(event) + b"\n"
+        try:
+            written = os.write(self._fd, line)
+            if isinstance(event, Intent | Succeeded | Failed):
+                os.fsync(self._fd)
+        except OSError as error:
+            raise StorageError(f"The job's events could not be written: {error.strerror}.") from error
+        if written != len(line):
+            raise StorageError("The job's events could not be written: the disk is full.")
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+
+class EventReader:
+    """The daemon's end: reads what is new, and waits for a torn last line to become whole."""
+
+    def __init__(self, directory: JobDirectory) -> None:
+        self._path = directory.path / "events.jsonl"
+        self._offset = 0
+        self._rest = b""
+
+    def read(self) -> list[WorkerEvent]:
+        """The events since the last call.
+
+        Raises:
+            InputRejected: the file holds something that is no event; the worker is not to be believed.
+        """
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        self._offset += len(data)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > MAX_LINE or any(len(line) > MAX_LINE for line in lines):
+            raise InputRejected("The worker wrote a line that is too long.")
+        try:
+            return [_event_decoder.decode(line) for line in lines]
+        except msgspec.DecodeError as error:
+            raise InputRejected(f"The worker wrote something that is no event: {error}") from error

@@ -1,0 +1,1 @@
+"""Values and messages that every process shares. No I/O."""

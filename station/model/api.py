@@ -1,0 +1,206 @@
+"""The one API between the daemon and its clients: commands in, snapshots and answers out.
+
+Transport: websockets over the daemon's unix socket, one JSON message a frame, 64 KiB at most. On connect
+and after every change the daemon sends a whole `Snapshot`; a command gets one `Answer` with its `id`.
+Times are CLOCK_BOOTTIME seconds, the same for every process of the machine.
+"""
+
+from enum import Enum
+
+from station.model.base import BayId, Ecid, JobId, Message
+from station.model.job import Phase
+from station.model.phone import PhoneMode
+from station.model.record import Outcome
+from station.model.service import Service
+
+
+class BayState(Enum):
+    """What a bay's tile, lamp and word show."""
+
+    EMPTY = "empty"
+    READING = "reading"
+    """A phone arrived and is being asked who it is."""
+    READY = "ready"
+    """It can be given a service."""
+    NEEDS_PERSON = "needs_person"
+    """Somebody must do something at the phone (trust, unlock), or it cannot be identified."""
+    ARMED = "armed"
+    """START was pressed: CONFIRM must be held within `until`."""
+    QUEUED = "queued"
+    WORKING = "working"
+    DONE = "done"
+    """Done and verified."""
+    FAILED = "failed"
+
+
+class Lamp(Enum):
+    """What a lamp shows, in IEC 60073's colours; each has a pattern too, never colour alone."""
+
+    READY = "ready"
+    """White, steady."""
+    PERSON = "person"
+    """Blue, flashing: a person must act."""
+    WORKING = "working"
+    """Yellow, slow pulse."""
+    DONE = "done"
+    """Green, steady: done and verified."""
+    FAULT = "fault"
+    """Red, fast double blink."""
+
+
+class PhoneView(Message, frozen=True, kw_only=True):
+    """A phone, as much as is known."""
+
+    ecid: Ecid | None
+    mode: PhoneMode
+    emulated: bool
+    model_name: str = ""
+    product_type: str = ""
+    version: str = ""
+    build: str = ""
+    name: str = ""
+    battery_percent: int | None = None
+
+
+class JobView(Message, frozen=True, kw_only=True):
+    """A running, queued or just ended job."""
+
+    job: JobId
+    service: Service
+    phase: Phase
+    phase_fraction: float
+    fraction: float
+    """Of the whole job, weighted over the phases, never going back."""
+    detail: str
+    started: float
+    eta: float | None
+    """When it is expected to end; None while there is nothing to judge by."""
+    target_version: str
+    target_build: str
+    keep_plugged: bool
+    """Whether unplugging now would harm."""
+
+
+class ConfirmView(Message, frozen=True, kw_only=True):
+    """START was pressed; what confirming would do."""
+
+    service: Service
+    until: float
+    """After this the START is forgotten."""
+    holding_since: float | None
+    """When CONFIRM went down, while it is down."""
+    hold_seconds: float
+    target_version: str
+
+
+class ResultView(Message, frozen=True, kw_only=True):
+    """How the bay's last job ended; shown until the phone leaves and the result is dismissed."""
+
+    job: JobId
+    outcome: Outcome
+    title: str
+    remedy: str
+    record: int
+    """Number in the record chain; 0 while it is still being written."""
+    certificate: str | None
+    """Path of the PDF, when there is one."""
+
+
+class BayView(Message, frozen=True, kw_only=True):
+    """Everything about one bay."""
+
+    bay: BayId
+    state: BayState
+    lamp: Lamp | None
+    title: str
+    """The state in words: one short line."""
+    hint: str
+    """What a person can do now: one line, may be empty."""
+    selected: bool
+    phone: PhoneView | None = None
+    confirm: ConfirmView | None = None
+    job: JobView | None = None
+    result: ResultView | None = None
+
+
+class Snapshot(Message, frozen=True, kw_only=True, tag="snapshot"):
+    """The whole station. A client draws this and nothing else."""
+
+    station: str
+    sequence: int
+    at: float
+    bays: tuple[BayView, ...]
+    lamp: Lamp
+    """The station's one lamp set."""
+    touch_confirms: bool
+    """Whether this station has no buttons, so that a hold on the screen confirms."""
+    notice: str
+    """Something about the station itself that somebody should know ("the disk is nearly full"); usually empty."""
+    emulated: bool
+    """Whether this station has virtual phones."""
+
+
+class Select(Message, frozen=True, kw_only=True, tag="select"):
+    """Choose the bay that START and CONFIRM mean."""
+
+    id: int
+    bay: BayId
+
+
+class Start(Message, frozen=True, kw_only=True, tag="start"):
+    """Press START for a bay."""
+
+    id: int
+    bay: BayId
+    service: Service
+
+
+class HoldBegan(Message, frozen=True, kw_only=True, tag="hold_began"):
+    """A finger began to hold the screen's confirm; obeyed only where `touch_confirms`."""
+
+    id: int
+    bay: BayId
+
+
+class HoldEnded(Message, frozen=True, kw_only=True, tag="hold_ended"):
+    """The finger left."""
+
+    id: int
+    bay: BayId
+
+
+class OperatorConfirm(Message, frozen=True, kw_only=True, tag="operator_confirm"):
+    """An operator's confirmation from the command line, where the policy allows it."""
+
+    id: int
+    bay: BayId
+    ecid: Ecid
+    """Typed by the operator: the phone they mean."""
+
+
+class Cancel(Message, frozen=True, kw_only=True, tag="cancel"):
+    """Forget an armed START, or end a job that has not begun to erase."""
+
+    id: int
+    bay: BayId
+
+
+class Dismiss(Message, frozen=True, kw_only=True, tag="dismiss"):
+    """Somebody has seen the bay's result."""
+
+    id: int
+    bay: BayId
+
+
+Command = Select | Start | HoldBegan | HoldEnded | OperatorConfirm | Cancel | Dismiss
+
+
+class Answer(Message, frozen=True, kw_only=True, tag="answer"):
+    """What became of a command. `refused` is empty when it was carried out, else the reason in words."""
+
+    id: int
+    refused: str = ""
+    remedy: str = ""
+
+
+Reply = Snapshot | Answer

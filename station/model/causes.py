@@ -1,0 +1,152 @@
+"""Why a job did not end well: stable codes, each with a title and a remedy in plain words."""
+
+from enum import Enum
+
+from station.model.base import Message
+
+
+class Cause(Enum):
+    """A stable code for records and tests; never renamed."""
+
+    DISCONNECTED = "disconnected"
+    WRONG_PHONE = "wrong_phone"
+    CONSENT_VOID = "consent_void"
+    DEADLINE = "deadline"
+    DEVICE_STATUS = "device_status"
+    SIGNING_REFUSED = "signing_refused"
+    SIGNING_UNREACHABLE = "signing_unreachable"
+    SIGNING_GARBLED = "signing_garbled"
+    FIRMWARE_MISSING = "firmware_missing"
+    FIRMWARE_CORRUPT = "firmware_corrupt"
+    DISK_FULL = "disk_full"
+    PORT_REFUSED = "port_refused"
+    STAYED_IN_RECOVERY = "stayed_in_recovery"
+    WORKER_DIED = "worker_died"
+    NOT_TRUSTED = "not_trusted"
+    LOCKED = "locked"
+    ASSET_REFUSED = "asset_refused"
+    NOT_RETURNED = "not_returned"
+    BUILD_DIFFERS = "build_differs"
+    NOT_CLEAN = "not_clean"
+    CANCELLED = "cancelled"
+    INTERNAL = "internal"
+
+
+class Explanation(Message, frozen=True, kw_only=True):
+    """A cause in words: what happened, and what a person can do."""
+
+    title: str
+    remedy: str
+
+
+EXPLANATIONS: dict[Cause, Explanation] = {
+    Cause.DISCONNECTED: Explanation(
+        title="The phone was unplugged or lost its connection.",
+        remedy="Plug it in again, with another cable or socket if it happens twice.",
+    ),
+    Cause.WRONG_PHONE: Explanation(
+        title="A different phone is in this bay.",
+        remedy="Put the right phone back, or start again for this one.",
+    ),
+    Cause.CONSENT_VOID: Explanation(
+        title="The confirmation no longer covers this phone.",
+        remedy="Press START and hold CONFIRM again.",
+    ),
+    Cause.DEADLINE: Explanation(
+        title="The phone stopped answering.",
+        remedy="Unplug it, plug it in again, and retry once. If it repeats, the phone may be faulty.",
+    ),
+    Cause.DEVICE_STATUS: Explanation(
+        title="The phone reported that the restore failed.",
+        remedy="Retry once with another cable and socket. If the same number returns, the phone needs repair.",
+    ),
+    Cause.SIGNING_REFUSED: Explanation(
+        title="Apple does not sign this iOS version for this phone.",
+        remedy="Fetch the newest firmware for this model, then start again.",
+    ),
+    Cause.SIGNING_UNREACHABLE: Explanation(
+        title="Apple's signing server cannot be reached.",
+        remedy="Check the station's network connection, then start again. Nothing was erased.",
+    ),
+    Cause.SIGNING_GARBLED: Explanation(
+        title="Something else answered in place of Apple's signing server.",
+        remedy="The network may ask for a login first (a guest Wi-Fi page). Use another network, then start again.",
+    ),
+    Cause.FIRMWARE_MISSING: Explanation(
+        title="The station has no firmware for this model.",
+        remedy="Import or download it, then start again.",
+    ),
+    Cause.FIRMWARE_CORRUPT: Explanation(
+        title="The station's copy of the firmware is damaged.",
+        remedy="Delete it and download it again.",
+    ),
+    Cause.DISK_FULL: Explanation(
+        title="The station's disk is full.",
+        remedy="Free some space on the station, then start again.",
+    ),
+    Cause.PORT_REFUSED: Explanation(
+        title="The phone refused a connection it had asked for.",
+        remedy="Unplug it, plug it in again, and retry once.",
+    ),
+    Cause.STAYED_IN_RECOVERY: Explanation(
+        title="The phone did not start the restore system and stayed in recovery.",
+        remedy="Retry once. If it repeats, fetch the firmware again.",
+    ),
+    Cause.WORKER_DIED: Explanation(
+        title="The program working on this phone ended unexpectedly.",
+        remedy="Plug the phone in again and start again. The log has details.",
+    ),
+    Cause.NOT_TRUSTED: Explanation(
+        title="The phone does not trust this station.",
+        remedy="Unlock the phone and tap “Trust” when it asks, then plug it in again.",
+    ),
+    Cause.LOCKED: Explanation(
+        title="The phone is locked.",
+        remedy="Unlock it with its passcode and leave the screen on.",
+    ),
+    Cause.ASSET_REFUSED: Explanation(
+        title="The phone asked the station to fetch something from a place it must not.",
+        remedy="Set this phone aside; it may be tampered with.",
+    ),
+    Cause.NOT_RETURNED: Explanation(
+        title="The phone did not come back after the restore.",
+        remedy="Leave it plugged in for a few minutes; then plug it in again to see its state.",
+    ),
+    Cause.BUILD_DIFFERS: Explanation(
+        title="The phone came back with another iOS version than the one installed.",
+        remedy="Start again. Do not hand the phone on.",
+    ),
+    Cause.NOT_CLEAN: Explanation(
+        title="The phone came back, but it does not look erased.",
+        remedy="Start again. Do not hand the phone on.",
+    ),
+    Cause.CANCELLED: Explanation(
+        title="Cancelled before anything was erased.",
+        remedy="Start again whenever you like.",
+    ),
+    Cause.INTERNAL: Explanation(
+        title="The station hit an error of its own.",
+        remedy="Start again. If it repeats, send the job's log to the makers.",
+    ),
+}
+
+STATUS_WORDS: dict[int, Explanation] = {
+    # What restored's final status numbers mean (idevicerestore's table, and numbers seen in public logs).
+    6: Explanation(title="The phone's storage failed (6).", remedy="Its storage is likely worn out: set it aside."),
+    14: Explanation(title="The restore failed (14).", remedy="Try another cable, then another socket."),
+    27: Explanation(
+        title="The phone could not mount its storage (27).", remedy="Retry from DFU; then it needs repair."
+    ),
+    50: Explanation(
+        title="The secure enclave firmware did not load (50).", remedy="Retry once; then the board is faulty."
+    ),
+    51: Explanation(
+        title="The secure enclave firmware did not load (51).", remedy="Retry once; then the board is faulty."
+    ),
+    53: Explanation(
+        title="The phone could not recover its factory data (53).",
+        remedy="Check the internet connection and retry once. A replaced part is the usual cause.",
+    ),
+    68: Explanation(title="The update did not fit this phone (68).", remedy="Use erase with the newest iOS."),
+    1015: Explanation(title="The cellular modem update failed (1015).", remedy="Retry once; then the modem is faulty."),
+}

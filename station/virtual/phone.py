@@ -1,0 +1,235 @@
+"""One virtual phone: who it is, what is on it, what it runs now. Protocols live in the modules it boots."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from station.model.base import Ecid, SocketPath, Udid
+from station.model.phone import PhoneMode
+from station.virtual.faults import FaultKind, Faults, PhoneGoneError, RefusedError, StatusError, StayError
+
+if TYPE_CHECKING:
+    from station.virtual.bus import Bus
+    from station.virtual.usb import UsbDevice
+
+PRODUCT_IDS = {
+    PhoneMode.NORMAL: 0x12A8,
+    PhoneMode.RESTORE: 0x12A8,  # as real phones do (usbmuxd#147)
+    PhoneMode.RECOVERY: 0x1281,
+    PhoneMode.DFU: 0x1227,
+}
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+"""Serves one connection to one of the phone's ports, until either side closes it."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What is burnt into a phone."""
+
+    ecid: Ecid
+    product_type: str = "iPhone13,2"
+    hardware_model: str = "D53gAP"
+    chip_id: int = 0x8101
+    board_id: int = 0x0C
+    serial_number: str = "VIRTUAL00001"
+    imei: str | None = "350000000000006"
+
+    @property
+    def udid(self) -> Udid:
+        """From A12 (0x8020) on chip and ECID with a dash; before, a 40-digit SHA-1."""
+        if self.chip_id >= 0x8020 or self.chip_id in range(0x6000, 0x7000):
+            return Udid(f"{self.chip_id:08X}-{self.ecid:016X}")
+        text = f"{self.serial_number}{self.imei or ''}{self.ecid}"
+        return Udid(hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+@dataclass
+class System:
+    """What is installed: what a restore replaces."""
+
+    version: str
+    build: str
+    name: str = "Somebody’s iPhone"
+    activation_state: str = "Activated"
+    passcode: bool = False
+    trusted: bool = True
+    """Whether somebody taps “Trust” when a host asks."""
+    canary: bytes | None = b"somebody's data"
+    """Stands for everything the owner has on it."""
+
+
+class Running(Protocol):
+    """What a phone runs in one mode."""
+
+    listeners: dict[int, Handler]
+    """Open ports, as usbmuxd would connect to them."""
+    usb: "UsbDevice | None"
+    """Its USB side, where it has one of its own (recovery, DFU)."""
+
+
+@dataclass
+class Boots:
+    """How to start what a phone runs in each mode; the composition root fills it."""
+
+    by_mode: dict[PhoneMode, Callable[["VirtualPhone"], Running]] = field(default_factory=dict)
+
+
+@dataclass
+class Pace:
+    """How fast the phone is: 1 takes about half a minute for a restore, 0 as fast as it can be."""
+
+    factor: float = 0.0
+
+    async def pause(self, seconds: float) -> None:
+        """Let `seconds` of a default-paced phone's time pass."""
+        await asyncio.sleep(seconds * self.factor)
+
+
+class VirtualPhone:
+    """A phone with a memory. What it was sent decides what it becomes."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        system: System | None,
+        boots: Boots,
+        *,
+        faults: Faults | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        self.identity = identity
+        self.system = system
+        """None: erased, nothing to boot."""
+        self.faults = faults or Faults()
+        self.pace = pace or Pace()
+        self.nvram: dict[str, str] = {"auto-boot": "true"}
+        self.mode = PhoneMode.NORMAL
+        self.running: Running | None = None
+        """None while it is not on the bus."""
+        self.bus: Bus | None = None
+        self.socket: SocketPath | None = None
+        self.ap_nonce = os.urandom(32)
+        self.sep_nonce = os.urandom(20)
+        self.restore_ticket: bytes | None = None
+        """The verified IM4M that iBoot booted the restore system with; restored insists on the same."""
+        self.history: list[str] = []
+        """Every step it has been through, by name: what faults can be aimed at, and what tests read."""
+        self.destructions: list[str] = []
+        """Every time somebody's data ended, with the reason. Tests hold this against the consents."""
+        self._boots = boots
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def usb_serial(self) -> str:
+        """The USB serial string of the present mode (formats: real iPhones' descriptors, publicly listed)."""
+        me = self.identity
+        if self.mode in (PhoneMode.NORMAL, PhoneMode.RESTORE):
+            return me.udid.replace("-", "")
+        dfu = self.mode is PhoneMode.DFU
+        tail = "IBFL:3C SRTG:[iBoot-8419.0.0.0.1]" if dfu else f"IBFL:3D SRNM:[{me.serial_number}]"
+        return (
+            f"SDOM:01 CPID:{me.chip_id:04X} CPRV:11 CPFM:03 SCEP:01 BDID:{me.board_id:02X} ECID:{me.ecid:016X} {tail}"
+        )
+
+    async def step(self, name: str, *, seconds: float = 0.0) -> None:
+        """Be at the step `name` for `seconds` (of default pace); whatever fault is due there, strikes.
+
+        Raises:
+            PhoneGoneError, StatusError, RefusedError, StayError: as the fault asks.
+        """
+        self.history.append(name)
+        if seconds:
+            await self.pace.pause(seconds)
+        fault = self.faults.due(name)
+        if fault is None:
+            return
+        match fault.kind:
+            case FaultKind.UNPLUG:
+                assert self.bus is not None
+                assert self.socket is not None
+                await self.bus.unplug(self.socket)
+                raise PhoneGoneError(name)
+            case FaultKind.SILENCE:
+                await asyncio.Event().wait()
+            case FaultKind.STATUS:
+                raise StatusError(fault.status, f"told to fail at {name}")
+            case FaultKind.REFUSE:
+                raise RefusedError(name)
+            case FaultKind.STAY:
+                raise StayError(name)
+
+    def erase(self, why: str) -> None:
+        """End everything the owner has on it."""
+        if self.system is not None:
+            self.destructions.append(why)
+        self.system = None
+
+    def boot_mode(self) -> PhoneMode:
+        """The mode it starts in by itself: recovery when told not to boot, or when there is nothing to boot."""
+        if self.system is None or self.nvram.get("auto-boot") == "false":
+            return PhoneMode.RECOVERY
+        return PhoneMode.NORMAL
+
+    def appear(self, mode: PhoneMode) -> None:
+        """Enumerate on the bus in `mode`."""
+        assert self.bus is not None
+        self.mode = mode
+        if mode is not PhoneMode.RESTORE:
+            self.restore_ticket = None if mode is PhoneMode.NORMAL else self.restore_ticket
+        self.running = self._boots.by_mode[mode](self)
+        self.bus.announce(self)
+
+    async def disappear(self) -> None:
+        """Leave the bus: every connection breaks at once."""
+        if self.running is None:
+            return
+        self.running = None
+        assert self.bus is not None
+        self.bus.announce_gone(self)
+        current = asyncio.current_task()
+        tasks = [task for task in self._tasks if task is not current]
+        for task in tasks:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def restart_into(self, mode: PhoneMode | None = None, *, seconds: float = 1.0) -> None:
+        """Restart in the background; None: whatever it boots by itself. Returns at once.
+
+        The caller is usually one of the connections that the restart breaks.
+        """
+        socket = self.socket
+
+        async def restart() -> None:
+            await self.disappear()
+            await self.pace.pause(seconds)
+            if self.socket is not None and self.socket == socket:
+                self.appear(mode or self.boot_mode())
+
+        assert self.bus is not None
+        self.bus.spawn(restart())
+
+    async def serve(self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection to `port`, until it ends or the phone leaves. Raises RefusedError: nothing listens."""
+        if self.running is None or port not in self.running.listeners:
+            raise RefusedError(str(port))
+        handler = self.running.listeners[port]
+        task = asyncio.ensure_future(handler(reader, writer))
+        self.keep(task)
+        await asyncio.wait({task})
+        writer.transport.abort()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            if isinstance(error, PhoneGoneError | OSError | EOFError):
+                return
+            raise error
+
+    def keep(self, task: "asyncio.Future[None]") -> None:
+        """Tie a task's life to the phone's presence on the bus."""
+        assert isinstance(task, asyncio.Task)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,26 @@
+"""A USB device as the bus sees it: descriptors, control transfers, bulk endpoints."""
+
+from typing import Protocol
+
+
+class StallError(Exception):
+    """The device does not know the request."""
+
+
+class UsbDevice(Protocol):
+    """What a transport (USB/IP) needs of a device. Standard requests included: the device answers all of them."""
+
+    descriptor: bytes
+    """The 18-byte device descriptor (USB 2.0, 9.6.1)."""
+
+    async def control(self, request_type: int, request: int, value: int, index: int, length: int, data: bytes) -> bytes:
+        """One control transfer; `data` for OUT, at most `length` bytes returned for IN. Raises StallError."""
+        ...
+
+    async def bulk_out(self, endpoint: int, data: bytes) -> None:
+        """Data to an OUT endpoint; b"" is a zero-length packet. Raises StallError."""
+        ...
+
+    async def bulk_in(self, endpoint: int, length: int) -> bytes:
+        """Data from an IN endpoint, at most `length` bytes; waits until there is some. Raises StallError."""
+        ...
