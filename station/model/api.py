@@ -39,13 +39,13 @@ class Lamp(Enum):
     READY = "ready"
     """White, steady."""
     PERSON = "person"
-    """Blue, flashing: a person must act."""
+    """Blue, flashing evenly twice a second: a person must act."""
     WORKING = "working"
-    """Yellow, slow pulse."""
+    """Yellow, a second on, a second off."""
     DONE = "done"
-    """Green, steady: done and verified."""
+    """Green, steady with a short wink every other second: done and verified."""
     FAULT = "fault"
-    """Red, fast double blink."""
+    """Red, short flashes twice a second."""
 
 
 class PhoneView(Message, frozen=True, kw_only=True):

@@ -1,0 +1,34 @@
+"""systemd: readiness, status and the watchdog. Does nothing where systemd did not start us."""
+
+import asyncio
+import os
+
+from systemd.daemon import notify
+
+
+def ready(status: str) -> None:
+    """Tell systemd that the service is up."""
+    notify(f"READY=1\nSTATUS={status}")
+
+
+def status(text: str) -> None:
+    """Set the line that `systemctl status` shows."""
+    notify(f"STATUS={text}")
+
+
+def stopping() -> None:
+    """Tell systemd that the service is going down on purpose."""
+    notify("STOPPING=1")
+
+
+async def keep_watchdog_fed() -> None:
+    """Feed the watchdog at a third of its interval, for ever; returns at once when there is none.
+
+    Runs on the event loop on purpose: a loop that is blocked feeds nothing, and systemd restarts the daemon.
+    """
+    microseconds = int(os.environ.get("WATCHDOG_USEC", "0"))
+    if not microseconds or os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return
+    while True:
+        notify("WATCHDOG=1")
+        await asyncio.sleep(microseconds / 3e6)
