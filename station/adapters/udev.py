@@ -1,7 +1,7 @@
 """Which phone is in which USB socket, from the kernel through pyudev."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import pyudev
 import structlog
@@ -18,7 +18,7 @@ MAX_SERIAL = 256
 """A USB string holds 126 characters; a longer one is not from a bus."""
 
 
-async def usb_events(context: pyudev.Context | None = None) -> AsyncIterator[UsbEvent]:
+async def usb_events(context: pyudev.Context | None = None) -> AsyncGenerator[UsbEvent, None]:
     """Yield every phone that is plugged in, then each arrival and departure, for ever.
 
     A `remove` event carries no serial, so departures are told by socket. `bind` and `unbind` (a driver such as

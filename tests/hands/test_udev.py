@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from station.model.base import SocketPath
 from station.model.phone import PhoneMode, UsbArrived, UsbEvent, UsbGone, identity_of_serial, mode_of_product
 
 SCENARIO = Path(__file__).with_name("udev_scenario.py")
@@ -24,12 +25,14 @@ def events():
 
 
 def test_what_was_plugged_in_before_is_found(events):
-    assert events[0] == UsbArrived(socket="1-1", product_id=0x12A8, serial="00008101000A1B2C3D4E5F60", emulated=False)
+    assert events[0] == UsbArrived(
+        socket=SocketPath("1-1"), product_id=0x12A8, serial="00008101000A1B2C3D4E5F60", emulated=False
+    )
 
 
 def test_a_mode_change_is_a_departure_and_an_arrival_in_the_same_socket(events):
     gone, back = events[1:3]
-    assert gone == UsbGone(socket="1-1")
+    assert gone == UsbGone(socket=SocketPath("1-1"))
     assert back.socket == "1-1"
     assert mode_of_product(back.product_id) is PhoneMode.RECOVERY
     assert identity_of_serial(back.serial)[0] == identity_of_serial(events[0].serial)[0]
@@ -40,8 +43,8 @@ def test_drivers_coming_and_going_and_other_devices_are_nothing(events):
 
 
 def test_a_phone_without_a_wire_is_marked_and_an_endless_serial_is_dropped(events):
-    assert events[4] == UsbArrived(socket="3-1", product_id=0x12A8, serial="", emulated=True)
+    assert events[4] == UsbArrived(socket=SocketPath("3-1"), product_id=0x12A8, serial="", emulated=True)
 
 
 def test_a_phone_without_a_serial_is_told_as_such(events):
-    assert events[5] == UsbArrived(socket="1-4", product_id=0x1227, serial="", emulated=False)
+    assert events[5] == UsbArrived(socket=SocketPath("1-4"), product_id=0x1227, serial="", emulated=False)

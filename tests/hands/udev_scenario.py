@@ -13,7 +13,7 @@ import structlog
 from station.adapters.udev import usb_events
 
 sys.path.append("/usr/lib/python3/dist-packages")
-import gi  # noqa: E402 -- after the path it is found on
+import gi
 
 gi.require_version("UMockdev", "1.0")
 from gi.repository import UMockdev  # noqa: E402 -- after its version is chosen
