@@ -1,0 +1,58 @@
+# Sourced by deploy/try and deploy/test: installs what is missing, says what it does, costs nothing when all is there.
+# Needs: Debian 12 or newer, or Raspberry Pi OS Bookworm or newer.
+# shellcheck shell=bash
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+venv=$root/.venv
+python=/usr/bin/python3 # Debian's own: the versions that are tested, whatever else a machine has
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
+fail() {
+    printf 'deploy: %s\n' "$*" >&2
+    exit 1
+}
+
+# apt_install PACKAGE…: those that are missing, as root or through sudo.
+apt_install() {
+    local missing=() package
+    for package in "$@"; do
+        dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+    say "Installing Debian packages: ${missing[*]}"
+    local as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || fail "these packages are missing and there is no sudo: ${missing[*]}"
+        as_root=(sudo)
+    fi
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# venv_install REQUIREMENTS…: exactly these versions, checked against their hashes; skipped when nothing changed.
+venv_install() {
+    local files=("$root/deploy/requirements-build.txt") name stamp
+    for name in "$@"; do files+=("$root/deploy/$name"); done
+    stamp=$(cat "${files[@]}" "$root/pyproject.toml" | sha256sum)-$root-$("$python" --version)
+    [ "$(cat "$venv/.stamp-$#" 2>/dev/null)" = "$stamp" ] && return
+    if [ ! -x "$venv/bin/python" ] || [ "$("$venv/bin/python" --version)" != "$("$python" --version)" ]; then
+        say "Making a virtual environment in .venv"
+        "$python" -m venv --clear "$venv"
+    fi
+    # --no-cache-dir is not given: a second machine-wide run may reuse what pip already built.
+    local pip=("$venv/bin/python" -m pip --disable-pip-version-check --quiet install)
+    say "Installing Python packages (pinned, hashes checked); the first time takes a minute or two"
+    "${pip[@]}" --require-hashes -r "${files[0]}"
+    for name in "${files[@]:1}"; do
+        "${pip[@]}" --require-hashes --no-build-isolation -r "$name"
+    done
+    "${pip[@]}" --no-deps --no-build-isolation --editable "$root"
+    printf '%s' "$stamp" >"$venv/.stamp-$#"
+}
+
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+    fail "needs Debian's python3, 3.11 or newer (Debian 12, Raspberry Pi OS Bookworm)"
+
+# What systemd-python and, where it has no wheel, sslpsk-pmd3 are built with.
+build_packages=(python3-venv python3-dev gcc libc6-dev pkg-config libsystemd-dev libssl-dev)
