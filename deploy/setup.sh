@@ -40,14 +40,16 @@ venv_install() {
         say "Making a virtual environment in .venv"
         "$python" -m venv --clear "$venv"
     fi
-    # --no-cache-dir is not given: a second machine-wide run may reuse what pip already built.
     local pip=("$venv/bin/python" -m pip --disable-pip-version-check --quiet install)
     say "Installing Python packages (pinned, hashes checked); the first time takes a minute or two"
     "${pip[@]}" --require-hashes -r "${files[0]}"
     for name in "${files[@]:1}"; do
         "${pip[@]}" --require-hashes --no-build-isolation -r "$name"
     done
-    "${pip[@]}" --no-deps --no-build-isolation --editable "$root"
+    "${pip[@]}" --no-deps --no-build-isolation --editable "$root" 2>"$venv/editable.log" || {
+        cat "$venv/editable.log" >&2
+        fail "the project itself could not be installed"
+    }
     printf '%s' "$stamp" >"$venv/.stamp-$#"
 }
 
