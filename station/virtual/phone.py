@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from station.model.base import Ecid, SocketPath, Udid
 from station.model.phone import PhoneMode
 from station.virtual.faults import FaultKind, Faults, PhoneGoneError, RefusedError, StatusError, StayError
+from station.virtual.pairing import Pairings
 
 if TYPE_CHECKING:
     from station.virtual.bus import Bus
@@ -57,10 +58,17 @@ class System:
     name: str = "Somebody’s iPhone"
     activation_state: str = "Activated"
     passcode: bool = False
+    locked: bool = False
+    """Whether nobody has typed that passcode since it was plugged in: it then talks to no new host."""
     trusted: bool = True
-    """Whether somebody taps “Trust” when a host asks."""
+    """Whether somebody taps “Trust” when a host asks; otherwise the dialog stays."""
+    denied: bool = False
+    """Whether somebody taps “Don’t Trust” instead."""
+    find_my: bool = False
+    """Whether Find My is on."""
     canary: bytes | None = b"somebody's data"
     """Stands for everything the owner has on it."""
+    pairings: Pairings = field(default_factory=Pairings, compare=False)
 
 
 class Running(Protocol):

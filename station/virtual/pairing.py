@@ -1,0 +1,103 @@
+"""Which hosts a system trusts, and the key it proves itself to them with.
+
+The host makes all certificates: a root of its own, one for itself and one for the phone's public key, both
+signed by that root (libimobiledevice `pair_record_generate_keys_and_certs`). The phone keeps them per HostID, and
+later presents its certificate and accepts nobody but the very host certificate it was given.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.x509 import Certificate, load_pem_x509_certificate
+
+MAX_HOSTS = 64
+"""More a virtual phone does not remember: the oldest is forgotten."""
+
+
+class BadPairRecordError(Exception):
+    """The pair record does not hold together."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host that is trusted: what a session with it needs."""
+
+    device_certificate: Certificate
+    host_certificate: Certificate
+
+
+@dataclass
+class Pairings:
+    """The pairings of one installed system; they end with it."""
+
+    hosts: dict[str, Host] = field(default_factory=dict)
+    """By HostID."""
+    asked_at: float | None = None
+    """When the dialog “Trust This Computer?” was put on the screen (the event loop's time); None: it is not."""
+    _key: rsa.RSAPrivateKey | None = None
+    _making: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def key(self) -> rsa.RSAPrivateKey:
+        """The phone's key; made when it is first needed, which takes a moment."""
+        async with self._making:
+            if self._key is None:
+                self._key = await asyncio.to_thread(rsa.generate_private_key, public_exponent=65537, key_size=2048)
+            return self._key
+
+    async def public_key(self) -> bytes:
+        """What lockdown gives as DevicePublicKey: PEM, PKCS #1."""
+        return (await self.key()).public_key().public_bytes(Encoding.PEM, PublicFormat.PKCS1)
+
+    async def read(self, record: Mapping[str, Any]) -> tuple[str, Host]:
+        """The HostID and the host that a pair record is about.
+
+        Raises:
+            BadPairRecordError: something is missing, or the certificates are not one chain with the phone's key.
+        """
+        try:
+            root, host, device = (
+                load_pem_x509_certificate(record[name])
+                for name in ("RootCertificate", "HostCertificate", "DeviceCertificate")
+            )
+            host.verify_directly_issued_by(root)
+            device.verify_directly_issued_by(root)
+            host_id = record["HostID"]
+        except (KeyError, TypeError, ValueError, InvalidSignature) as error:
+            raise BadPairRecordError(str(error)) from error
+        if device.public_key() != (await self.key()).public_key() or not isinstance(host_id, str):
+            raise BadPairRecordError("not for this phone")
+        return host_id, Host(device, host)
+
+    def trust(self, host_id: str, host: Host) -> None:
+        """Let a host in from now on."""
+        self.hosts.pop(host_id, None)
+        self.hosts[host_id] = host
+        if len(self.hosts) > MAX_HOSTS:
+            del self.hosts[next(iter(self.hosts))]
+
+    async def tls(self, host: Host) -> ssl.SSLContext:
+        """The phone's side of a TLS session with `host`."""
+        return await asyncio.to_thread(_context, host, await self.key())
+
+
+def _context(host: Host, key: rsa.RSAPrivateKey) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_REQUIRED
+    # The certificates have empty names, so a chain cannot be built by name; pin the host's own instead.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(cadata=host.host_certificate.public_bytes(Encoding.PEM).decode())
+    with TemporaryDirectory() as directory:  # the ssl module reads keys from files only
+        certificate, private = Path(directory, "certificate"), Path(directory, "key")
+        certificate.write_bytes(host.device_certificate.public_bytes(Encoding.PEM))
+        private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        context.load_cert_chain(certificate, private)
+    return context
