@@ -5,6 +5,7 @@ from enum import Enum
 from station.model.base import BayId, Ecid, JobId, Message, PlugId, SocketPath, Udid
 from station.model.consent import Consent
 from station.model.firmware import Firmware
+from station.model.phone import PhoneFacts
 
 
 class JobKind(Enum):
@@ -100,3 +101,5 @@ class JobSpec(Message, frozen=True, kw_only=True):
     deadlines: dict[Phase, float]
     consent: Consent | None = None
     firmware: Firmware | None = None
+    before: PhoneFacts | None = None
+    """What the phone said of itself before, for the record; None when it was never asked."""
