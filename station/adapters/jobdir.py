@@ -85,9 +85,14 @@ class JobDirectory:
 
     @contextmanager
     def living(self) -> Iterator[None]:
-        """Hold the lock that says "the worker lives". The keeper's."""
-        with (self.path / "lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        """Hold the lock that says "the worker lives". The keeper's.
+
+        Processes forked meanwhile hold it too. Waits while another holds it: a moment when it only asks `alive`,
+        until its end when it is a worker; ask `claimed` first.
+        """
+        with (self.path / "lock").open("a") as file:  # not "w": that would wipe the number of a living keeper
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.truncate(0)
             file.write(f"{os.getpid()}\n")
             file.flush()
             yield
