@@ -208,9 +208,9 @@ class SigningKey:
 def sign_ticket(
     key: SigningKey,
     *,
-    ecid: int,
+    ecid: int | None,
     chip: int,
-    board: int,
+    board: int | None,
     nonce: bytes | None,
     sep_nonce: bytes | None,
     digests: Mapping[str, bytes],
@@ -221,20 +221,18 @@ def sign_ticket(
 
     Args:
         key: who signs.
-        ecid: the phone.
+        ecid: the phone; None for a peripheral that has none.
         chip: its chip.
-        board: its board.
+        board: its board; None for a peripheral that has none.
         nonce: its ApNonce, as it reports it; becomes BNCH.
         sep_nonce: its SEP's nonce; becomes snon.
         digests: image type (fourcc) to digest.
         security_domain: SDOM.
         properties: more for MANP; these win over the ones above.
     """
-    manp: dict[str, PropertyValue] = {"BORD": board, "CEPO": 0, "CHIP": chip, "CPRO": True, "CSEC": True}
-    manp |= {"ECID": ecid, "SDOM": security_domain}
-    manp |= {"BNCH": nonce} if nonce is not None else {}
-    manp |= {"snon": sep_nonce} if sep_nonce is not None else {}
-    manp |= properties or {}
+    facts: dict[str, PropertyValue | None] = {"BORD": board, "CEPO": 0, "CHIP": chip, "CPRO": True, "CSEC": True}
+    facts |= {"ECID": ecid, "SDOM": security_domain, "BNCH": nonce, "snon": sep_nonce, **(properties or {})}
+    manp = {name: value for name, value in facts.items() if value is not None}
     groups = {"MANP": manp} | {
         fourcc: {"DGST": value, "EKEY": True, "EPRO": True, "ESEC": True} for fourcc, value in sorted(digests.items())
     }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from station.virtual.components import COMPONENTS, FTAB, MIB, REQUEST_RULES, VARIANTS, Component, Variant
+from station.virtual.components import COMPONENTS, FTAB, MIB, REQUEST_RULES, SECONDARY, VARIANTS, Component, Variant
 from station.virtual.image4 import im4p_header
 
 _BLOCK = MIB
@@ -239,6 +239,8 @@ class _Maker:
             return entry | dict.fromkeys(component.hashes, file)
         if not component.image4 and FTAB not in component.flags:
             info["HashMethod"] = "sha2-384"
+        if SECONDARY in component.flags:
+            entry["TBMDigests"] = hashlib.shake_256(path.encode()).digest(240)
         return entry | {"Digest": digests[component.fourcc if None not in digests else None]}
 
     def _file(self, path: str, component: Component, model: Model, variant: Variant) -> dict[str | None, bytes]:
