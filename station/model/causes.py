@@ -25,6 +25,7 @@ class Cause(Enum):
     NOT_TRUSTED = "not_trusted"
     LOCKED = "locked"
     ASSET_REFUSED = "asset_refused"
+    PROTOCOL = "protocol"
     NOT_RETURNED = "not_returned"
     BUILD_DIFFERS = "build_differs"
     NOT_CLEAN = "not_clean"
@@ -107,6 +108,10 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     Cause.ASSET_REFUSED: Explanation(
         title="The phone asked the station to fetch something from a place it must not.",
         remedy="Set this phone aside; it may be tampered with.",
+    ),
+    Cause.PROTOCOL: Explanation(
+        title="The phone said something the station does not understand.",
+        remedy="Retry once. If it repeats, set this phone aside and send the job's log to the makers.",
     ),
     Cause.NOT_RETURNED: Explanation(
         title="The phone did not come back after the restore.",
