@@ -2,7 +2,8 @@
 
 The host makes all certificates: a root of its own, one for itself and one for the phone's public key, both
 signed by that root (libimobiledevice `pair_record_generate_keys_and_certs`). The phone keeps them per HostID, and
-later presents its certificate and accepts nobody but the very host certificate it was given.
+later presents its certificate and accepts nobody but who holds the key of the host or root certificate it was given
+(pymobiledevice3 presents the host's, libimobiledevice the root).
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509 import Certificate, load_pem_x509_certificate
 
@@ -32,6 +33,7 @@ class Host:
 
     device_certificate: Certificate
     host_certificate: Certificate
+    root_certificate: Certificate
 
 
 @dataclass
@@ -67,14 +69,14 @@ class Pairings:
                 load_pem_x509_certificate(record[name])
                 for name in ("RootCertificate", "HostCertificate", "DeviceCertificate")
             )
-            host.verify_directly_issued_by(root)
-            device.verify_directly_issued_by(root)
+            _verify(host, root)
+            _verify(device, root)
             host_id = record["HostID"]
         except (KeyError, TypeError, ValueError, InvalidSignature) as error:
             raise BadPairRecordError(str(error)) from error
         if device.public_key() != (await self.key()).public_key() or not isinstance(host_id, str):
             raise BadPairRecordError("not for this phone")
-        return host_id, Host(device, host)
+        return host_id, Host(device, host, root)
 
     def trust(self, host_id: str, host: Host) -> None:
         """Let a host in from now on."""
@@ -88,16 +90,28 @@ class Pairings:
         return await asyncio.to_thread(_context, host, await self.key())
 
 
+def _verify(certificate: Certificate, root: Certificate) -> None:
+    """Check a signature; by hand, because libimobiledevice still signs with SHA-1, which x509 refuses to look at."""
+    key, algorithm = root.public_key(), certificate.signature_hash_algorithm
+    if not isinstance(key, rsa.RSAPublicKey) or algorithm is None:
+        raise ValueError("not RSA")
+    key.verify(certificate.signature, certificate.tbs_certificate_bytes, padding.PKCS1v15(), algorithm)
+
+
 def _context(host: Host, key: rsa.RSAPrivateKey) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # libimobiledevice signs its certificates with SHA-1
     context.verify_mode = ssl.CERT_REQUIRED
-    # The certificates have empty names, so a chain cannot be built by name; pin the host's own instead.
+    # The certificates have empty names, so a chain cannot be built by name; pin the two instead.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.load_verify_locations(cadata=host.host_certificate.public_bytes(Encoding.PEM).decode())
+    for certificate in (host.host_certificate, host.root_certificate):
+        context.load_verify_locations(cadata=certificate.public_bytes(Encoding.PEM).decode())
     with TemporaryDirectory() as directory:  # the ssl module reads keys from files only
-        certificate, private = Path(directory, "certificate"), Path(directory, "key")
-        certificate.write_bytes(host.device_certificate.public_bytes(Encoding.PEM))
-        private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        context.load_cert_chain(certificate, private)
+        own = Path(directory, "device.pem")
+        own.write_bytes(
+            host.device_certificate.public_bytes(Encoding.PEM)
+            + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        )
+        context.load_cert_chain(own)
     return context
