@@ -1,0 +1,157 @@
+"""Certificates: who gets one, what it says, and the two files it is.
+
+The rule is here and nowhere else: `issue` refuses what does not deserve one, whoever asks.
+"""
+
+import asyncio
+import hashlib
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from station.adapters import chain, durable
+from station.adapters.chain import ChainFiles
+from station.adapters.records import RecordStore
+from station.adapters.signing import PublicKey, SigningKey
+from station.errors import Refused
+from station.model.base import format_ecid
+from station.model.certificate import Certificate
+from station.model.consent import Hand
+from station.model.phone import PhoneFacts
+from station.model.record import Check, Outcome, Record, SealedRecord
+from station.model.service import Service
+
+NOT_VERIFIED = "not verified"
+NOT_KNOWN = "not known"
+
+EMULATED = "EMULATED — NOT A PROOF. No real phone was erased: this is from a demonstration with a virtual phone."
+
+METHODS = {
+    Service.RESTORE: "Erase and reinstall of the firmware; cryptographic erase by device firmware",
+}
+
+HANDS = {
+    Hand.BUTTONS: "a person at the station: START pressed, then CONFIRM held",
+    Hand.SCREEN: "a person at the station: START touched, then a hold on the screen",
+    Hand.OPERATOR: "an operator, who typed the phone's ECID",
+}
+
+NOT_ASSESSED = (
+    "Activation Lock: not assessed",
+    "eSIM profiles, and cards in the phone: not assessed",
+    "Copies elsewhere, such as backups and cloud accounts: not assessed",
+)
+
+CLASSIFICATION = (
+    "This states the method and what was verified. The category under NIST SP 800-88 (Clear, Purge) "
+    "is assigned by whoever answers for the data."
+)
+
+WIPE_STORAGE, MAKE_KEYS = 42, 50
+"""restored's operation numbers: the storage device is wiped, and a new system keybag is made."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificatePaths:
+    """Where a certificate lies."""
+
+    json: Path
+    pdf: Path
+
+
+async def issue(store: RecordStore, sealed: SealedRecord) -> CertificatePaths:
+    """Write the certificate of a record; when it is there already, say where. Takes about half a second, off the loop.
+
+    Raises:
+        Refused: the record does not deserve one; the message is the reason, in words.
+        RecordsBroken: the record is not one of this station's.
+        StorageError: it could not be written; ask again.
+    """
+    home = store.chain_of(sealed)
+    return await asyncio.to_thread(_issue, home.files, home.key, home.writing, sealed)
+
+
+def refusal(record: Record) -> str:
+    """Why a record gets no certificate, in words; empty when it deserves one."""
+    if record.outcome is not Outcome.VERIFIED:
+        return "Only a job whose result was verified gets a certificate."
+    if not record.checks or not all(check.passed for check in record.checks):
+        return "Not every check of the phone was passed."
+    if not record.clock_trusted and not record.emulated:
+        return "The station's clock was not known to be right, so the certificate could not say when."
+    return ""
+
+
+def compose(sealed: SealedRecord, key: PublicKey) -> Certificate:
+    """What a record's certificate says, yet without its PDF and unsigned. Raises Refused when it deserves none."""
+    record = msgspec.json.decode(sealed.payload, type=Record)
+    if reason := refusal(record):
+        raise Refused(reason)
+    phone = record.before or record.observed.facts
+    return Certificate(
+        certificate=f"{key.id}-{sealed.number:06d}",
+        emulated=record.emulated,
+        notice=EMULATED if record.emulated else "",
+        station=record.station,
+        bay=record.bay,
+        model=phone.model_name if phone else NOT_KNOWN,
+        product_type=phone.product_type if phone else NOT_KNOWN,
+        serial_number=phone.serial_number if phone else NOT_KNOWN,
+        imei=(phone and phone.imei) or NOT_KNOWN,
+        ecid=format_ecid(record.ecid),
+        method=METHODS[record.service],
+        firmware_before=_version(record.before),
+        firmware_after=_version(record.observed.facts),
+        manifest_sha256=record.firmware.manifest_sha256 if record.firmware else NOT_KNOWN,
+        started=record.started,
+        ended=record.ended,
+        duration_seconds=record.duration_seconds,
+        clock_trusted=record.clock_trusted,
+        confirmed_by=HANDS[record.consent.by],
+        confirmed_at=record.consent.at,
+        verified=record.checks,
+        reported=_reported(record),
+        not_verified=NOT_ASSESSED,
+        classification=CLASSIFICATION,
+        software=record.software,
+        record=sealed.number,
+        digest=sealed.digest,
+        pdf_sha256="",
+        public_key=key.pem.decode(),
+        key_id=key.id,
+        signature="",
+    )
+
+
+def _issue(files: ChainFiles, key: SigningKey, writing: threading.Lock, sealed: SealedRecord) -> CertificatePaths:
+    certificate = compose(sealed, key.public)
+    paths = CertificatePaths(json=files.certificate(sealed.number), pdf=files.pdf(sealed.number))
+    with writing:
+        if not paths.json.exists():
+            # Only now: importing it costs a quarter of a second and 50 MB, which a station at rest need not carry.
+            from station.adapters.certificate_pdf import render  # noqa: PLC0415 - see above
+
+            pdf = render(certificate)
+            certificate = msgspec.structs.replace(certificate, pdf_sha256=hashlib.sha256(pdf).hexdigest())
+            durable.write(paths.pdf, pdf)
+            durable.write(paths.json, chain.to_file(key.sign_certificate(certificate)))  # last: with it, both are there
+    return paths
+
+
+def _version(facts: PhoneFacts | None) -> str:
+    return f"iOS {facts.version} ({facts.build})" if facts else NOT_KNOWN
+
+
+def _reported(record: Record) -> tuple[Check, ...]:
+    """The phone's own words about its work. It is the one who did it; nobody can look into its storage."""
+    claims = (
+        ("Restore finished", "Status 0", record.status == 0),
+        ("Storage wiped", f"operation {WIPE_STORAGE}", WIPE_STORAGE in record.operations),
+        ("New encryption keys made", f"operation {MAKE_KEYS}", MAKE_KEYS in record.operations),
+    )
+    return tuple(
+        Check(what=what, expected=sign, observed="reported" if seen else NOT_VERIFIED, passed=seen)
+        for what, sign, seen in claims
+    )
