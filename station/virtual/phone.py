@@ -125,6 +125,8 @@ class VirtualPhone:
         self.sep_nonce = os.urandom(20)
         self.restore_ticket: bytes | None = None
         """The verified IM4M that iBoot booted the restore system with; restored insists on the same."""
+        self.ramdisk: bytes = b""
+        """The payload of the verified RestoreRamDisk that iBoot booted; it says how this restore behaves."""
         self.history: list[str] = []
         """Every step it has been through, by name: what faults can be aimed at, and what tests read."""
         self.destructions: list[str] = []
