@@ -1,0 +1,31 @@
+"""One small firmware for the whole run; Apple's servers anew for each test."""
+
+from pathlib import Path
+
+import pytest
+
+from station.virtual.apple import AppleServers
+from station.virtual.ipsw import make_ipsw
+from station.virtual.models import MODELS
+
+KIB = 1024
+
+
+@pytest.fixture(scope="session")
+def ipsw(tmp_path_factory) -> Path:
+    return make_ipsw(
+        tmp_path_factory.mktemp("firmware") / "ipsw",
+        version="26.2.1",
+        build="23C71",
+        models=[model for model in MODELS if model.product_type in ("iPhone13,2", "iPhone14,5")],
+        os_bytes=300 * KIB,
+        cryptex_bytes=200 * KIB,
+        ramdisk_bytes=100 * KIB,
+    )
+
+
+@pytest.fixture
+async def apple(ipsw):
+    async with AppleServers() as servers:
+        servers.register(ipsw)
+        yield servers
