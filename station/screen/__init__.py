@@ -1,0 +1,14 @@
+"""The touchscreen: a client of the daemon's socket that draws the last Snapshot and sends commands.
+
+It keeps nothing but that snapshot and the finger on the glass, so it may crash and start again at any time.
+
+    client   the socket            touch    the finger              app      the loop around them
+    theme    colours, looks        text     fonts, lines that fit   shapes   smooth discs, rings, icons
+    canvas   what a scene draws on  widgets  badge, bar, button …    words    phases and times in words
+    scenes/  one file for each screen; render chooses the one that a snapshot asks for
+"""
+
+import os
+
+# Before pygame is first imported: it would greet on stdout, where `station screen` has nothing to say.
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")

@@ -1,0 +1,117 @@
+"""What a scene draws on: a surface, the places a finger can touch, and when the picture will change by itself."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from pygame import Rect, Surface
+
+from station.model.api import Command
+from station.screen import shapes, text
+from station.screen.text import Style
+from station.screen.theme import BACKGROUND, Colour, Shape
+
+
+@dataclass(frozen=True)
+class Target:
+    """What touching a place means. Two targets that are equal are the same one, before and after a redraw.
+
+    Attributes:
+        command: What a tap sends; for a hold (`release` is set) what the finger's arrival sends. Its id is 0:
+            whoever sends it gives it one.
+        release: What the finger's leaving sends.
+        about: What the command is meant for (the phone's ECID, say): when that changes under a finger, the
+            touch is void.
+    """
+
+    command: Command
+    release: Command | None = None
+    about: Hashable = None
+
+
+@dataclass
+class Canvas:
+    """One picture in the making.
+
+    Attributes:
+        surface: Where it is drawn.
+        now: CLOCK_BOOTTIME seconds.
+        pressed: The target under the finger, to be drawn pressed.
+        targets: Filled by the scene: where a finger does what. Later ones lie on top.
+        due: Filled by the scene: when the picture changes without a new snapshot; None: never.
+    """
+
+    surface: Surface
+    now: float
+    pressed: Target | None = None
+    targets: list[tuple[Rect, Target]] = field(default_factory=list)
+    due: float | None = None
+
+    @property
+    def area(self) -> Rect:
+        """The whole picture."""
+        return self.surface.get_rect()
+
+    def px(self, length: float) -> int:
+        """A length drawn for 800x480, in this picture's pixels."""
+        short, long = sorted(self.area.size)
+        return max(1, round(length * min(short / 480, long / 800)))
+
+    def again_in(self, seconds: float) -> None:
+        """Ask to be drawn again that soon."""
+        due = self.now + seconds
+        self.due = due if self.due is None else min(self.due, due)
+
+    def touch(self, box: Rect, target: Target) -> None:
+        """Make a place touchable."""
+        self.targets.append((box, target))
+
+    def clear(self) -> None:
+        """Begin with an empty picture."""
+        self.surface.fill(BACKGROUND)
+
+    def put(self, image: Surface, box: Rect, part: Rect | None = None) -> None:
+        """Draw a picture (or a `part` of it) with its top left corner at the box's. Everything but fills goes here."""
+        self.surface.blit(image, box, part)
+
+    def fill(self, box: Rect, colour: Colour) -> None:
+        """A plain rectangle."""
+        self.surface.fill(colour, box)
+
+    def panel(self, box: Rect, colour: Colour, radius: int) -> None:
+        """A filled rectangle with round corners."""
+        radius = max(0, min(radius, box.width // 2, box.height // 2))
+        self.fill(box.inflate(-2 * radius, 0), colour)
+        self.fill(box.inflate(0, -2 * radius), colour)
+        if radius:
+            disc = shapes.disc(2 * radius, colour)
+            for x, left in ((0, box.left), (radius, box.right - radius)):
+                for y, top in ((0, box.top), (radius, box.bottom - radius)):
+                    self.put(disc, Rect(left, top, radius, radius), Rect(x, y, radius, radius))
+
+    def framed(self, box: Rect, colour: Colour, radius: int, line: Colour, thickness: int) -> None:
+        """A panel with a line around it, inside its box."""
+        self.panel(box, line, radius)
+        self.panel(box.inflate(-2 * thickness, -2 * thickness), colour, radius - thickness)
+
+    def icon(self, shape: Shape, box: Rect, colour: Colour) -> None:
+        """A state's shape, as large as fits, in the middle of the box."""
+        side = min(box.size)
+        square = Rect(0, 0, side, side)
+        square.center = box.center
+        self.put(shapes.icon(shape, side, colour), square)
+
+    def words(self, words: str, box: Rect, style: Style, *, lines: int = 1, align: float = 0.0) -> None:
+        """Text from the top of the box, shortened to fit.
+
+        Args:
+            words: Anything; it is cleaned.
+            box: Where; what is wider or has more lines is cut with an ellipsis.
+            style: How it looks.
+            lines: How many lines there may be.
+            align: 0 to the left, 0.5 centred, 1 to the right.
+        """
+        height = text.line_height(style)
+        for number, line in enumerate(text.wrap(words, style, box.width, min(lines, max(1, box.height // height)))):
+            image = text.picture(line, style)
+            room = box.width - image.get_width()
+            self.put(image, Rect(box.left + round(room * align), box.top + number * height, *image.get_size()))

@@ -1,0 +1,54 @@
+"""What frames every scene: the emulation ribbon, the station's name, and what somebody should know."""
+
+from pygame import Rect
+
+from station.model.api import Snapshot
+from station.screen import text
+from station.screen.canvas import Canvas
+from station.screen.text import Style
+from station.screen.theme import BLUE, CARD, MUTED, TEXT, VIOLET, VIOLET_DEEP, YELLOW, Colour, Shape, mix
+from station.screen.widgets import label
+
+
+def chrome(canvas: Canvas, snapshot: Snapshot, note: str) -> Rect:
+    """Draw the frame; returns the room left for the scene.
+
+    `note` is an answer to the last touch, such as why a command was refused.
+    """
+    room = canvas.area.copy()
+    if snapshot.emulated:
+        room = _ribbon(canvas, room)
+    margin = canvas.px(20)
+    head = Rect(room.left + margin, room.top, room.width - 2 * margin, canvas.px(44))
+    label(canvas, head, snapshot.station, Style(canvas.px(19), MUTED, bold=True))
+    room = Rect(room.left, head.bottom, room.width, room.bottom - head.bottom)
+    if snapshot.notice:
+        room = _strip(canvas, room, snapshot.notice, Shape.BANG, YELLOW)
+    if note:
+        room = _strip(canvas, room, note, Shape.BANG, BLUE)
+    return Rect(room.left + margin, room.top, room.width - 2 * margin, room.height - margin)
+
+
+def _ribbon(canvas: Canvas, room: Rect) -> Rect:
+    ribbon = Rect(room.left, room.top, room.width, canvas.px(26))
+    canvas.fill(ribbon, VIOLET_DEEP)
+    words = "EMULATED  ·  virtual phones, no real data"
+    style = Style(canvas.px(15), VIOLET, bold=True)
+    label(canvas, ribbon.inflate(-2 * canvas.px(20), 0), words, style, align=0.5)
+    return Rect(room.left, ribbon.bottom, room.width, room.height - ribbon.height)
+
+
+def _strip(canvas: Canvas, room: Rect, words: str, shape: Shape, colour: Colour) -> Rect:
+    """A message across the top of `room`, two lines at most; returns the room below it."""
+    margin = canvas.px(20)
+    pad = canvas.px(10)
+    style = Style(canvas.px(18), TEXT)
+    side = canvas.px(18)
+    width = room.width - 2 * margin - side - 3 * pad
+    height = len(text.wrap(words, style, width, 2)) * text.line_height(style)
+    strip = Rect(room.left + margin, room.top, room.width - 2 * margin, height + 2 * pad)
+    canvas.panel(strip, mix(CARD, colour, 0.16), canvas.px(12))
+    canvas.icon(shape, Rect(strip.left + pad, strip.centery - side // 2, side, side), colour)
+    canvas.words(words, Rect(strip.left + side + 2 * pad, strip.top + pad, width, height), style, lines=2)
+    below = strip.bottom + canvas.px(12)
+    return Rect(room.left, below, room.width, room.bottom - below)

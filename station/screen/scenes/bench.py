@@ -1,0 +1,72 @@
+"""A station with several bays: a tile for each, and what can be done with the one that is selected."""
+
+import math
+
+from pygame import Rect
+
+from station.model.api import BayView, Snapshot
+from station.screen import words
+from station.screen.canvas import Canvas
+from station.screen.choices import buttons, choices
+from station.screen.text import Style
+from station.screen.theme import MUTED, TEXT
+from station.screen.tile import fit, tile
+from station.screen.widgets import column, paragraph
+
+
+def draw(canvas: Canvas, box: Rect, snapshot: Snapshot) -> None:
+    """Fill the box."""
+    selected = next((bay for bay in snapshot.bays if bay.selected), None)
+    foot = Rect(box.left, box.bottom - canvas.px(72), box.width, canvas.px(72))
+    gap = canvas.px(12)
+    _foot(canvas, foot, selected)
+    grid = Rect(box.left, box.top, box.width, foot.top - gap - box.top)
+    columns = best_columns(canvas, grid, len(snapshot.bays), gap)
+    rows = math.ceil(len(snapshot.bays) / columns)
+    for number, bay in enumerate(snapshot.bays):
+        row, place = divmod(number, columns)
+        left, right = _share(grid.left, grid.width, place, columns, gap)
+        top, bottom = _share(grid.top, grid.height, row, rows, gap)
+        tile(canvas, Rect(left, top, right - left, bottom - top), bay)
+
+
+def best_columns(canvas: Canvas, grid: Rect, count: int, gap: int) -> int:
+    """How many columns make the most readable tiles."""
+
+    def readable(columns: int) -> tuple[bool, float]:
+        rows = math.ceil(count / columns)
+        width = (grid.width - gap * (columns - 1)) / columns
+        height = (grid.height - gap * (rows - 1)) / rows
+        return fit(canvas, width, height)
+
+    return max(range(1, count + 1), key=readable)
+
+
+def _share(start: int, length: int, number: int, count: int, gap: int) -> tuple[int, int]:
+    """Begin and end of one of `count` equal shares of a length, with gaps between them."""
+    size = (length - gap * (count - 1)) / count
+    begin = start + number * (size + gap)
+    return round(begin), round(begin + size)
+
+
+def _foot(canvas: Canvas, box: Rect, bay: BayView | None) -> None:
+    """Who is selected and what is to be done, and the buttons for it."""
+    if bay is None:
+        column(box, paragraph(canvas, "Touch a bay.", Style(canvas.px(22), MUTED), box.width, align=0.5), align=0.5)
+        return
+    offered = choices(bay)
+    room = box.width
+    if offered:
+        width = min(canvas.px(260), round(box.width * 0.42))
+        buttons(canvas, Rect(box.right - width, box.top, width, box.height), offered)
+        room = box.width - width - canvas.px(16)
+    name = words.model(bay)
+    title = f"Bay {bay.bay}: {name}" if name else f"Bay {bay.bay}"
+    said = " ".join(part for part in (words.headline(bay), words.advice(bay)) if part)
+    speech = Rect(box.left, box.top, room, box.height)
+    column(
+        speech,
+        paragraph(canvas, title, Style(canvas.px(22), TEXT, bold=True), room)
+        + paragraph(canvas, said, Style(canvas.px(17), MUTED), room, lines=2, rank=1),
+        align=0.5,
+    )

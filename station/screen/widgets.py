@@ -1,0 +1,157 @@
+"""The few things that scenes are made of, and the column that stacks them and leaves out what has no room."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from pygame import Rect
+
+from station.screen import shapes, text
+from station.screen.canvas import Canvas, Target
+from station.screen.text import Style
+from station.screen.theme import BLUE, CARD, INK, LINE, RAISED, TEXT, VIOLET, VIOLET_DEEP, Colour, Look, mix
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something in a column.
+
+    Attributes:
+        height: In pixels.
+        draw: Draws it into a box of the column's width and this height.
+        rank: What has the highest rank is left out first when the column is too short.
+        gap: Room above it, in pixels; none above the first.
+    """
+
+    height: int
+    draw: Callable[[Rect], None]
+    rank: int = 0
+    gap: int = 0
+
+
+def column(box: Rect, parts: Iterable[Part], *, align: float = 0.0) -> None:
+    """Draw parts below each other; those that do not fit are left out by rank. `align` 0.5 centres the whole."""
+    kept = list(parts)
+    while kept and _height(kept) > box.height:
+        kept.remove(max(reversed(kept), key=lambda part: part.rank))
+    top = box.top + round((box.height - _height(kept)) * align)
+    for number, part in enumerate(kept):
+        top += part.gap if number else 0
+        part.draw(Rect(box.left, top, box.width, part.height))
+        top += part.height
+
+
+def _height(parts: list[Part]) -> int:
+    return sum(part.height for part in parts) + sum(part.gap for part in parts[1:])
+
+
+def paragraph(
+    canvas: Canvas,
+    words: str,
+    style: Style,
+    room: int,
+    *,
+    lines: int = 1,
+    align: float = 0.0,
+    rank: int = 0,
+    gap: int = 0,
+) -> list[Part]:
+    """Text as a part of a column `room` pixels wide; no part at all when there is nothing to say."""
+    count = len(text.wrap(words, style, room, lines))
+
+    def draw(box: Rect) -> None:
+        canvas.words(words, box, style, lines=count, align=align)
+
+    return [Part(count * text.line_height(style), draw, rank, gap)] if count else []
+
+
+def label(canvas: Canvas, box: Rect, words: str, style: Style, *, align: float = 0.0) -> None:
+    """One line, in the middle of the box's height."""
+    height = text.line_height(style)
+    canvas.words(words, Rect(box.left, box.centery - height // 2, box.width, height), style, align=align)
+
+
+def badge_width(look: Look, height: int) -> int:
+    """How wide a state's badge is when it is `height` high."""
+    return round(height * 1.45) + text.width(look.word, _badge_style(height))
+
+
+def _badge_style(height: int, colour: Colour = INK) -> Style:
+    return Style(round(height * 0.56), colour, bold=True)
+
+
+def badge(canvas: Canvas, box: Rect, look: Look, *, dim: bool = False) -> None:
+    """A state as shape, word and colour, at the left of the box; the shape alone where the word has no room.
+
+    `dim` draws the dark half of a blink.
+    """
+    height = box.height
+    width = min(badge_width(look, height), box.width)
+    spelled = width == badge_width(look, height)
+    pill = Rect(box.left, box.top, width if spelled else height, height)
+    canvas.panel(pill, mix(look.colour, CARD, 0.45) if dim else look.colour, height // 2)
+    inset = round(height * 0.24)
+    side = height - 2 * inset
+    left = pill.left + (round(height * 0.36) if spelled else inset)
+    canvas.icon(look.shape, Rect(left, pill.top + inset, side, side), INK)
+    if spelled:
+        start = left + side + round(height * 0.2)
+        label(canvas, Rect(start, pill.top, pill.right - start, height), look.word, _badge_style(height))
+
+
+def tag_width(words: str, height: int) -> int:
+    """How wide a tag is when it is `height` high."""
+    return round(height * 0.9) + text.width(words, Style(round(height * 0.54), bold=True))
+
+
+def tag(canvas: Canvas, box: Rect, words: str, colour: Colour = TEXT, ground: Colour = RAISED) -> None:
+    """A quiet pill with a word, at the left of the box."""
+    width = min(tag_width(words, box.height), box.width)
+    pill = Rect(box.left, box.top, width, box.height)
+    canvas.panel(pill, ground, box.height // 2)
+    inset = min(round(box.height * 0.4), width // 4)
+    label(canvas, pill.inflate(-2 * inset, 0), words, Style(round(box.height * 0.54), colour, bold=True), align=0.5)
+
+
+EMULATED = "EMULATED"
+
+
+def emulated(canvas: Canvas, box: Rect, mark: str = EMULATED) -> None:
+    """The mark of a phone that is none."""
+    tag(canvas, box, mark, VIOLET, VIOLET_DEEP)
+
+
+def bar(canvas: Canvas, box: Rect, fraction: float, colour: Colour) -> None:
+    """How far something is. Never empty, so that it can be seen to be a bar."""
+    canvas.panel(box, LINE, box.height // 2)
+    fraction = max(0.0, min(fraction, 1.0))
+    done = Rect(box.left, box.top, max(min(box.height, box.width), round(box.width * fraction)), box.height)
+    canvas.panel(done, colour, box.height // 2)
+
+
+def button(canvas: Canvas, box: Rect, words: str, target: Target, *, main: bool = False) -> None:
+    """Something to tap. The `main` one is what a person most likely wants."""
+    pressed = canvas.pressed == target
+    radius = canvas.px(16)
+    ground = BLUE if main else RAISED
+    if pressed:
+        ground = mix(ground, INK if main else TEXT, 0.25)
+    if main:
+        canvas.panel(box, ground, radius)
+    else:
+        canvas.framed(box, ground, radius, LINE, canvas.px(2))
+    room = box.width - 2 * canvas.px(12)
+    style = Style(canvas.px(24), INK if main else TEXT, bold=True)
+    style = text.fitting(words, style, room, smallest=canvas.px(15))
+    label(canvas, box.inflate(-2 * canvas.px(12), 0), words, style, align=0.5)
+    canvas.touch(box, target)
+
+
+def hold_ring(canvas: Canvas, box: Rect, fraction: float, colour: Colour) -> None:
+    """The ring that fills while CONFIRM is held, as large as fits in the box."""
+    diameter = min(box.size)
+    square = Rect(0, 0, diameter, diameter)
+    square.center = box.center
+    thickness = max(4, diameter // 12)
+    canvas.put(shapes.ring(diameter, thickness, LINE), square)
+    if fraction > 0:
+        canvas.put(shapes.ring(diameter, thickness, colour, round(min(fraction, 1.0) * 1000)), square)

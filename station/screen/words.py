@@ -1,0 +1,106 @@
+"""Phases, modes and times in words: every sentence of the screen that depends on a value, in one place."""
+
+from station.model.api import BayView, JobView, PhoneView, ResultView
+from station.model.job import RESTORE_PHASES, Phase
+from station.model.phone import PhoneMode
+from station.model.record import Outcome
+from station.model.service import Service
+from station.screen.text import clean
+
+SERVICES: dict[Service, str] = {Service.RESTORE: "Start restore"}
+
+MODES: dict[PhoneMode, str] = {
+    PhoneMode.NORMAL: "",
+    PhoneMode.RECOVERY: "Recovery mode",
+    PhoneMode.DFU: "DFU mode",
+    PhoneMode.RESTORE: "Restore mode",
+}
+
+PHASES: dict[Phase, str] = {
+    Phase.CONNECT: "Checking the phone",
+    Phase.TICKET: "Asking Apple to sign",
+    Phase.RECOVERY: "Entering recovery mode",
+    Phase.RAMDISK: "Sending the restore system",
+    Phase.RESTORED: "Starting the restore system",
+    Phase.PREPARE: "Erasing",
+    Phase.IMAGE: "Installing iOS",
+    Phase.FIRMWARE: "Installing firmware",
+    Phase.RETURN: "Waiting for the phone to start",
+    Phase.VERIFY: "Checking the result",
+}
+
+
+def percent(fraction: float) -> str:
+    """A share in whole percent; 100 only when it is all."""
+    return f"{int(max(0.0, min(fraction, 1.0)) * 100)}%"
+
+
+def time_left(seconds: float) -> str:
+    """A wait in words, as exact as such a guess can be."""
+    if seconds <= 0:
+        return "any moment now"
+    if seconds < 45:
+        return "less than a minute left"
+    return f"about {time_left_short(seconds)} left"
+
+
+def time_left_short(seconds: float) -> str:
+    """The same where there is little room."""
+    minutes = max(1, round(seconds / 60))
+    return f"{minutes} min" if minutes < 100 else f"{round(minutes / 60)} h"
+
+
+def model(bay: BayView) -> str:
+    """The phone's name on the box, or as much as is known of it."""
+    phone = bay.phone
+    if phone is None:
+        return ""
+    return clean(phone.model_name) or clean(phone.product_type) or "iPhone"
+
+
+def version(phone: PhoneView) -> str:
+    """What the phone runs: mode, iOS version and build, as far as they are known."""
+    installed = f"iOS {phone.version}" if phone.version else ""
+    build = f"({phone.build})" if phone.version and phone.build else phone.build
+    return " · ".join(part for part in (f"{installed} {build}".strip(), MODES[phone.mode]) if part)
+
+
+def step(job: JobView) -> str:
+    """Which of how many phases it is in."""
+    return f"Step {RESTORE_PHASES.index(job.phase) + 1} of {len(RESTORE_PHASES)}"
+
+
+def may_cancel(job: JobView) -> bool:
+    """Whether cancelling still makes sense: the erase belongs to PREPARE, and nothing ends a job after that."""
+    return RESTORE_PHASES.index(job.phase) < RESTORE_PHASES.index(Phase.PREPARE)
+
+
+OUTCOME_TAGS: dict[Outcome, str] = {
+    Outcome.VERIFIED: "Certified",
+    Outcome.NOT_VERIFIED: "Not verified",
+    Outcome.FAILED_UNTOUCHED: "Nothing was erased",
+    Outcome.FAILED_ERASED: "Data is gone",
+}
+
+OUTCOMES: dict[Outcome, str] = {
+    Outcome.VERIFIED: "Erased, reinstalled and checked.",
+    Outcome.NOT_VERIFIED: "Not verified: do not hand this phone on.",
+    Outcome.FAILED_UNTOUCHED: "The data on the phone is as it was.",
+    Outcome.FAILED_ERASED: "The phone needs another restore before anyone can use it.",
+}
+
+
+def headline(bay: BayView) -> str:
+    """The one thing to say about a bay."""
+    return bay.result.title if bay.result is not None else bay.title
+
+
+def advice(bay: BayView) -> str:
+    """What a person can do now."""
+    return (bay.result.remedy if bay.result is not None else "") or bay.hint
+
+
+def proof(result: ResultView) -> str:
+    """Where the job is on record."""
+    record = f"Record {result.record}" if result.record else "Record is being written"
+    return f"{record} · certificate saved" if result.certificate else record

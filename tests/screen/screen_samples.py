@@ -1,0 +1,119 @@
+"""Snapshots as a station would send them: one for each thing the screen can show."""
+
+from msgspec.structs import replace
+
+from station.model.api import BayState, BayView, ConfirmView, JobView, Lamp, PhoneView, ResultView, Snapshot
+from station.model.base import BayId, Ecid, JobId
+from station.model.causes import EXPLANATIONS, Cause
+from station.model.job import Phase
+from station.model.phone import PhoneMode
+from station.model.record import Outcome
+from station.model.service import Service
+
+NOW = 1000.0
+
+PHONE = PhoneView(
+    ecid=Ecid(0x1C2D3E4F5A6B7C),
+    mode=PhoneMode.NORMAL,
+    emulated=False,
+    model_name="iPhone 12",
+    product_type="iPhone13,2",
+    version="17.5.1",
+    build="21F90",
+    name="Anna’s iPhone",
+    battery_percent=81,
+)
+JOB = JobView(
+    job=JobId("20260807-101500-1"),
+    service=Service.RESTORE,
+    phase=Phase.IMAGE,
+    phase_fraction=0.4,
+    fraction=0.43,
+    detail="",
+    started=NOW - 200,
+    eta=NOW + 250,
+    target_version="18.5",
+    target_build="22F76",
+    keep_plugged=True,
+)
+CONFIRM = ConfirmView(
+    service=Service.RESTORE, until=NOW + 22, holding_since=None, hold_seconds=2.0, target_version="18.5"
+)
+VERIFIED = ResultView(
+    job=JOB.job,
+    outcome=Outcome.VERIFIED,
+    title="Done and verified",
+    remedy="",
+    record=42,
+    certificate="/var/lib/station/certificates/42.pdf",
+)
+
+
+def failed(cause: Cause, outcome: Outcome) -> ResultView:
+    """A job that ended badly."""
+    words = EXPLANATIONS[cause]
+    return ResultView(
+        job=JOB.job, outcome=outcome, title=words.title, remedy=words.remedy, record=43, certificate=None
+    )
+
+
+def bay(state: BayState, number: int = 1, *, selected: bool = False) -> BayView:
+    """A bay in a state, with everything that goes with it."""
+    empty = BayView(
+        bay=BayId(str(number)),
+        state=state,
+        lamp=None,
+        title="Plug in a phone",
+        hint="With its own cable, or the one in this bay.",
+        selected=selected,
+    )
+    held = replace(empty, phone=PHONE, title="", hint="")
+    match state:
+        case BayState.EMPTY:
+            return empty
+        case BayState.READING:
+            phone = replace(PHONE, model_name="", product_type="", version="", build="", ecid=None)
+            return replace(held, phone=phone, title="Reading the phone", hint="This takes a few seconds.")
+        case BayState.READY:
+            return replace(held, title="Ready to restore to iOS 18.5", hint="Press START, or tap below.")
+        case BayState.NEEDS_PERSON:
+            words = EXPLANATIONS[Cause.NOT_TRUSTED]
+            return replace(held, title=words.title, hint=words.remedy)
+        case BayState.ARMED:
+            return replace(held, title="Hold CONFIRM to erase", confirm=CONFIRM)
+        case BayState.QUEUED:
+            job = replace(JOB, phase=Phase.CONNECT, fraction=0.0, eta=None, keep_plugged=False)
+            return replace(held, title="Waiting for its turn", hint="Two other phones come first.", job=job)
+        case BayState.WORKING:
+            phone = replace(PHONE, mode=PhoneMode.RESTORE)
+            return replace(held, phone=phone, title="Restoring to iOS 18.5", job=JOB)
+        case BayState.DONE:
+            phone = replace(PHONE, version="18.5", build="22F76")
+            return replace(held, phone=phone, title="Done and verified", hint="You can unplug it.", result=VERIFIED)
+        case BayState.FAILED:
+            phone = replace(PHONE, mode=PhoneMode.RECOVERY)
+            result = failed(Cause.DEVICE_STATUS, Outcome.FAILED_ERASED)
+            return replace(held, phone=phone, title=result.title, hint=result.remedy, result=result)
+
+
+def station(*bays: BayView, touch: bool = False, notice: str = "", emulated: bool = False) -> Snapshot:
+    """A station with these bays."""
+    return Snapshot(
+        station="Restore Station",
+        sequence=1,
+        at=NOW,
+        bays=bays,
+        lamp=Lamp.READY,
+        touch_confirms=touch,
+        notice=notice,
+        emulated=emulated,
+    )
+
+
+def emulate(view: BayView) -> BayView:
+    """The same bay with a virtual phone in it."""
+    return view if view.phone is None else replace(view, phone=replace(view.phone, emulated=True))
+
+
+BENCH = tuple(bay(list(BayState)[number % 9], number + 1, selected=number == 6) for number in range(16))
+"""Sixteen bays with everything happening at once."""
