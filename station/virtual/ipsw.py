@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from station.virtual.components import COMPONENTS, FTAB, MIB, REQUEST_RULES, SECONDARY, VARIANTS, Component, Variant
 from station.virtual.image4 import im4p_header
+from station.virtual.restore_ramdisk import make_options
 
 _BLOCK = MIB
 _STAMP = 64 * 1024
@@ -254,7 +255,8 @@ class _Maker:
             if FTAB in component.flags:
                 self._digests[path] = _write_ftab(target, dict.fromkeys(sorted(types), size), seed)
             elif component.image4:
-                payload = _blocks(seed, size)
+                start = make_options(variant.behavior) if component.name == "RestoreRamDisk" else b""
+                payload = _blocks(seed, size, start)
                 if component.digest_of:
                     of = next(other for other in COMPONENTS if other.name == component.digest_of)
                     of_path = self._recipe.path(of, model, variant)
