@@ -1,0 +1,82 @@
+"""The hotplug feed: what udev is for real sockets, a unix socket is for virtual ones. One JSON UsbEvent a line."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from station.model.phone import UsbArrived, UsbEvent, UsbGone
+from station.virtual.bus import Bus
+from station.virtual.sockets import listening
+
+log = structlog.get_logger(__name__)
+
+MAX_LINE = 4096
+SEND_SECONDS = 10.0
+"""A client that leaves so long unread what it was sent is cut off."""
+MAX_WAIT = 10.0
+"""Seconds between two attempts to reach the feed, at most."""
+
+_decoder: msgspec.json.Decoder[UsbEvent] = msgspec.json.Decoder(UsbEvent)
+
+
+@asynccontextmanager
+async def serve_feed(bus: Bus, path: Path) -> AsyncGenerator[None, None]:
+    """Tell whoever connects of every phone on the bus, then of each arrival and departure."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with bus.watch() as events, asyncio.TaskGroup() as tasks:
+            sending = tasks.create_task(_send(events, writer))
+            await reader.read()  # ends when the client hangs up; it has nothing to say
+            sending.cancel()
+
+    async with listening(path, serve, limit=MAX_LINE):
+        yield
+
+
+async def _send(events: "asyncio.Queue[UsbEvent]", writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(msgspec.json.encode(await events.get()) + b"\n")
+        async with asyncio.timeout(SEND_SECONDS):
+            await writer.drain()
+
+
+async def usb_events(path: Path, *, retry_seconds: float = 1.0) -> AsyncGenerator[UsbEvent, None]:
+    """Yield every phone that is plugged in, then each arrival and departure, for ever.
+
+    When the feed is lost every phone it told of is gone; it is looked for again after `retry_seconds`, then less
+    and less often.
+    """
+    wait = retry_seconds
+    while True:
+        present = set()
+        async for event in _connection(path):
+            wait = retry_seconds
+            if isinstance(event, UsbArrived):
+                present.add(event.socket)
+            else:
+                present.discard(event.socket)
+            yield event
+        for socket in sorted(present):
+            yield UsbGone(socket=socket)
+        await asyncio.sleep(wait)
+        wait = min(2 * wait, MAX_WAIT)
+
+
+async def _connection(path: Path) -> AsyncGenerator[UsbEvent, None]:
+    """The events of one connection, until it is lost."""
+    try:
+        reader, writer = await asyncio.open_unix_connection(path, limit=MAX_LINE)
+    except OSError as error:
+        log.info("no feed of virtual phones", path=str(path), error=str(error))
+        return
+    try:
+        while line := await reader.readline():
+            yield _decoder.decode(line)
+    except (OSError, ValueError) as error:  # ValueError: no event (msgspec), or a line that is too long
+        log.warning("the feed of virtual phones broke", path=str(path), error=str(error))
+    finally:
+        writer.close()

@@ -1,0 +1,86 @@
+"""The composition root of the virtual side: a bus, all its sockets, Apple's servers, and the phones.
+
+DIR/usbmuxd     phones in normal and restore mode         (`usbmuxd`)
+DIR/usbip       phones in recovery and DFU mode           (`usbip`)
+DIR/feed        who is plugged in where, instead of udev  (`feed`)
+DIR/control     plug, unplug, make things go wrong, look  (`control`, `hands`)
+DIR/reach.json  all that a worker must know (`Reach`); written last: once it is there, everything is
+"""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from station.model.job import Reach
+from station.model.phone import PhoneMode
+from station.virtual import lockdownd
+from station.virtual.apple import AppleServers
+from station.virtual.bus import Bus
+from station.virtual.control import serve_control
+from station.virtual.feed import serve_feed
+from station.virtual.hands import Hands
+from station.virtual.phone import Boots
+from station.virtual.usbmuxd import serve_usbmuxd
+
+REACH = "reach.json"
+
+
+class VirtualHost:
+    """Everything virtual. An async context manager: serves while it is entered.
+
+    Args:
+        directory: where the sockets are; made if need be. Its path must be short (sockets: 107 bytes).
+        pace: of the phones: 1 takes about half a minute for a restore, 0 as fast as can be.
+    """
+
+    def __init__(self, directory: Path, *, pace: float = 0.0) -> None:
+        self.directory = directory
+        self.bus = Bus()
+        self.apple = AppleServers()
+        boots = Boots({PhoneMode.NORMAL: lockdownd.boot})
+        self.hands = Hands(self.bus, boots, self.apple, pace=pace)
+        self._stack = AsyncExitStack()
+
+    @property
+    def reach(self) -> Reach:
+        """How a worker reaches these phones and these servers."""
+        return Reach(
+            usbmuxd=str(self.directory / "usbmuxd"),
+            usbip=str(self.directory / "usbip"),
+            signing_url=self.apple.signing_url,
+            asset_hosts=self.apple.asset_hosts,
+            fdr_hosts=(self.apple.fdr_host,),
+        )
+
+    @property
+    def feed(self) -> Path:
+        """Where the daemon reads the hotplug feed."""
+        return self.directory / "feed"
+
+    async def __aenter__(self) -> Self:
+        """Serve."""
+        await asyncio.to_thread(self.directory.mkdir, parents=True, exist_ok=True)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.apple)
+            stack.push_async_callback(self._unplug_all)
+            await stack.enter_async_context(serve_usbmuxd(self.bus, self.directory / "usbmuxd"))
+            await stack.enter_async_context(serve_feed(self.bus, self.feed))
+            await stack.enter_async_context(serve_control(self.directory / "control", self.hands.carry_out))
+            await asyncio.to_thread((self.directory / REACH).write_bytes, msgspec.json.encode(self.reach))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Pull every cable and close every socket."""
+        await self._stack.aclose()
+
+    async def _unplug_all(self) -> None:
+        for phone in self.bus.phones:
+            assert phone.socket is not None
+            await self.bus.unplug(phone.socket)

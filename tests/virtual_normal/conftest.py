@@ -1,0 +1,77 @@
+"""Virtual phones in normal mode on a bus, behind a usbmuxd socket that the unmodified library is pointed at."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from station.model.base import Ecid, SocketPath
+from station.model.phone import PhoneMode
+from station.virtual import lockdownd
+from station.virtual.bus import Bus
+from station.virtual.faults import Fault, Faults
+from station.virtual.models import find_model
+from station.virtual.phone import Boots, Handler, System, VirtualPhone
+from station.virtual.usb import UsbDevice
+from station.virtual.usbmuxd import serve_usbmuxd
+
+PlugPhone = Callable[..., VirtualPhone]
+
+
+class Nothing:
+    """What these phones run besides lockdownd: nothing that listens."""
+
+    listeners: dict[int, Handler]
+    usb: UsbDevice | None = None
+
+    def __init__(self) -> None:
+        self.listeners = {}
+
+
+@pytest.fixture
+def mux_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where usbmuxd is; the library looks there, and keeps its own files under `tmp_path`."""
+    path = tmp_path / "usbmuxd"
+    monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", str(path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return path
+
+
+@pytest.fixture
+async def bus(mux_path: Path) -> AsyncIterator[Bus]:
+    """A bus behind usbmuxd."""
+    bus = Bus()
+    async with serve_usbmuxd(bus, mux_path):
+        yield bus
+        for phone in bus.phones:
+            assert phone.socket is not None
+            await bus.unplug(phone.socket)
+
+
+@pytest.fixture
+def plug(bus: Bus) -> PlugPhone:
+    """Make a phone and plug it in: number n is ECID n in socket 1-1.n."""
+
+    def plug(
+        number: int = 1,
+        *faults: Fault,
+        model: str = "iPhone 12",
+        listeners: dict[int, Handler] | None = None,
+        **system: object,
+    ) -> VirtualPhone:
+        def boot(phone: VirtualPhone) -> lockdownd.Lockdownd:
+            running = lockdownd.boot(phone)
+            running.listeners |= listeners or {}
+            return running
+
+        boots = Boots(dict.fromkeys(PhoneMode, lambda _: Nothing()) | {PhoneMode.NORMAL: boot})
+        phone = VirtualPhone(
+            find_model(model).identity(Ecid(number)),
+            System("18.5", "22F76", **system),  # type: ignore[arg-type]  # a test's own business
+            boots,
+            faults=Faults(faults),
+        )
+        bus.plug(phone, SocketPath(f"1-1.{number}"))
+        return phone
+
+    return plug
