@@ -1,0 +1,263 @@
+"""lockdownd, asked by the unmodified library."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+from pymobiledevice3 import exceptions
+from pymobiledevice3.ca import generate_pairing_cert_chain
+from pymobiledevice3.lockdown import create_using_usbmux
+from pymobiledevice3.restore.device import Device
+from pymobiledevice3.service_connection import ServiceConnection
+
+from station.model.phone import PhoneMode, UsbArrived
+from station.virtual.faults import Fault, FaultKind
+from station.virtual.lockdownd import PORT
+from station.virtual.values import UNTRUSTED
+
+GONE = (exceptions.ConnectionTerminatedError, ConnectionError)
+
+
+@asynccontextmanager
+async def lockdown(phone, **options):
+    """The library's client for a phone; pairs unless told otherwise, and waits for nobody."""
+    async with await create_using_usbmux(phone.identity.udid, **{"pair_timeout": 0} | options) as client:
+        yield client
+
+
+@asynccontextmanager
+async def raw(phone):
+    """A connection to lockdownd without the library's manners."""
+    connection = await ServiceConnection.create_using_usbmux(phone.identity.udid, PORT)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def test_tells_a_trusted_host_who_it_is(plug):
+    phone = plug(7, passcode=True, activation_state="Unactivated", find_my=True)
+    async with lockdown(phone) as client:
+        assert client.paired
+        assert client.ecid == 7
+        assert client.udid == phone.identity.udid
+        assert client.display_name == "iPhone 12"
+        values = client.all_values
+        assert (values["ProductType"], values["HardwareModel"]) == ("iPhone13,2", "D53gAP")
+        assert (values["ProductVersion"], values["BuildVersion"]) == ("18.5", "22F76")
+        assert (values["SerialNumber"], values["PasswordProtected"]) == (phone.identity.serial_number, True)
+        assert values["InternationalMobileEquipmentIdentity"] == phone.identity.imei
+        assert (values["ActivationState"], values["BrickState"]) == ("Unactivated", True)
+        assert values["NonVolatileRAM"]["auto-boot"] == b"true"
+        assert await client.get_value("com.apple.fmip", "IsAssociated") is True
+        assert await client.get_value("com.apple.mobile.battery", "BatteryCurrentCapacity") == 82
+        disk = await client.get_value("com.apple.disk_usage")
+        assert disk["TotalDataAvailable"] < disk["TotalDiskCapacity"]
+        assert await client.get_value("com.apple.nothing") == {}
+        with pytest.raises(exceptions.MissingValueError):
+            await client.get_value(key="Nothing")
+    assert "lockdown:StartSession" in phone.history
+
+
+async def test_tells_the_restore_what_it_needs_to_be_signed_for(plug):
+    phone = plug()
+    async with lockdown(phone) as client:
+        device = Device(lockdown=client)
+        assert await device.get_hardware_model() == "d53gap"
+        assert await device.get_is_image4_supported()
+        assert await device.get_ap_nonce() == phone.ap_nonce
+        assert await device.get_sep_nonce() == phone.sep_nonce
+        assert await device.get_preflight_info() is None
+        assert await device.get_firmware_preflight_info() is None
+        assert await client.get_value(key="ApNonce") == phone.ap_nonce
+        assert await client.get_value(key="SEPNonce") == phone.sep_nonce
+
+
+async def test_tells_a_stranger_little(plug):
+    phone = plug()
+    async with lockdown(phone, autopair=False) as client:
+        assert not client.paired
+        assert client.all_values.keys() == UNTRUSTED
+        assert await client.get_value("com.apple.fmip") == {}
+        for domain, key in [(None, "SerialNumber"), ("com.apple.fmip", "IsAssociated")]:
+            with pytest.raises(exceptions.GetProhibitedError):
+                await client.get_value(domain, key)
+        for request in ("EnterRecovery", "StartService", "SetValue", "RemoveValue", "StopSession"):
+            answer = await client.service.send_recv_plist({"Request": request})
+            assert answer == {"Request": request, "Error": "SessionInactive"}
+    assert phone.mode is PhoneMode.NORMAL
+
+
+async def test_remembers_whom_it_trusts(plug):
+    phone = plug(trusted=True)
+    async with lockdown(phone) as client:
+        assert client.paired
+    phone.system.trusted = False
+    async with lockdown(phone) as client:
+        assert client.paired
+        await client.unpair()
+        assert phone.system.pairings.hosts == {}
+        with pytest.raises(exceptions.InvalidHostIDError):
+            await client.unpair()
+    with pytest.raises(exceptions.PairingDialogResponsePendingError):
+        async with lockdown(phone):
+            pass
+
+
+async def test_somebody_must_tap_trust(plug):
+    phone = plug(trusted=False)
+    async with lockdown(phone, autopair=False) as client:
+        with pytest.raises(exceptions.PairingDialogResponsePendingError):
+            await client.pair(timeout=0)
+        phone.system.trusted = True
+        phone.pace.factor = 1000.0  # a slow hand: the dialog is open, and stays
+        with pytest.raises(exceptions.PairingDialogResponsePendingError):
+            await client.pair(timeout=0)
+        phone.pace.factor = 0.0
+        await client.pair(timeout=0)
+        assert await client.validate_pairing()
+
+
+async def test_somebody_may_not_trust(plug):
+    phone = plug(trusted=False, denied=True)
+    async with lockdown(phone, autopair=False) as client:
+        with pytest.raises(exceptions.UserDeniedPairingError):
+            await client.pair()
+    assert phone.system.pairings.hosts == {}
+
+
+async def test_a_locked_phone_talks_to_no_new_host(plug):
+    phone = plug(passcode=True, locked=True)
+    with pytest.raises(exceptions.PasswordRequiredError):
+        async with lockdown(phone):
+            pass
+    phone.system.locked = False
+    async with lockdown(phone):
+        pass
+    phone.system.locked = True
+    async with lockdown(phone) as client:
+        assert client.paired
+
+
+async def test_refuses_pair_records_that_do_not_hold_together(plug):
+    phone, other = plug(1), plug(2)
+    chain = generate_pairing_cert_chain(await other.system.pairings.public_key())
+    host, _, device, root, _ = chain
+    good = {"HostID": "me", "HostCertificate": host, "DeviceCertificate": device, "RootCertificate": root}
+    records = [good, good | {"RootCertificate": host}, good | {"HostCertificate": b"?"}, {"HostID": "me"}, [], None]
+    async with raw(phone) as connection:
+        for record in records:
+            answer = await connection.send_recv_plist({"Request": "Pair", "PairRecord": record or []})
+            assert answer["Error"] == "InvalidPairRecord"
+    assert phone.system.pairings.hosts == {}
+    async with raw(other) as connection:
+        assert "EscrowBag" in await connection.send_recv_plist({"Request": "Pair", "PairRecord": good})
+        assert await connection.send_recv_plist({"Request": "ValidatePair", "PairRecord": good}) == {
+            "Request": "ValidatePair"
+        }
+
+
+async def test_a_session_needs_the_hosts_own_key(plug):
+    phone = plug()
+    async with lockdown(phone) as client:
+        record = dict(client.pair_record)
+    _, key, _, _, _ = chain = generate_pairing_cert_chain(await phone.system.pairings.public_key())
+    record |= {"HostCertificate": chain[0], "HostPrivateKey": key}
+    phone.history.clear()
+    with pytest.raises(GONE):
+        async with lockdown(phone, pair_record=record):
+            pass
+    started = phone.history.index("lockdown:StartSession")
+    assert set(phone.history[started:]) <= {f"connect:{PORT}", "lockdown:StartSession"}
+    async with raw(phone) as connection:
+        answer = await connection.send_recv_plist({"Request": "StartSession", "HostID": "somebody else"})
+        assert answer["Error"] == "InvalidHostID"
+
+
+async def test_sessions_begin_and_end(plug):
+    phone = plug()
+    async with lockdown(phone) as client:
+        answer = await client.service.send_recv_plist({"Request": "StartSession", "HostID": client.host_id})
+        assert answer["Error"] == "SessionActive"
+        with pytest.raises(exceptions.InvalidServiceError):
+            await client.start_lockdown_service("com.apple.nothing")
+        await client.set_value("Mine", key="DeviceName")
+        assert await client.get_value(key="DeviceName") == phone.system.name == "Mine"
+        with pytest.raises(exceptions.SetProhibitedError):
+            await client.set_value("1", key="ProductVersion")
+        assert (await client.stop_session())["Result"] == "Success"
+    async with raw(phone) as connection:
+        assert (await connection.send_recv_plist({"Request": "Goodbye"}))["Result"] == "Success"
+        assert await connection.recv_any() == b""
+
+
+async def test_enters_recovery_and_stays_there(plug, bus):
+    phone = plug()
+    async with bus.watch() as events, lockdown(phone) as client:
+        arrived = await events.get()
+        assert isinstance(arrived, UsbArrived)
+        assert arrived.serial == "000081010000000000000001"
+        await client.enter_recovery()
+        await events.get()
+        arrived = await events.get()
+    assert phone.mode is PhoneMode.RECOVERY is phone.boot_mode()
+    assert arrived.product_id == 0x1281
+    assert "ECID:0000000000000001" in arrived.serial
+    assert phone.destructions == []
+
+
+async def test_phones_are_asked_beside_each_other(plug, bus):
+    first, second = plug(1), plug(2, model="iPhone 8")
+    async with lockdown(first) as one, lockdown(second) as two:
+        assert (one.ecid, two.ecid) == (1, 2)
+        assert two.all_values["UniqueDeviceID"] == second.identity.udid
+        await bus.unplug(first.socket)
+        assert await two.get_value(key="UniqueChipID") == 2
+        with pytest.raises((*GONE, exceptions.DeviceNotFoundError)):
+            await one.get_value(key="UniqueChipID")
+
+
+@pytest.mark.parametrize("request_name", ["QueryType", "GetValue", "Pair", "StartSession", "EnterRecovery"])
+@pytest.mark.parametrize("kind", [FaultKind.REFUSE, FaultKind.UNPLUG])
+async def test_breaks_off_at_any_request(plug, bus, request_name, kind):
+    phone = plug(1, Fault(at=f"lockdown:{request_name}", kind=kind))
+    async with raw(phone) as connection:
+        with pytest.raises(GONE):
+            await connection.send_recv_plist({"Request": request_name})
+    assert (bus.phones == []) is (kind is FaultKind.UNPLUG)
+    assert phone.mode is PhoneMode.NORMAL
+
+
+async def test_the_library_gets_over_a_connection_that_broke(plug):
+    phone = plug(1, Fault(at="lockdown:GetValue", kind=FaultKind.REFUSE))
+    async with lockdown(phone) as client:
+        assert client.paired
+    assert phone.history.count("lockdown:GetValue") > 1
+
+
+async def test_falls_silent_until_it_leaves(plug, bus):
+    phone = plug(1, Fault(at="lockdown:GetValue", kind=FaultKind.SILENCE))
+    async with raw(phone) as connection:
+        asking = asyncio.create_task(connection.send_recv_plist({"Request": "GetValue"}))
+        async with raw(phone) as another:  # another connection is served meanwhile
+            while "lockdown:GetValue" not in phone.history:
+                await another.send_recv_plist({"Request": "ValidatePair"})
+            assert not asking.done()
+        await bus.unplug(phone.socket)
+        with pytest.raises(GONE):
+            await asking
+
+
+@pytest.mark.parametrize("noise", [b"\xff\xff\xff\xff", b"\0\0\0\4junk", b"\0\0\0\0"])
+async def test_hangs_up_on_noise(plug, noise):
+    async with raw(plug()) as connection:
+        await connection.sendall(noise)
+        assert await connection.recv_any() == b""
+
+
+async def test_does_not_know_every_request(plug):
+    phone = plug()
+    async with raw(phone) as connection:
+        for request in ({"Request": "Dance"}, {"Request": 3}, {}):
+            assert (await connection.send_recv_plist(request))["Error"] == "UnknownRequest"
+    assert phone.history == [f"connect:{PORT}"]
