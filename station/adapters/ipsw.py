@@ -1,0 +1,219 @@
+"""Reads an IPSW from outside, a zip file or a directory, trusting nothing it says.
+
+What a hostile archive can try, and what stops it: names that leave the directory, links and devices (refused
+by name and by type); bombs, overlapping entries and a huge table of contents (bounded before anything is read,
+counted while it is read); other compressions and encryption (refused).
+"""
+
+import plistlib
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from station.errors import InputRejected
+
+MAX_ENTRIES = 20_000
+"""Real IPSWs have up to some 5,000."""
+MAX_TOTAL = 64 << 30
+"""Bytes, unpacked. Real IPSWs have up to 20 GB."""
+MAX_RATIO = 20
+"""Unpacked to packed, over the whole archive. Real IPSWs are hardly compressible."""
+MAX_MANIFEST = 32 << 20
+MAX_IDENTITIES = 2_000
+_MAX_TABLE = 16 << 20
+_SMALL = 16 << 20
+"""Below this a good ratio is no bomb."""
+
+_BAD_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, UnicodeDecodeError)
+"""What zipfile raises on opening or reading a damaged archive."""
+
+MANIFEST = "BuildManifest.plist"
+
+_PART = re.compile(r"[^\x00-\x1f\x7f/\\\ud800-\udfff]{1,200}")
+_VERSION = re.compile(r"\d{1,3}(\.\d{1,3}){0,3}", re.ASCII)
+_BUILD = re.compile(r"(\d{1,3})([A-Z])(\d{1,6})([a-z]?)", re.ASCII)
+_PRODUCT = re.compile(r"[A-Za-z]{1,20}\d{1,3},\d{1,3}", re.ASCII)
+
+
+def _refuse(why: str) -> InputRejected:
+    return InputRejected(f"This is not a usable IPSW: {why}.", remedy="Download it again from Apple.")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of an IPSW."""
+
+    name: str
+    """Its path inside, checked to stay inside."""
+    size: int
+    """Bytes it says it has; whoever copies counts."""
+    open: Callable[[], IO[bytes]]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the station needs to know of a BuildManifest.plist."""
+
+    version: str
+    build: str
+    product_types: tuple[str, ...]
+    paths: frozenset[str]
+    """The files that an erase or update reads."""
+
+
+def build_order(build: str) -> tuple[int, str, int, str]:
+    """A key that orders builds by age ("9B206" before "13A344", "22F76" before "22F76a"). Raises InputRejected."""
+    match = _BUILD.fullmatch(build)
+    if match is None:
+        raise _refuse(f"{build[:20]!r} is no build number")
+    return int(match[1]), match[2], int(match[3]), match[4]
+
+
+def version_order(version: str) -> tuple[int, ...]:
+    """A key that orders versions ("9.3.6" before "10.0"). Raises InputRejected."""
+    if not _VERSION.fullmatch(version):
+        raise _refuse(f"{version[:20]!r} is no version number")
+    return tuple(int(part) for part in version.split("."))
+
+
+@contextmanager
+def entries(source: Path) -> Iterator[list[Entry]]:
+    """The files in an IPSW, by name, while the context is open.
+
+    Raises:
+        InputRejected: it is neither a zip file nor a directory, or one that could do harm.
+        OSError: it cannot be read.
+    """
+    if source.is_dir():
+        yield _checked(sorted(islice(_walk(source), MAX_ENTRIES + 1), key=lambda entry: entry.name))
+        return
+    with source.open("rb") as file:
+        try:
+            _check_table(file)
+            with zipfile.ZipFile(file) as archive:
+                yield _checked(_unzip(archive, source.stat().st_size))
+        except _BAD_ZIP as error:
+            raise _refuse(f"its zip file is damaged ({error})") from error
+
+
+def read_manifest(data: bytes) -> Manifest:
+    """Read a BuildManifest.plist. Raises InputRejected."""
+    if len(data) > MAX_MANIFEST:
+        raise _refuse("its manifest is too long")
+    try:
+        # Only XML, as Apple's are: in a binary plist a few bytes can stand for endless structures.
+        root = plistlib.loads(data, fmt=plistlib.FMT_XML)
+        identities = root["BuildIdentities"]
+        manifest = Manifest(
+            version=root["ProductVersion"],
+            build=root["ProductBuildVersion"],
+            product_types=tuple(root["SupportedProductTypes"]),
+            paths=frozenset(
+                entry["Info"]["Path"]
+                for identity in identities[:MAX_IDENTITIES]
+                if "RestoreBehavior" in identity["Info"]
+                for entry in identity["Manifest"].values()
+                if "Path" in entry["Info"]
+            ),
+        )
+        version_order(manifest.version)
+        build_order(manifest.build)
+        products = all(_PRODUCT.fullmatch(product) for product in manifest.product_types)
+    except InputRejected:
+        raise
+    except Exception as error:  # plistlib and a plist of other types than ours let a dozen kinds escape
+        raise _refuse(f"its manifest cannot be read ({type(error).__name__})") from error
+    if not products or not manifest.product_types or not manifest.paths or len(identities) > MAX_IDENTITIES:
+        raise _refuse("its manifest does not say for which phones it is")
+    return manifest
+
+
+def _walk(root: Path) -> Iterator[Entry]:
+    for path in root.rglob("*"):
+        kind = path.lstat()
+        if stat.S_ISDIR(kind.st_mode):
+            continue
+        name = path.relative_to(root).as_posix()
+        if not stat.S_ISREG(kind.st_mode):
+            raise _refuse(f"{name[:100]!r} is a link or a device")
+        yield Entry(name, kind.st_size, partial(_open, path))
+
+
+def _open(path: Path) -> IO[bytes]:
+    return path.open("rb")
+
+
+def _unzip(archive: zipfile.ZipFile, size: int) -> list[Entry]:
+    found = []
+    infos = archive.infolist()
+    if sum(info.compress_size for info in infos) > size:
+        raise _refuse("its entries overlap")
+    total = sum(info.file_size for info in infos)
+    if total > max(MAX_RATIO * size, _SMALL):
+        raise _refuse("it would unpack to far more than it is")
+    for info in infos:
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        if info.is_dir() and kind in (0, stat.S_IFDIR):
+            continue
+        if kind not in (0, stat.S_IFREG):
+            raise _refuse(f"{info.filename[:100]!r} is a link or a device")
+        if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise _refuse(f"{info.filename[:100]!r} is encrypted or packed in an unusual way")
+        # zipfile cuts a name at NUL and turns what it takes for separators; only the name as stored counts.
+        if info.orig_filename != info.filename:
+            raise _refuse(f"{info.filename[:100]!r} has a forbidden name")
+        found.append(Entry(info.filename, info.file_size, partial(archive.open, info)))
+    return found
+
+
+def _checked(found: list[Entry]) -> list[Entry]:
+    """The entries, when their names and sizes are acceptable together."""
+    if len(found) > MAX_ENTRIES:
+        raise _refuse(f"it has more than {MAX_ENTRIES} files")
+    if sum(entry.size for entry in found) > MAX_TOTAL:
+        raise _refuse("it is too large")
+    names = {entry.name for entry in found}
+    if len(names) < len(found):
+        raise _refuse("two of its files have the same name")
+    for name in names:
+        parts = name.split("/")
+        inside = all(_PART.fullmatch(part) and part not in (".", "..") for part in parts)
+        if not inside or len(parts) > 16 or len(name.encode(errors="surrogatepass")) > 1000:
+            raise _refuse(f"{name[:100]!r} has a forbidden name")
+        if any("/".join(parts[:depth]) in names for depth in range(1, len(parts))):
+            raise _refuse(f"{name[:100]!r} lies in something that is a file")
+    if MANIFEST not in names:
+        raise _refuse(f"it has no {MANIFEST}")
+    return found
+
+
+def _check_table(file: BinaryIO) -> None:
+    """Refuse a zip whose table of contents is huge: zipfile would read all of it into memory.
+
+    The end record (APPNOTE 4.3.16) lies in the last 64 KiB; a zip64 one (4.3.14) is pointed at just before it.
+    """
+    size = file.seek(0, 2)
+    start = file.seek(max(0, size - 65_557))
+    tail = file.read()
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0:
+        raise _refuse("it is no zip file")
+    count, table = struct.unpack_from("<HI", tail, at + 10)
+    if tail[max(0, at - 20) : at].startswith(b"PK\x06\x07"):
+        (offset,) = struct.unpack_from("<Q", tail, at - 12)
+        file.seek(min(offset, start + at))
+        record = file.read(56)
+        if record.startswith(b"PK\x06\x06"):
+            count, table = struct.unpack_from("<QQ", record, 32)
+    file.seek(0)
+    if table > _MAX_TABLE or count > MAX_ENTRIES:
+        raise _refuse(f"it has more than {MAX_ENTRIES} files")

@@ -1,0 +1,101 @@
+"""`station firmware`: the firmware store by hand."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from station.adapters.firmware import FirmwareStore
+from station.adapters.unpacked import Advance
+from station.errors import StationError
+from station.model.firmware import Firmware
+
+DEFAULT_STORE = Path("/var/lib/restore-station/firmware")
+
+app = typer.Typer(help="Firmware the station keeps.", no_args_is_help=True)
+
+Store = Annotated[Path, typer.Option("--store", help="Directory of the firmware store.", envvar="STATION_FIRMWARE")]
+
+
+@app.command("list")
+def list_firmware(store: Store = DEFAULT_STORE) -> None:
+    """Show every firmware, oldest version first."""
+    table = Table("Version", "Build", "Models", box=None)
+    kept = FirmwareStore(store)
+    for firmware in kept.list():
+        table.add_row(firmware.version, firmware.build, ", ".join(firmware.product_types))
+    Console().print(table)
+    _warn_of_unusable(kept)
+
+
+@app.command("import")
+def import_firmware(
+    path: Annotated[Path, typer.Argument(help="An IPSW file, or the directory of an unpacked one.")],
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Copy an IPSW into the store, whole or not at all."""
+    with _plain_errors(), _progress("Importing") as advance:
+        firmware = FirmwareStore(store).import_ipsw(path, advance)
+    typer.echo(f"{_name(firmware)} is in the store.")
+
+
+@app.command("verify")
+def verify_firmware(
+    build: Annotated[str | None, typer.Argument(help="A build, such as 23C71; every one by default.")] = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Read every file of the firmware again, and compare it with what was imported."""
+    kept = FirmwareStore(store)
+    chosen = [firmware for firmware in kept.list() if build in (None, firmware.build)]
+    if build is not None and not chosen:
+        _fail(f"There is no firmware {build} in {store}.")
+    failed = build is None and _warn_of_unusable(kept)
+    for firmware in chosen:
+        try:
+            with _progress(f"Reading {firmware.build}") as advance:
+                kept.verify(firmware, advance, full=True)
+            typer.echo(f"{_name(firmware)} is undamaged.")
+        except StationError as error:
+            failed = True
+            typer.echo(f"{error} {error.remedy}".strip(), err=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _warn_of_unusable(store: FirmwareStore) -> bool:
+    """Name what is in the store and cannot be used; whether there is anything."""
+    for name in store.unusable():
+        typer.echo(f"{name} is damaged and cannot be used. Import it again.", err=True)
+    return bool(store.unusable())
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """End with an error's own words, and what a person can do."""
+    try:
+        yield
+    except StationError as error:
+        _fail(f"{error} {error.remedy}".strip())
+
+
+def _fail(words: str) -> None:
+    typer.echo(words, err=True)
+    raise typer.Exit(1)
+
+
+def _name(firmware: Firmware) -> str:
+    return f"iOS {firmware.version} ({firmware.build}) for {', '.join(firmware.product_types)}"
+
+
+@contextmanager
+def _progress(words: str) -> Iterator[Advance]:
+    """A bar on the terminal, gone when it is done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task(words, total=None)
+        yield lambda done, total: bars.update(bar, completed=done, total=total)
