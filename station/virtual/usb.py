@@ -4,11 +4,15 @@ from typing import Protocol
 
 
 class StallError(Exception):
-    """The device does not know the request."""
+    """The device does not know the request, or refuses it."""
 
 
 class UsbDevice(Protocol):
-    """What a transport (USB/IP) needs of a device. Standard requests included: the device answers all of them."""
+    """What a transport (USB/IP) needs of a device. Standard requests included: the device answers all of them.
+
+    Transfers may be cancelled, which is how a host gives one up. Endpoints are given by their address, as in
+    the endpoint descriptor: 0x81 is IN endpoint 1.
+    """
 
     descriptor: bytes
     """The 18-byte device descriptor (USB 2.0, 9.6.1)."""

@@ -1,0 +1,150 @@
+"""What every USB device answers by itself: the standard requests (USB 2.0, 9.4)."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from station.virtual.descriptors import CONFIGURATION, DEVICE, STRING, make_string, parse_configuration
+from station.virtual.phone import Handler
+from station.virtual.usb import StallError, UsbDevice
+
+
+class Request(IntEnum):
+    """bRequest of the standard requests (USB 2.0, table 9-4)."""
+
+    GET_STATUS = 0
+    CLEAR_FEATURE = 1
+    SET_FEATURE = 3
+    SET_ADDRESS = 5
+    GET_DESCRIPTOR = 6
+    GET_CONFIGURATION = 8
+    SET_CONFIGURATION = 9
+    GET_INTERFACE = 10
+    SET_INTERFACE = 11
+
+
+TYPE_MASK = 0x60
+"""Standard, class or vendor, in bmRequestType."""
+
+PORT_RESET = (0x23, Request.SET_FEATURE, 4)
+"""bmRequestType, bRequest, wValue. No device sees this request: a host resets a device by sending it to the hub
+above. USB/IP hosts send it in the device's own stream instead (Linux `is_reset_device_cmd`)."""
+
+ENGLISH = bytes([4, STRING, 0x09, 0x04])
+"""String descriptor 0: the languages there are."""
+
+
+@dataclass
+class UsbOnly:
+    """What a phone runs that is nothing but a USB device."""
+
+    usb: UsbDevice | None
+    listeners: dict[int, Handler] = field(default_factory=dict)
+
+
+class StandardDevice(ABC):
+    """A device that answers standard requests from its descriptors. Subclasses answer the others."""
+
+    def __init__(self, descriptor: bytes, configuration: bytes, strings: Mapping[int, str]) -> None:
+        """A device with one configuration, which is active: whoever exports a device has configured it.
+
+        Args:
+            descriptor: its device descriptor.
+            configuration: its configuration descriptor with everything that follows it.
+            strings: its strings by index.
+        """
+        self.descriptor = descriptor
+        self._configuration = configuration
+        self._parsed = parse_configuration(configuration)
+        self._strings = {index: make_string(text) for index, text in strings.items()}
+        self._active = self._parsed.fields.bConfigurationValue
+        self._alternates: dict[int, int] = {}
+
+    async def control(self, request_type: int, request: int, value: int, index: int, length: int, data: bytes) -> bytes:
+        """One control transfer. See UsbDevice."""
+        if (request_type, request, value) == PORT_RESET:
+            self._alternates.clear()
+            await self.reset()
+            return b""
+        if request_type & TYPE_MASK:
+            answer = await self.request(request_type, request, value, index, data)
+        else:
+            answer = self._standard(request_type, request, value, index)
+        return answer[:length]
+
+    @abstractmethod
+    async def request(self, request_type: int, request: int, value: int, index: int, data: bytes) -> bytes:
+        """A class or vendor request. Raises StallError."""
+
+    @abstractmethod
+    async def reset(self) -> None:
+        """The host reset the device's port."""
+
+    @abstractmethod
+    async def bulk_out(self, endpoint: int, data: bytes) -> None:
+        """See UsbDevice."""
+
+    @abstractmethod
+    async def bulk_in(self, endpoint: int, length: int) -> bytes:
+        """See UsbDevice."""
+
+    async def silence(self, endpoint: int) -> bytes:
+        """What an endpoint says that has nothing to say. Raises StallError: it does not exist."""
+        if not self._has(endpoint):
+            raise StallError
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets this event")
+
+    def _has(self, endpoint: int) -> bool:
+        """Whether the endpoint exists as interfaces are set now."""
+        return any(
+            endpoint == one.bEndpointAddress
+            for alternates in self._parsed.interfaces
+            for setting in alternates
+            if setting.fields.bAlternateSetting == self._alternates.get(setting.fields.bInterfaceNumber, 0)
+            for one in setting.endpoints
+        )
+
+    def _standard(self, request_type: int, request: int, value: int, index: int) -> bytes:
+        answer = b""
+        match request_type, request:
+            case 0x80, Request.GET_DESCRIPTOR:
+                answer = self._descriptor(value >> 8, value & 0xFF)
+            case 0x80, Request.GET_CONFIGURATION:
+                answer = bytes([self._active])
+            case 0x00, Request.SET_CONFIGURATION if value in (0, self._parsed.fields.bConfigurationValue):
+                self._active = value
+                self._alternates.clear()
+            case 0x81, Request.GET_INTERFACE:
+                alternate = self._alternates.get(index, 0)
+                self._check_setting(index, alternate)
+                answer = bytes([alternate])
+            case 0x01, Request.SET_INTERFACE:
+                self._check_setting(index, value)
+                self._alternates[index] = value
+            case 0x80 | 0x81 | 0x82, Request.GET_STATUS:
+                answer = bytes(2)
+            case 0x00 | 0x01 | 0x02, Request.CLEAR_FEATURE | Request.SET_FEATURE | Request.SET_ADDRESS:
+                pass  # nothing here stays halted, sleeps, or has an address of its own
+            case _:
+                raise StallError
+        return answer
+
+    def _check_setting(self, interface: int, alternate: int) -> None:
+        try:
+            self._parsed.find(interface, alternate)
+        except KeyError:
+            raise StallError from None
+
+    def _descriptor(self, kind: int, index: int) -> bytes:
+        if kind == DEVICE.kind:
+            return self.descriptor
+        if kind == CONFIGURATION.kind and index == 0:
+            return self._configuration
+        if kind == STRING and index == 0:
+            return ENGLISH
+        if kind == STRING and index in self._strings:
+            return self._strings[index]
+        raise StallError
