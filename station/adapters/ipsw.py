@@ -127,13 +127,14 @@ def read_manifest(data: bytes) -> Manifest:
         )
         version_order(manifest.version)
         build_order(manifest.build)
-        products = all(_PRODUCT.fullmatch(product) for product in manifest.product_types)
+        fitting = all(_PRODUCT.fullmatch(product) for product in manifest.product_types)
+        fitting = fitting and all(isinstance(path, str) for path in manifest.paths)
     except InputRejected:
         raise
     except Exception as error:  # plistlib and a plist of other types than ours let a dozen kinds escape
         raise _refuse(f"its manifest cannot be read ({type(error).__name__})") from error
-    if not products or not manifest.product_types or not manifest.paths or len(identities) > MAX_IDENTITIES:
-        raise _refuse("its manifest does not say for which phones it is")
+    if not fitting or not manifest.product_types or not manifest.paths or len(identities) > MAX_IDENTITIES:
+        raise _refuse("its manifest does not say for which phones it is, or of which files it consists")
     return manifest
 
 

@@ -1,0 +1,40 @@
+"""One small IPSW for the whole run, and a store for each test."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from station.adapters.firmware import FirmwareStore
+from station.virtual.ipsw import make_ipsw
+from station.virtual.models import MODELS
+
+
+@pytest.fixture(scope="session")
+def small_ipsw(tmp_path_factory) -> Callable[[str, str], Path]:
+    """Makes an IPSW of a version and build."""
+
+    def make(version: str, build: str) -> Path:
+        directory = tmp_path_factory.mktemp("source") / "ipsw"
+        return make_ipsw(
+            directory,
+            version=version,
+            build=build,
+            models=MODELS[2:3],
+            os_bytes=50_000,
+            cryptex_bytes=20_000,
+            ramdisk_bytes=10_000,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def ipsw(small_ipsw) -> Path:
+    path: Path = small_ipsw("26.2.1", "23C71")
+    return path
+
+
+@pytest.fixture
+def store(tmp_path) -> FirmwareStore:
+    return FirmwareStore(tmp_path / "store", reserve=0)

@@ -1,0 +1,293 @@
+"""Archives that try something: each is refused in words, and nothing of it is left anywhere."""
+
+import os
+import plistlib
+import stat
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from station.adapters import ipsw as reader
+from station.adapters.ipsw import build_order, read_manifest, version_order
+from station.errors import InputRejected, StationError
+
+MANIFEST: dict[str, Any] = {
+    "ProductVersion": "26.2.1",
+    "ProductBuildVersion": "23C71",
+    "SupportedProductTypes": ["iPhone13,2"],
+    "BuildIdentities": [
+        {"Info": {"RestoreBehavior": "Erase"}, "Manifest": {"OS": {"Info": {"Path": "os.dmg"}}}},
+    ],
+}
+
+
+def manifest(**changes: Any) -> bytes:
+    return plistlib.dumps(MANIFEST | changes)
+
+
+def link(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name)
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return info
+
+
+def zipped(path: Path, *extra: tuple[str | zipfile.ZipInfo, bytes], packed: int = zipfile.ZIP_STORED) -> Path:
+    """A good little IPSW with something more in it."""
+    with zipfile.ZipFile(path, "w", packed) as archive:
+        archive.writestr("BuildManifest.plist", manifest())
+        archive.writestr("os.dmg", b"image")
+        for name, content in extra:
+            archive.writestr(name, content)
+    return path
+
+
+def patched(path: Path, change: Callable[[bytearray], None]) -> Path:
+    data = bytearray(zipped(path).read_bytes())
+    change(data)
+    path.write_bytes(data)
+    return path
+
+
+def flip_content(data: bytearray) -> None:
+    at = data.index(b"image")
+    data[at] ^= 1
+
+
+def say_encrypted(data: bytearray) -> None:
+    at = data.rindex(b"PK\x01\x02")
+    data[at + 8] |= 1
+
+
+def say_many(data: bytearray) -> None:
+    at = data.rindex(b"PK\x05\x06")
+    struct.pack_into("<HH", data, at + 8, 60_000, 60_000)
+
+
+def say_huge_table(data: bytearray) -> None:
+    at = data.rindex(b"PK\x05\x06")
+    struct.pack_into("<I", data, at + 12, 1 << 30)
+
+
+def say_zip64_many(data: bytearray) -> None:
+    at = data.rindex(b"PK\x05\x06")
+    record = b"PK\x06\x06" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, 1 << 40, 1 << 40, 1 << 46, 0)
+    data[at:at] = record + b"PK\x06\x07" + struct.pack("<IQI", 0, at, 1)
+
+
+def say_longer(data: bytearray) -> None:
+    at = data.rindex(b"PK\x01\x02")
+    struct.pack_into("<I", data, at + 24, 6)
+
+
+def overlap(data: bytearray) -> None:
+    at = data.rindex(b"PK\x01\x02")
+    struct.pack_into("<II", data, at + 20, 100_000, 100_000)
+
+
+def cut(data: bytearray) -> None:
+    del data[-30:]
+
+
+@pytest.fixture
+def hostile(tmp_path) -> Path:
+    path: Path = tmp_path / "hostile.ipsw"
+    return path
+
+
+def refused(store, source: Path, why: str) -> None:
+    with pytest.raises(InputRejected, match=why) as caught:
+        store.import_ipsw(source)
+    assert caught.value.remedy
+    assert [path.name for path in store.path.iterdir()] == [".lock"]
+
+
+def test_the_harmless_one_is_accepted(store, hostile):
+    assert store.import_ipsw(zipped(hostile)).build == "23C71"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../outside",
+        "a/../../outside",
+        "/etc/outside",
+        "a//b",
+        "./a",
+        "a\\b",
+        "..",
+        "a/./b",
+        "bell\x07",
+        "new\nline",
+        "n" * 300,
+        "/".join("d" * 20),
+        "os.dmg/inside",
+    ],
+)
+def test_names_that_lead_elsewhere(store, hostile, name):
+    refused(store, zipped(hostile, (name, b"x")), "forbidden name|is a file")
+    assert not (store.path.parent / "outside").exists()
+
+
+def test_a_name_with_nul(store, hostile):
+    zipped(hostile, ("BuildManifest.plistXYZ", b"x"))
+    hostile.write_bytes(hostile.read_bytes().replace(b"plistXYZ", b"plist\0YZ"))
+    refused(store, hostile, "forbidden name")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_one_name_twice(store, hostile):
+    refused(store, zipped(hostile, ("os.dmg", b"other")), "same name")
+
+
+def test_links(store, hostile):
+    refused(store, zipped(hostile, (link("shadow"), b"/etc/shadow")), "link or a device")
+
+
+def test_a_bomb(store, hostile):
+    bomb = zipped(hostile, ("zeros", b"\0" * (30 << 20)), packed=zipfile.ZIP_DEFLATED)
+    assert bomb.stat().st_size < 100_000
+    refused(store, bomb, "far more than it is")
+
+
+def test_unusual_packing(store, hostile):
+    refused(store, zipped(hostile, ("fill", b"x" * 100), packed=zipfile.ZIP_LZMA), "unusual way")
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (flip_content, "damaged"),
+        (say_encrypted, "encrypted"),
+        (say_many, "more than"),
+        (say_huge_table, "more than"),
+        (say_zip64_many, "more than"),
+        (say_longer, "damaged|not as long"),
+        (overlap, "overlap"),
+        (cut, "no zip file|damaged"),
+    ],
+)
+def test_lies_in_the_table(store, hostile, change, why):
+    refused(store, patched(hostile, change), why)
+
+
+def test_too_many_files(store, hostile, monkeypatch):
+    monkeypatch.setattr(reader, "MAX_ENTRIES", 5)
+    refused(store, zipped(hostile, *((f"f{number}", b"") for number in range(9))), "more than 5 files")
+
+
+def test_too_large(store, hostile, monkeypatch):
+    monkeypatch.setattr(reader, "MAX_TOTAL", 1000)
+    refused(store, zipped(hostile, ("large", b"x" * 1000)), "too large")
+
+
+def test_no_zip_at_all(store, hostile):
+    hostile.write_bytes(b"<html>Please log in</html>")
+    refused(store, hostile, "no zip file")
+
+
+def unpacked(directory: Path) -> Path:
+    directory.mkdir()
+    (directory / "BuildManifest.plist").write_bytes(manifest())
+    (directory / "os.dmg").write_bytes(b"image")
+    return directory
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.symlink_to("/etc/shadow"), os.mkfifo])
+def test_links_and_pipes_in_a_directory(store, tmp_path, spoil):
+    source = unpacked(tmp_path / "source")
+    spoil(source / "spoilt")
+    refused(store, source, "link or a device")
+
+
+def test_a_link_to_a_directory_is_not_followed(store, tmp_path):
+    source = unpacked(tmp_path / "source")
+    (source / "up").symlink_to(tmp_path)
+    refused(store, source, "link or a device")
+
+
+def test_a_file_that_grows_while_it_is_copied(store, tmp_path, monkeypatch):
+    source = unpacked(tmp_path / "source")
+    walk = reader._walk
+
+    def grown(root):
+        yield from list(walk(root))
+        (source / "os.dmg").write_bytes(b"a longer image")
+
+    monkeypatch.setattr(reader, "_walk", grown)
+    refused(store, source, "not as long")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ProductVersion": "../../26"},
+        {"ProductVersion": 26},
+        {"ProductBuildVersion": "23C71/.."},
+        {"ProductBuildVersion": "١٢A1"},
+        {"SupportedProductTypes": []},
+        {"SupportedProductTypes": ["iPhone13,2\n"]},
+        {"SupportedProductTypes": "iPhone13,2"},
+        {"BuildIdentities": []},
+        {"BuildIdentities": [{}]},
+        {"BuildIdentities": {"a": 1}},
+        {"BuildIdentities": MANIFEST["BuildIdentities"] * 2001},
+        {"BuildIdentities": [{"Info": {"RestoreBehavior": "Erase"}, "Manifest": {"OS": {"Info": {"Path": 5}}}}]},
+    ],
+)
+def test_manifests_that_make_no_sense(changes):
+    with pytest.raises(InputRejected):
+        read_manifest(manifest(**changes))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\0" * 100,
+        plistlib.dumps(MANIFEST, fmt=plistlib.FMT_BINARY),
+        b"<plist>" + b"<array>" * 100_000,
+        b'<!DOCTYPE p [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><plist><string>&b;</string></plist>',
+        b" " * (33 << 20),
+    ],
+)
+def test_what_is_no_manifest(data):
+    with pytest.raises(InputRejected):
+        read_manifest(data)
+
+
+@given(st.binary(max_size=300) | st.binary(max_size=60).map(lambda tail: manifest()[:200] + tail))
+def test_any_manifest_is_read_or_refused(data):
+    try:
+        read_manifest(data)
+    except StationError:
+        return
+
+
+def test_an_incomplete_ipsw(store, hostile):
+    with zipfile.ZipFile(hostile, "w") as archive:
+        archive.writestr("BuildManifest.plist", manifest())
+    refused(store, hostile, "'os.dmg' is missing")
+
+
+def test_versions_are_ordered_as_numbers():
+    assert sorted(["10.0", "9.3.6", "26.2.1", "26.2", "9.10"], key=version_order) == [
+        "9.3.6",
+        "9.10",
+        "10.0",
+        "26.2",
+        "26.2.1",
+    ]
+    assert sorted(["23C71", "9B206", "23C100", "23B85", "22F76a", "22F76"], key=build_order) == [
+        "9B206",
+        "22F76",
+        "22F76a",
+        "23B85",
+        "23C71",
+        "23C100",
+    ]
