@@ -1,0 +1,160 @@
+"""What people do at the station: choose a bay, START, HOLD CONFIRM, cancel, dismiss."""
+
+from typing import TYPE_CHECKING
+
+from station.core.actions import Action, CloseJob
+from station.core.arming import ARMED_SECONDS, Armed, Arming
+from station.core.bays import Bay, Bays
+from station.core.events import ButtonChanged, Moment
+from station.core.gates import may_start
+from station.core.jobs import JobState
+from station.core.policy import Policy
+from station.core.scheduler import Scheduler
+from station.errors import Refused
+from station.model.api import Cancel, Command, Dismiss, HoldBegan, HoldEnded, OperatorConfirm, Select, Start
+from station.model.base import BayId
+from station.model.causes import Cause
+from station.model.consent import Consent, Hand
+from station.model.service import Service
+
+if TYPE_CHECKING:
+    from station.model.firmware import Firmware
+
+NOTICE_SECONDS = 10.0
+"""How long the reason is shown why a button did nothing."""
+
+
+class Desk:
+    """Buttons, the screen's touches and the operator's commands."""
+
+    def __init__(self, bays: Bays, scheduler: Scheduler, policy: Policy) -> None:
+        self.arming = Arming()
+        self.selected: BayId | None = None
+        self.firmware: dict[str, Firmware | None] = {}
+        """The newest by product type, as far as it was asked for; None: there is none."""
+        self.trouble = ""
+        """Why no job may start; empty: they may."""
+        self.notice = ""
+        """Why a button did nothing, for a while."""
+        self._notice_until: float | None = None
+        self._bays = bays
+        self._scheduler = scheduler
+        self._policy = policy
+
+    def command(self, command: Command, now: Moment) -> list[Action]:
+        """Carry out a client's command. Raises Refused, and then has changed nothing."""
+        match command:
+            case Select():
+                self._select(command.bay)
+            case Start():
+                self._start(command.bay, command.service, now)
+            case HoldBegan():
+                self._hold(command.bay, now)
+            case HoldEnded():
+                self.arming.release(Hand.SCREEN)
+            case OperatorConfirm():
+                self._operator(command, now)
+            case Cancel():
+                return self._cancel(self._bay(command.bay), now)
+            case Dismiss():
+                return self._dismiss(self._bay(command.bay))
+        return []
+
+    def button(self, event: ButtonChanged, now: Moment) -> None:
+        """Take in a button. A START that is refused says why for a while."""
+        if not self.arming.button(event.control, event.state, now):
+            return
+        try:
+            self._start(self._chosen(), Service.RESTORE, now)
+        except Refused as refused:
+            self.notice = f"{refused} {refused.remedy}".strip()
+            self._notice_until = now.at + NOTICE_SECONDS
+
+    def phone_arrived(self, bay: Bay) -> None:
+        """Plug, press START: a phone that arrives is chosen, unless another one waits for somebody's decision."""
+        chosen = None if self.selected is None else self._bays.get(self.selected)
+        if chosen is None or chosen.stay is None or chosen.job is not None or chosen.result is not None:
+            self.selected = bay.id
+
+    def tick(self, now: Moment) -> None:
+        """Do what is due: the one place where holding CONFIRM becomes a job."""
+        if self._notice_until is not None and now.at >= self._notice_until:
+            self.notice, self._notice_until = "", None
+        consent = self.arming.tick(now)
+        if consent is not None:
+            self._confirmed(consent)
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` is due next."""
+        return min((at for at in (self.arming.deadline, self._notice_until) if at is not None), default=None)
+
+    def _bay(self, name: BayId) -> Bay:
+        bay = self._bays.get(name)
+        if bay is None:
+            raise Refused(f"There is no bay {name}.")
+        return bay
+
+    def _chosen(self) -> BayId:
+        if self.selected is None:
+            raise Refused("No bay is chosen.", remedy="Plug in a phone, or choose a bay on the screen.")
+        return self.selected
+
+    def _select(self, name: BayId) -> None:
+        bay = self._bay(name)
+        if self.arming.armed is not None and self.arming.armed.bay != bay.id:
+            self.arming.disarm()
+        self.selected = bay.id
+
+    def _start(self, name: BayId, service: Service, now: Moment) -> None:
+        if self.trouble:
+            raise Refused(self.trouble)
+        bay = self._bay(name)
+        firmware = may_start(bay, self._bays, self.firmware)
+        assert bay.stay is not None
+        assert bay.stay.ecid is not None
+        self.selected = bay.id
+        self.arming.arm(
+            Armed(
+                bay=bay.id,
+                ecid=bay.stay.ecid,
+                plug=bay.stay.plug,
+                service=service,
+                firmware=firmware,
+                until=now.at + ARMED_SECONDS,
+            )
+        )
+
+    def _hold(self, name: BayId, now: Moment) -> None:
+        if not self._policy.touch_confirms:
+            raise Refused("This station confirms with its button, not on the screen.", remedy="Hold CONFIRM.")
+        if self.arming.armed is None or self.arming.armed.bay != name:
+            raise Refused("Nothing is waiting to be confirmed here.", remedy="Press START first.")
+        self.arming.hold(Hand.SCREEN, now)
+
+    def _operator(self, command: OperatorConfirm, now: Moment) -> None:
+        if not self._policy.operator_confirm:
+            raise Refused("This station does not let the command line confirm.", remedy="Hold CONFIRM at the station.")
+        self._confirmed(self.arming.operator(command.bay, command.ecid, now))
+
+    def _confirmed(self, consent: Consent) -> None:
+        assert self.arming.armed is not None
+        self._scheduler.submit(self._bay(consent.bay), consent, self.arming.armed.firmware)
+        self.arming.disarm()
+
+    def _cancel(self, bay: Bay, now: Moment) -> list[Action]:
+        if bay.job is None:
+            self.arming.disarm(bay.id)
+            return []
+        if bay.job.state is JobState.QUEUED:
+            self._scheduler.drop(bay)
+            return []
+        if bay.job.state is not JobState.RUNNING or bay.job.story.erased:
+            raise Refused("It is too late to cancel.", remedy="Leave the phone plugged in until it is done.")
+        return bay.job.void(Cause.CANCELLED, now)
+
+    def _dismiss(self, bay: Bay) -> list[Action]:
+        if bay.result is None:
+            raise Refused("There is nothing to dismiss here.", remedy="A result can be dismissed once it is recorded.")
+        job, bay.result = bay.result.job, None
+        return [CloseJob(job=job)]

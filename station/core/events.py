@@ -1,0 +1,140 @@
+"""What the station is told. Together with the model's USB events and API commands: every way its state can change."""
+
+from dataclasses import dataclass
+
+from station.model.api import Command
+from station.model.base import JobId
+from station.model.causes import Cause
+from station.model.events import WorkerEvent, WorkerExit
+from station.model.firmware import Firmware
+from station.model.job import JobSpec
+from station.model.panel import Control, ControlState
+from station.model.phone import UsbEvent
+from station.model.record import Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """The time at which something is handled: the core has no clock of its own."""
+
+    at: float
+    """CLOCK_BOOTTIME seconds: what deadlines are measured with."""
+    utc: str
+    """RFC 3339 in UTC: what people and records read."""
+    trusted: bool = True
+    """Whether the wall clock is known to be right."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSaid:
+    """A line of a job's events."""
+
+    job: JobId
+    event: WorkerEvent
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerGarbled:
+    """A job's events hold something that is no event: the worker is not to be believed."""
+
+    job: JobId
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerEnded:
+    """A job's process is gone, and everything it said has been told before."""
+
+    job: JobId
+    exit: WorkerExit | None
+    """None: nobody was left to say how."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerNotStarted:
+    """A job could not even begin."""
+
+    job: JobId
+    cause: Cause
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ButtonChanged:
+    """One of the station's own buttons, debounced."""
+
+    control: Control
+    state: ControlState
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirmwareFound:
+    """The newest firmware there is for a model, or None."""
+
+    product_type: str
+    firmware: Firmware | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordWritten:
+    """A job's record is in the chain, durably."""
+
+    job: JobId
+    number: int
+    certificate: str | None
+    """Path of the PDF, when one was earned."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordNotWritten:
+    """A job's record could not be written; the station asks again later."""
+
+    job: JobId
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobFound:
+    """A job that an earlier daemon started has no record yet. What its worker said follows."""
+
+    spec: JobSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultFound:
+    """A job that an earlier daemon finished; nobody has dismissed its result yet."""
+
+    spec: JobSpec
+    record: Record
+    number: int
+    certificate: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TroubleChanged:
+    """Something about the station itself forbids new jobs (a full disk); empty: no more."""
+
+    trouble: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tick:
+    """Time has passed: `Station.next_deadline` was reached."""
+
+
+Event = (
+    UsbEvent
+    | WorkerSaid
+    | WorkerGarbled
+    | WorkerEnded
+    | WorkerNotStarted
+    | ButtonChanged
+    | FirmwareFound
+    | RecordWritten
+    | RecordNotWritten
+    | JobFound
+    | ResultFound
+    | TroubleChanged
+    | Tick
+    | Command
+)

@@ -1,0 +1,385 @@
+"""One restore, from the consent to the record: a state machine that is told what happens and says what to do."""
+
+import math
+from dataclasses import dataclass, field
+from enum import Enum
+
+from station.core import progress, verification
+from station.core.actions import Action, RevokeConsent, StartWorker, WriteRecord
+from station.core.events import Moment
+from station.core.leash import Leash
+from station.core.policy import Policy
+from station.core.records import record_of
+from station.core.story import Story
+from station.core.verdict import Verdict, failure, judge, not_verified
+from station.core.vigil import Vigil
+from station.model.api import ResultView
+from station.model.base import Ecid, JobId, format_ecid
+from station.model.causes import Cause
+from station.model.consent import Consent
+from station.model.events import Failed, WorkerEvent, WorkerExit
+from station.model.firmware import Firmware
+from station.model.job import JobSpec, Phase
+from station.model.phone import PhoneFacts, PhoneMode
+from station.model.record import Check, Observed, Outcome, Record
+
+
+class JobState(Enum):
+    """Where a restore is, as the station sees it."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    """Its worker lives."""
+    RETURNING = "returning"
+    """The worker succeeded; the phone must come back."""
+    VERIFYING = "verifying"
+    """It is back and is being looked at."""
+    OBSERVING = "observing"
+    """The job failed; the phone's state is being looked at."""
+    RECORDING = "recording"
+    ENDED = "ended"
+
+
+TRANSITIONS: dict[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: frozenset({JobState.RUNNING}),
+    JobState.RUNNING: frozenset({JobState.RETURNING, JobState.OBSERVING}),
+    JobState.RETURNING: frozenset({JobState.VERIFYING, JobState.RECORDING}),
+    JobState.VERIFYING: frozenset({JobState.RETURNING, JobState.RECORDING}),
+    JobState.OBSERVING: frozenset({JobState.RECORDING}),
+    JobState.RECORDING: frozenset({JobState.ENDED}),
+    JobState.ENDED: frozenset(),
+}
+
+REENUMERATING = frozenset({Phase.RECOVERY, Phase.RAMDISK, Phase.RESTORED, Phase.FIRMWARE})
+"""Worker phases in which the phone itself leaves and comes back; in the others leaving means unplugged."""
+
+RESTORE_SYSTEM = frozenset({Phase.RAMDISK, Phase.RESTORED, Phase.PREPARE, Phase.IMAGE})
+"""A phone that enumerates like a normal one in these phases runs the restore system (usbmuxd#147)."""
+
+RECORD_RETRY_SECONDS = 60.0
+
+
+@dataclass
+class Job:
+    """One restore. Every method takes in one thing that happened and returns what must be done about it."""
+
+    spec: JobSpec
+    policy: Policy
+    state: JobState = JobState.QUEUED
+    story: Story = field(default_factory=Story)
+    mode: PhoneMode | None = None
+    """Its phone's mode by USB; None while it is away."""
+    started_at: float = 0.0
+    progressed_at: float = 0.0
+    fraction: float = 0.0
+    """Of the whole, never going back."""
+    verdict: Verdict | None = None
+    checks: tuple[Check, ...] = ()
+    number: int = 0
+    certificate: str | None = None
+    vigil: Vigil = field(default_factory=Vigil)
+    _gone_since: float | None = None
+    _fresh: bool = True
+    """Whether a normal enumeration is a started system, not the restore system."""
+    _voided: Cause | None = None
+    _void_detail: str = ""
+    _look_failed: Failed | None = None
+    _worked_until: float = 0.0
+    _return_by: float = 0.0
+    _record: Record | None = None
+    _leash: Leash = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._leash = Leash(self.id, self.policy.deadlines, self.policy.grace_seconds)
+
+    @property
+    def id(self) -> JobId:
+        """Its name."""
+        return self.spec.job
+
+    @property
+    def ecid(self) -> Ecid:
+        """The one phone it may touch."""
+        return self.consent.ecid
+
+    @property
+    def consent(self) -> Consent:
+        """What it was started with: a restore without one does not exist."""
+        assert self.spec.consent is not None
+        return self.spec.consent
+
+    @property
+    def firmware(self) -> Firmware:
+        """What is installed."""
+        assert self.spec.firmware is not None
+        return self.spec.firmware
+
+    @property
+    def phase(self) -> Phase:
+        """Where it is on the progress bar."""
+        match self.state:
+            case JobState.RETURNING:
+                return Phase.RETURN
+            case JobState.VERIFYING:
+                return Phase.VERIFY
+            case JobState.RECORDING | JobState.ENDED if self.outcome is Outcome.VERIFIED:
+                return Phase.VERIFY
+            case _:
+                return self.story.phase
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended; None while it has not."""
+        return None if self.verdict is None else self.verdict.outcome
+
+    @property
+    def awaits_phone(self) -> bool:
+        """Whether its phone, when it is away, is expected back: its stay then goes on."""
+        match self.state:
+            case JobState.RUNNING:
+                return self.story.phase in REENUMERATING and self._voided is None
+            case JobState.RETURNING | JobState.VERIFYING:
+                return True
+            case _:
+                return False
+
+    def start(self, now: Moment) -> list[Action]:
+        """Its turn has come."""
+        self.adopt(now)
+        return [StartWorker(spec=self.spec)]
+
+    def adopt(self, now: Moment) -> None:
+        """Its worker was started: just now, or by a daemon before this one."""
+        self._become(JobState.RUNNING)
+        self.started_at = self.progressed_at = now.at
+        self._gone_since = now.at if self.mode is None else None
+        self._leash.heard(self.story.phase, now.at)
+
+    def worker_said(self, event: WorkerEvent, now: Moment) -> None:
+        """Take in a line of its events."""
+        if self.state is not JobState.RUNNING:
+            return
+        self.story.hear(event)
+        self._leash.heard(self.story.phase, now.at)
+        if self.story.last is not None:
+            self._leash.end_soon(now.at)
+        self._progress(now)
+
+    def worker_ended(self, how: WorkerExit | None, now: Moment) -> list[Action]:
+        """Its process is gone."""
+        if self.state is not JobState.RUNNING:
+            return []
+        self._worked_until = now.at
+        verdict = judge(self.story, how, voided=self._voided, detail=self._void_detail)
+        if verdict is not None:
+            return self._fail(verdict, now)
+        self._become(JobState.RETURNING)
+        self._return_by = now.at + self.policy.deadlines[Phase.RETURN]
+        self.vigil.begin(self._return_by + self.policy.deadlines[Phase.VERIFY])
+        self._progress(now)
+        return self._await_phone(now)
+
+    def not_started(self, cause: Cause, detail: str, now: Moment) -> list[Action]:
+        """Its worker could not be started."""
+        self._worked_until = now.at
+        return self._fail(failure(cause, erased=self.story.erased, detail=detail), now)
+
+    def void(self, cause: Cause, now: Moment, *, detail: str = "", at_once: bool = True) -> list[Action]:
+        """Nothing irreversible may follow. `at_once`: end the worker now; else it may first see for itself."""
+        if self.state is not JobState.RUNNING or self._voided is not None or self.story.last is not None:
+            return []
+        self._voided, self._void_detail = cause, detail
+        actions: list[Action] = [RevokeConsent(job=self.id)]
+        if at_once:
+            return actions + self._leash.kill(now.at)
+        self._leash.end_soon(now.at)
+        return actions
+
+    def disbelieve(self, detail: str, now: Moment) -> list[Action]:
+        """Its events cannot be read, so nobody knows what it has announced: the worst is taken as done."""
+        self.story.erased = True
+        return self.void(Cause.INTERNAL, now, detail=detail)
+
+    def phone_gone(self, now: Moment) -> list[Action]:
+        """Its phone left the bus."""
+        self.mode = None
+        match self.state:
+            case JobState.RUNNING:
+                if self.story.phase in REENUMERATING:
+                    self._gone_since = now.at
+                    return []
+                return self.void(Cause.DISCONNECTED, now, detail=self._where(), at_once=False)
+            case JobState.VERIFYING:
+                self._become(JobState.RETURNING)
+                return self._await_phone(now)
+            case _:
+                return self._await_phone(now)
+
+    def phone_came(self, mode: PhoneMode, now: Moment) -> list[Action]:
+        """Its phone is on the bus, in `mode`."""
+        self.mode, self._gone_since = mode, None
+        self._fresh = self.state is not JobState.RUNNING or self.story.phase not in RESTORE_SYSTEM
+        return self._await_phone(now)
+
+    def intruder(self, ecid: Ecid | None, now: Moment) -> list[Action]:
+        """Another phone is in its bay."""
+        detail = f"{'an unknown phone' if ecid is None else format_ecid(ecid)} is in bay {self.spec.bay}"
+        match self.state:
+            case JobState.RUNNING:
+                return self.void(Cause.WRONG_PHONE, now, detail=detail)
+            case JobState.RETURNING | JobState.VERIFYING:
+                return self._not_returned(not_verified(Cause.WRONG_PHONE, detail), now)
+            case JobState.OBSERVING:
+                return self._conclude(Observed(mode=None), now)
+            case _:
+                return []
+
+    def look_began(self, now: Moment) -> None:
+        """Its phone is being asked."""
+        self.vigil.wants_look = False
+        if self.state is JobState.RETURNING:
+            self._become(JobState.VERIFYING)
+            self._progress(now)
+
+    def look_ended(self, facts: PhoneFacts | None, failed: Failed | None, now: Moment) -> list[Action]:
+        """What its phone said, or why it did not."""
+        if self.state is JobState.OBSERVING and self.mode is not None:
+            mode = self.mode if failed is None or failed.phone_mode is None else failed.phone_mode
+            ours = facts is not None and facts.ecid == self.ecid
+            return self._conclude(Observed(mode=mode, facts=facts if ours else None), now)
+        if self.state is not JobState.VERIFYING:
+            return []
+        if facts is None:
+            # Perhaps it was still the restore system, or it has not finished starting: another look may tell.
+            self._look_failed = failed
+            self._become(JobState.RETURNING)
+            self.vigil.look_later(now.at + self.policy.retry_seconds)
+            return []
+        self.verdict, self.checks = verification.verify(
+            facts, ecid=self.ecid, firmware=self.firmware, operations=tuple(self.story.operations)
+        )
+        return self._conclude(Observed(mode=PhoneMode.NORMAL, facts=facts), now)
+
+    def record_written(self, number: int, certificate: str | None) -> None:
+        """Its record is in the chain."""
+        self._become(JobState.ENDED)
+        self.number, self.certificate = number, certificate
+
+    def record_failed(self, now: Moment) -> None:
+        """Its record could not be written; try again later."""
+        self.vigil.begin(math.inf)
+        self.vigil.wait(now.at + RECORD_RETRY_SECONDS)
+
+    def result(self) -> ResultView | None:
+        """How it ended, as people see it; None while it has not."""
+        if self.verdict is None:
+            return None
+        return ResultView(
+            job=self.id,
+            outcome=self.verdict.outcome,
+            title=self.verdict.title,
+            remedy=self.verdict.remedy,
+            record=self.number,
+            certificate=self.certificate,
+        )
+
+    def tick(self, now: Moment) -> list[Action]:
+        """Do what is due."""
+        if self.state is JobState.RUNNING:
+            return self._tick_running(now)
+        if not self.vigil.tick(now.at):
+            return []
+        match self.state:
+            case JobState.RETURNING | JobState.VERIFYING:
+                why = self._look_failed if self.mode is PhoneMode.NORMAL else None
+                cause, detail = (Cause.NOT_RETURNED, "") if why is None else (why.cause, why.detail)
+                return self._not_returned(not_verified(cause, detail), now)
+            case JobState.OBSERVING:
+                return self._conclude(Observed(mode=self.mode), now)
+            case JobState.RECORDING:
+                return self._write_record()
+            case _:
+                return []
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` is due next."""
+        if self.state is JobState.RUNNING:
+            return min(self._leash.deadline, self._gone_until) if self._gone_until else self._leash.deadline
+        return self.vigil.deadline
+
+    def eta(self) -> float | None:
+        """When it will be done; None while there is nothing to judge by."""
+        return progress.eta(started=self.started_at, at=self.progressed_at, fraction=self.fraction)
+
+    def _tick_running(self, now: Moment) -> list[Action]:
+        if self._leash.given_up(now.at):
+            return self.worker_ended(None, now)
+        if self._gone_until is not None and now.at >= self._gone_until:
+            return self.void(Cause.DISCONNECTED, now, detail=f"not back in time; {self._where()}")
+        actions: list[Action] = []
+        if self._leash.silent(now.at):
+            actions = self.void(Cause.DEADLINE, now, detail=f"no sign of progress in phase “{self.story.phase.value}”")
+        elif not self._leash.due(now.at):
+            return []
+        return actions + self._leash.kill(now.at)
+
+    @property
+    def _gone_until(self) -> float | None:
+        """Until when a phone that left by itself must be back."""
+        if self._gone_since is None or self._voided is not None or self.story.last is not None:
+            return None
+        return self._gone_since + self.policy.deadlines[self.story.phase]
+
+    def _await_phone(self, now: Moment) -> list[Action]:
+        """Set the wait that fits where the phone is; a failure whose phone cannot be asked needs none."""
+        match self.state, self.mode:
+            case ((JobState.RETURNING | JobState.OBSERVING), PhoneMode.NORMAL):
+                # What may still be the restore system is given time to leave before it is asked.
+                look_at = now.at if self._fresh else now.at + self.policy.retry_seconds
+                self.vigil.wait(now.at + self.policy.deadlines[Phase.VERIFY], look_at=look_at)
+                self.vigil.tick(now.at)
+            case JobState.RETURNING, None:
+                self.vigil.wait(self._return_by)
+            case (JobState.RETURNING, _) | (JobState.OBSERVING, None):
+                self.vigil.wait(now.at + self.policy.observe_seconds)
+            case JobState.OBSERVING, _:
+                return self._conclude(Observed(mode=self.mode), now)
+            case _:
+                pass
+        return []
+
+    def _fail(self, verdict: Verdict, now: Moment) -> list[Action]:
+        self.verdict = verdict
+        self._become(JobState.OBSERVING)
+        self.vigil.begin(now.at + self.policy.observe_seconds + self.policy.deadlines[Phase.VERIFY])
+        return self._await_phone(now)
+
+    def _not_returned(self, verdict: Verdict, now: Moment) -> list[Action]:
+        self.verdict = verdict
+        seen = "nothing" if self.mode is None else f"a phone in {self.mode.value} mode that could not be asked"
+        self.checks = verification.absent(self.ecid, verdict.detail or seen)
+        return self._conclude(Observed(mode=self.mode), now)
+
+    def _conclude(self, observed: Observed, now: Moment) -> list[Action]:
+        seconds = self.story.seconds + max(0.0, now.at - self._worked_until)
+        self._record = record_of(self, observed, seconds=seconds, now=now)
+        self._become(JobState.RECORDING)
+        self.vigil.end()
+        return self._write_record()
+
+    def _write_record(self) -> list[Action]:
+        assert self._record is not None
+        return [WriteRecord(record=self._record)]
+
+    def _where(self) -> str:
+        return f"it left the bus in phase “{self.story.phase.value}”"
+
+    def _progress(self, now: Moment) -> None:
+        fraction = self.story.fraction if self.phase is self.story.phase else 0.0
+        self.fraction = max(self.fraction, progress.fraction_of_whole(self.phase, fraction))
+        self.progressed_at = now.at
+
+    def _become(self, state: JobState) -> None:
+        assert state in TRANSITIONS[self.state], f"{self.state} → {state}"
+        self.state = state

@@ -1,0 +1,33 @@
+"""What the people who run a station decided about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from station.model.base import BayId, SocketPath
+from station.model.job import DEADLINES, Phase, Reach
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """The settings that decisions depend on."""
+
+    name: str
+    """The station's name, as records carry it."""
+    software: str
+    """This program's version and the library's, as records carry them."""
+    reach: Reach
+    bays: Mapping[BayId, SocketPath] = field(default_factory=dict)
+    """Which socket is which bay; empty: sockets become bays 1, 2, … in the order in which phones appear."""
+    cap: int = 4
+    """How many restores run at once; the rest are queued."""
+    touch_confirms: bool = False
+    """Whether a hold on the screen confirms: only for a station without buttons."""
+    operator_confirm: bool = False
+    """Whether the command line may confirm."""
+    deadlines: Mapping[Phase, float] = field(default_factory=lambda: dict(DEADLINES))
+    observe_seconds: float = 30.0
+    """How long a phone that is away after a failure is waited for, before the record is written without it."""
+    grace_seconds: float = 15.0
+    """How much longer than its deadline a worker may live, which should have ended itself."""
+    retry_seconds: float = 10.0
+    """Between two looks at a phone that does not answer yet."""

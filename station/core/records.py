@@ -1,0 +1,47 @@
+"""What of a job goes into its record."""
+
+from typing import TYPE_CHECKING
+
+from station.core.events import Moment
+from station.model.record import Observed, Record
+
+if TYPE_CHECKING:
+    from station.core.jobs import Job
+
+
+def record_of(job: "Job", observed: Observed, *, seconds: float, now: Moment) -> Record:
+    """The record of a job that has its verdict.
+
+    Args:
+        job: the job, not yet recorded.
+        observed: its phone as last seen.
+        seconds: how long it took.
+        now: when it ended.
+    """
+    assert job.verdict is not None
+    return Record(
+        job=job.id,
+        station=job.policy.name,
+        software=job.policy.software,
+        bay=job.spec.bay,
+        ecid=job.ecid,
+        service=job.consent.service,
+        emulated=job.spec.emulated,
+        consent=job.consent,
+        firmware=job.firmware,
+        before=job.spec.before,
+        observed=observed,
+        outcome=job.verdict.outcome,
+        cause=job.verdict.cause,
+        title=job.verdict.title,
+        remedy=job.verdict.remedy,
+        detail=job.verdict.detail,
+        status=job.verdict.status,
+        last_phase=job.phase,
+        operations=tuple(job.story.operations),
+        checks=job.checks,
+        started=job.consent.at,
+        ended=now.utc,
+        duration_seconds=round(seconds, 1),
+        clock_trusted=now.trusted,
+    )

@@ -1,0 +1,101 @@
+"""Whose turn it is: restores up to the cap in the order they were confirmed, looks at phones beside them."""
+
+from station.core.actions import Action
+from station.core.bays import Bay, Bays, Stay
+from station.core.consent import require
+from station.core.events import Moment
+from station.core.inspection import Inspection
+from station.core.jobs import Job
+from station.core.policy import Policy
+from station.errors import ConsentVoid
+from station.model.base import JobId
+from station.model.consent import Consent
+from station.model.firmware import Firmware
+from station.model.job import JobKind, JobSpec
+from station.model.phone import PhoneMode
+
+
+class Scheduler:
+    """Makes jobs and decides when each may begin."""
+
+    def __init__(self, bays: Bays, policy: Policy, instance: str) -> None:
+        self._bays = bays
+        self._policy = policy
+        self._instance = instance
+        self._made = 0
+        self._queue: list[Job] = []
+
+    def submit(self, bay: Bay, consent: Consent, firmware: Firmware) -> None:
+        """A person's word was given: the job exists, and waits for its turn."""
+        assert bay.stay is not None
+        assert bay.sighting is not None
+        spec = self._spec(JobKind.RESTORE, bay, bay.stay, consent=consent, firmware=firmware)
+        bay.job = Job(spec, self._policy, mode=bay.sighting.mode)
+        self._queue.append(bay.job)
+
+    def drop(self, bay: Bay) -> None:
+        """Forget a queued job: it touched nothing, so it leaves no trace."""
+        assert bay.job is not None
+        self._queue.remove(bay.job)
+        bay.job = None
+
+    def schedule(self, now: Moment) -> list[Action]:
+        """Start whatever may start now."""
+        actions: list[Action] = []
+        running = sum(bay.running for bay in self._bays)
+        while self._queue and running < self._policy.cap:
+            running += 1
+            actions += self._launch(self._queue.pop(0), now)
+        looking = sum(bay.inspection is not None for bay in self._bays)
+        for bay in self._bays:
+            if looking < self._policy.cap and self._wants_look(bay):
+                looking += 1
+                actions += self._look(bay, now)
+        return actions
+
+    def _launch(self, job: Job, now: Moment) -> list[Action]:
+        bay = self._bays.get(job.spec.bay)
+        assert bay is not None
+        assert bay.stay is not None
+        try:
+            require(job.consent, ecid=bay.stay.ecid, bay=bay.id, plug=bay.stay.plug, service=job.consent.service)
+        except ConsentVoid:
+            bay.job = None
+            return []
+        return job.start(now)
+
+    def _wants_look(self, bay: Bay) -> bool:
+        if bay.inspection is not None or bay.stay is None or bay.sighting is None:
+            return False
+        if bay.sighting.mode is not PhoneMode.NORMAL or self._bays.is_twin(bay):
+            return False
+        if bay.job is not None:
+            return bay.job.vigil.wants_look
+        return bay.stay.facts is None and bay.stay.failed is None
+
+    def _look(self, bay: Bay, now: Moment) -> list[Action]:
+        assert bay.stay is not None
+        bay.inspection = Inspection(self._spec(JobKind.INSPECT, bay, bay.stay), self._policy)
+        if bay.job is not None:
+            bay.job.look_began(now)
+        return bay.inspection.start(now)
+
+    def _spec(
+        self, kind: JobKind, bay: Bay, stay: Stay, *, consent: Consent | None = None, firmware: Firmware | None = None
+    ) -> JobSpec:
+        self._made += 1
+        return JobSpec(
+            job=JobId(f"{self._instance}-{self._made}"),
+            kind=kind,
+            bay=bay.id,
+            socket=bay.socket,
+            plug=stay.plug,
+            ecid=stay.ecid,
+            udid=stay.udid,
+            emulated=stay.emulated,
+            reach=self._policy.reach,
+            deadlines=dict(self._policy.deadlines),
+            consent=consent,
+            firmware=firmware,
+            before=None if consent is None else stay.facts,
+        )

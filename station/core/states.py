@@ -1,0 +1,39 @@
+"""The one state each bay is in, for tiles, lamps and words."""
+
+from station.core.arming import Arming
+from station.core.bays import Bay, Bays, Stay
+from station.core.jobs import Job, JobState
+from station.model.api import BayState
+from station.model.phone import PhoneMode
+from station.model.record import Outcome
+
+
+def state_of(bay: Bay, bays: Bays, arming: Arming) -> BayState:
+    """A result outweighs the job, the job outweighs the phone."""
+    if bay.result is not None:
+        return BayState.DONE if bay.result.outcome is Outcome.VERIFIED else BayState.FAILED
+    if bay.job is not None:
+        return _of_job(bay.job)
+    if bay.stay is None or bay.sighting is None:
+        return BayState.EMPTY
+    if arming.armed is not None and arming.armed.bay == bay.id:
+        return BayState.ARMED
+    return BayState.NEEDS_PERSON if bays.is_twin(bay) else _of_phone(bay, bay.stay)
+
+
+def _of_job(job: Job) -> BayState:
+    if job.state is JobState.QUEUED:
+        return BayState.QUEUED
+    if job.outcome not in (None, Outcome.VERIFIED):
+        return BayState.FAILED
+    return BayState.WORKING if job.story.person is None else BayState.NEEDS_PERSON
+
+
+def _of_phone(bay: Bay, stay: Stay) -> BayState:
+    asked_in_vain = stay.failed is not None
+    asks_back = bay.inspection is not None and bay.inspection.story.person is not None
+    if asked_in_vain or asks_back:
+        return BayState.NEEDS_PERSON
+    if stay.mode is PhoneMode.NORMAL and stay.facts is None:
+        return BayState.READING
+    return BayState.NEEDS_PERSON if stay.ecid is None else BayState.READY

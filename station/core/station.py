@@ -1,0 +1,280 @@
+"""The station: the one owner of state. An event goes in, actions come out; nothing else changes anything."""
+
+from station.core.actions import Action, CloseJob, FindFirmware
+from station.core.bays import Bay, Bays, Sighting, Stay, could_be
+from station.core.desk import Desk
+from station.core.events import (
+    ButtonChanged,
+    Event,
+    FirmwareFound,
+    JobFound,
+    Moment,
+    RecordNotWritten,
+    RecordWritten,
+    ResultFound,
+    Tick,
+    TroubleChanged,
+    WorkerEnded,
+    WorkerGarbled,
+    WorkerNotStarted,
+    WorkerSaid,
+)
+from station.core.inspection import Inspection
+from station.core.jobs import Job, JobState
+from station.core.policy import Policy
+from station.core.scheduler import Scheduler
+from station.model.api import ResultView
+from station.model.base import Ecid, JobId
+from station.model.causes import Cause
+from station.model.events import Failed, WorkerExit
+from station.model.job import JobSpec
+from station.model.phone import PhoneFacts, PhoneMode, UsbArrived, UsbGone
+from station.model.record import Outcome
+
+
+class Station:
+    """All live state. Pure: `handle` may be called from a test as from the daemon."""
+
+    def __init__(self, policy: Policy, instance: str) -> None:
+        """Begin with empty bays.
+
+        Args:
+            policy: the settings.
+            instance: a text no earlier Station of this machine had: names of jobs and stays begin with it.
+        """
+        self.policy = policy
+        self.records_trouble = ""
+        """Why the last record could not be written."""
+        self.bays = Bays(policy, instance)
+        self._scheduler = Scheduler(self.bays, policy, instance)
+        self.desk = Desk(self.bays, self._scheduler, policy)
+
+    def handle(self, event: Event, now: Moment) -> list[Action]:
+        """Take in one event and return what must be done, in order.
+
+        Raises:
+            Refused: the event was a command that cannot be carried out; nothing has changed.
+        """
+        return self._dispatch(event, now) + self._scheduler.schedule(now)
+
+    def next_deadline(self) -> float | None:
+        """When a `Tick` is due next, whatever else happens; None: never, while nothing happens."""
+        deadlines = [self.desk.deadline]
+        for bay in self.bays:
+            deadlines.append(None if bay.job is None else bay.job.deadline)
+            deadlines.append(None if bay.inspection is None else bay.inspection.deadline)
+        return min((at for at in deadlines if at is not None), default=None)
+
+    def models(self) -> set[str]:
+        """The product types of the phones that are here."""
+        return {bay.stay.product_type for bay in self.bays if bay.stay is not None and bay.stay.product_type}
+
+    def _dispatch(self, event: Event, now: Moment) -> list[Action]:  # noqa: C901, PLR0911, PLR0912 one arm an event
+        match event:
+            case UsbArrived():
+                return self._arrived(event, now)
+            case UsbGone():
+                bay = self.bays.at(event.socket)
+                return [] if bay is None or bay.sighting is None else self._gone(bay, now)
+            case WorkerSaid():
+                self._worker_said(event, now)
+            case WorkerEnded():
+                return self._worker_ended(event.job, event.exit, now)
+            case WorkerGarbled():
+                return self._worker_garbled(event, now)
+            case WorkerNotStarted():
+                return self._worker_not_started(event, now)
+            case ButtonChanged():
+                self.desk.button(event, now)
+            case FirmwareFound():
+                self.desk.firmware[event.product_type] = event.firmware
+            case RecordWritten():
+                return self._recorded(event)
+            case RecordNotWritten():
+                self._not_recorded(event, now)
+            case JobFound():
+                self._adopt(event, now)
+            case ResultFound():
+                self._adopt_result(event)
+            case TroubleChanged():
+                self.desk.trouble = event.trouble
+            case Tick():
+                return self._tick(now)
+            case _:
+                return self.desk.command(event, now)
+        return []
+
+    # -- phones come and go
+
+    def _arrived(self, event: UsbArrived, now: Moment) -> list[Action]:
+        bay, sighting = self.bays.at(event.socket), Sighting.of(event)
+        if bay is None or sighting is None or bay.sighting == sighting:
+            return []  # no bay, no phone, or told twice
+        actions = self._gone(bay, now) if bay.sighting is not None else []
+        bay.sighting = sighting
+        if bay.stay is not None and bay.stay.may_be(sighting):
+            self.bays.identify(bay.stay, sighting)
+        else:
+            actions += self._close_verified(bay)
+            bay.stay = self.bays.begin_stay(sighting)
+            self.desk.phone_arrived(bay)
+        if bay.job is not None:
+            ours = could_be(sighting, bay.job.ecid, bay.job.spec.udid)
+            actions += bay.job.phone_came(sighting.mode, now) if ours else bay.job.intruder(sighting.ecid, now)
+        return actions + self._find_firmware(bay.stay) + self._void_twins(bay.stay.ecid, now)
+
+    def _gone(self, bay: Bay, now: Moment) -> list[Action]:
+        bay.sighting = None
+        self.desk.arming.disarm(bay.id)
+        actions = [] if bay.inspection is None else bay.inspection.end(now)
+        if bay.job is not None and bay.job.awaits_phone:
+            return actions + bay.job.phone_gone(now)
+        bay.stay = None
+        if bay.job is not None and bay.job.state is JobState.QUEUED:
+            self._scheduler.drop(bay)
+        elif bay.job is not None:
+            actions += bay.job.phone_gone(now)
+        return actions + self._close_verified(bay)
+
+    def _void_twins(self, ecid: Ecid | None, now: Moment) -> list[Action]:
+        """One ECID in two bays is a clone or a phone that was moved: whatever was confirmed for it is void."""
+        if ecid is None:
+            return []
+        showing = self.bays.twins(ecid)
+        awaiting = [bay for bay in self.bays if bay.job is not None and bay.job.ecid == ecid and bay not in showing]
+        if len(showing) + len(awaiting) < 2:
+            return []
+        detail = f"the same ECID is in bay {', '.join(bay.id for bay in showing)}"
+        actions: list[Action] = []
+        for bay in (*showing, *awaiting):
+            self.desk.arming.disarm(bay.id)
+            if bay.job is None or bay.job.ecid != ecid or bay.job.story.erased:
+                continue
+            if bay.job.state is JobState.QUEUED:
+                self._scheduler.drop(bay)
+            else:
+                actions += bay.job.void(Cause.CONSENT_VOID, now, detail=detail)
+        return actions
+
+    def _find_firmware(self, stay: Stay) -> list[Action]:
+        return [FindFirmware(product_type=stay.product_type)] if stay.product_type else []
+
+    # -- workers
+
+    def _worker_said(self, said: WorkerSaid, now: Moment) -> None:
+        work = self._work(said.job)[1]
+        if work is not None:
+            work.worker_said(said.event, now)
+
+    def _worker_garbled(self, event: WorkerGarbled, now: Moment) -> list[Action]:
+        work = self._work(event.job)[1]
+        return [] if work is None else work.disbelieve(event.detail, now)
+
+    def _worker_not_started(self, event: WorkerNotStarted, now: Moment) -> list[Action]:
+        bay, work = self._work(event.job)
+        if isinstance(work, Job):
+            return work.not_started(event.cause, event.detail, now)
+        if work is None or bay is None:
+            return []
+        return self._looked(bay, work, Failed(at=now.at, cause=event.cause, detail=event.detail), now)
+
+    def _worker_ended(self, job: JobId, how: WorkerExit | None, now: Moment) -> list[Action]:
+        bay, work = self._work(job)
+        if work is None or bay is None:
+            return []
+        if isinstance(work, Inspection):
+            return self._looked(bay, work, work.result(how, now), now)
+        if work.story.erased and bay.stay is not None:
+            bay.stay.facts = None  # of a phone that is no more what it was
+        return work.worker_ended(how, now)
+
+    def _work(self, job: JobId) -> tuple[Bay | None, Job | Inspection | None]:
+        """What goes on under a job's name, and where."""
+        for bay in self.bays:
+            for work in (bay.inspection, bay.job):
+                if work is not None and work.id == job:
+                    return bay, work
+        return None, None
+
+    def _looked(self, bay: Bay, inspection: Inspection, found: PhoneFacts | Failed, now: Moment) -> list[Action]:
+        """An inspection is over."""
+        bay.inspection = None
+        actions: list[Action] = [CloseJob(job=inspection.id)]
+        if inspection.cancelled or bay.stay is None or bay.stay.plug != inspection.spec.plug:
+            return actions
+        if isinstance(found, PhoneFacts) and bay.job is None and bay.stay.ecid not in (None, found.ecid):
+            found = Failed(at=now.at, cause=Cause.WRONG_PHONE, detail="USB and lockdown name different ECIDs")
+        facts = found if isinstance(found, PhoneFacts) else None
+        failed = found if isinstance(found, Failed) else None
+        if bay.job is not None:
+            actions += bay.job.look_ended(facts, failed, now)
+        if facts is not None:
+            self.bays.remember(bay.stay, facts)
+            return actions + self._find_firmware(bay.stay) + self._void_twins(facts.ecid, now)
+        if bay.job is None:
+            bay.stay.failed = failed
+        return actions
+
+    def _tick(self, now: Moment) -> list[Action]:
+        self.desk.tick(now)
+        actions: list[Action] = []
+        for bay in self.bays:
+            if bay.inspection is not None and bay.inspection.given_up(now):
+                actions += self._worker_ended(bay.inspection.id, None, now)
+            elif bay.inspection is not None:
+                actions += bay.inspection.tick(now)
+            if bay.job is not None:
+                actions += bay.job.tick(now)
+        return actions
+
+    # -- ends
+
+    def _recorded(self, event: RecordWritten) -> list[Action]:
+        self.records_trouble = ""
+        bay, job = self._work(event.job)
+        if bay is None or not isinstance(job, Job) or job.state is not JobState.RECORDING:
+            return []
+        job.record_written(event.number, event.certificate)
+        bay.job, bay.result = None, job.result()
+        same_stay = bay.stay is not None and bay.stay.plug == job.spec.plug
+        return [] if same_stay else self._close_verified(bay)
+
+    def _not_recorded(self, event: RecordNotWritten, now: Moment) -> None:
+        self.records_trouble = event.detail
+        job = self._work(event.job)[1]
+        if isinstance(job, Job):
+            job.record_failed(now)
+
+    def _close_verified(self, bay: Bay) -> list[Action]:
+        """What is done and verified needs nobody's word: it is forgotten when its phone leaves."""
+        if bay.result is None or bay.result.outcome is not Outcome.VERIFIED:
+            return []
+        job, bay.result = bay.result.job, None
+        return [CloseJob(job=job)]
+
+    # -- what an earlier daemon left
+
+    def _adopt(self, event: JobFound, now: Moment) -> None:
+        bay = self.bays.adopt(event.spec.bay, event.spec.socket)
+        bay.job = Job(event.spec, self.policy)
+        bay.job.adopt(now)
+        self._expect(bay, event.spec, bay.job.ecid)
+
+    def _adopt_result(self, event: ResultFound) -> None:
+        bay = self.bays.adopt(event.spec.bay, event.spec.socket)
+        record = event.record
+        bay.result = ResultView(
+            job=record.job,
+            outcome=record.outcome,
+            title=record.title,
+            remedy=record.remedy,
+            record=event.number,
+            certificate=event.certificate,
+        )
+        if record.outcome is Outcome.VERIFIED:
+            self._expect(bay, event.spec, record.ecid)
+
+    @staticmethod
+    def _expect(bay: Bay, spec: JobSpec, ecid: Ecid) -> None:
+        """The phone was here when the earlier daemon ended; the bus will tell whether it still is."""
+        bay.stay = Stay(plug=spec.plug, mode=PhoneMode.NORMAL, ecid=ecid, udid=spec.udid, emulated=spec.emulated)

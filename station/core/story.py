@@ -1,0 +1,83 @@
+"""What a worker has said so far, reduced to what decisions need."""
+
+from dataclasses import dataclass, field
+
+from station.model.consent import DESTRUCTIVE
+from station.model.events import (
+    Checkpoint,
+    FactsRead,
+    Failed,
+    Intent,
+    Operation,
+    PersonNeeded,
+    PhaseBegan,
+    Progress,
+    Succeeded,
+    WorkerEvent,
+    WorkerStarted,
+)
+from station.model.job import Phase
+from station.model.phone import PhoneFacts
+
+MAX_OPERATIONS = 1000
+"""A restore names some fifty; a phone that names more without end must not fill the memory."""
+
+
+@dataclass
+class Story:
+    """A worker's events, summed up. `hear` them in order."""
+
+    phase: Phase = Phase.CONNECT
+    fraction: float = 0.0
+    """Of the phase; never going back within it."""
+    detail: str = ""
+    erased: bool = False
+    """Whether it announced an act that ends data: from then on the data must be taken as gone."""
+    operations: list[int] = field(default_factory=list)
+    facts: PhoneFacts | None = None
+    person: PersonNeeded | None = None
+    """What it waits for a person to do, while it does."""
+    last: Succeeded | Failed | None = None
+    """Its own verdict: nothing but an intent is believed after it."""
+    first_at: float | None = None
+    last_at: float | None = None
+
+    def hear(self, event: WorkerEvent) -> None:  # noqa: C901 one arm an event
+        """Take in one event."""
+        if isinstance(event, Intent) and event.act in DESTRUCTIVE:
+            self.erased = True
+        if self.last is not None:
+            return
+        self.first_at = event.at if self.first_at is None else self.first_at
+        self.last_at = event.at
+        if not isinstance(event, PersonNeeded):
+            self.person = None
+        match event:
+            case PhaseBegan():
+                self.phase, self.fraction, self.detail = event.phase, 0.0, ""
+            case Progress() if event.phase is self.phase:
+                self.fraction = max(self.fraction, min(event.fraction, 1.0))
+                self.detail = event.detail
+            case Checkpoint():
+                self.detail = event.name
+            case Operation():
+                self._note(event.operation)
+            case FactsRead():
+                self.facts = event.facts
+            case PersonNeeded():
+                self.person = event
+            case Succeeded() | Failed():
+                self.last = event
+            case WorkerStarted() | Intent() | Progress():
+                pass
+
+    def _note(self, operation: int) -> None:
+        if operation not in self.operations and len(self.operations) < MAX_OPERATIONS:
+            self.operations.append(operation)
+
+    @property
+    def seconds(self) -> float:
+        """From its first word to its last. Both are of one boot, whatever happened to the machine since."""
+        if self.first_at is None or self.last_at is None:
+            return 0.0
+        return max(0.0, self.last_at - self.first_at)

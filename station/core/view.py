@@ -1,0 +1,189 @@
+"""The station as people see it: a Snapshot, with every state in short plain words."""
+
+from station.core import lamps
+from station.core.arming import HOLD_SECONDS
+from station.core.bays import Bay
+from station.core.gates import may_start
+from station.core.jobs import Job, JobState
+from station.core.states import state_of
+from station.core.station import Station
+from station.errors import Refused
+from station.model.api import (
+    BayState,
+    BayView,
+    ConfirmView,
+    JobView,
+    PhoneView,
+    ResultView,
+    Snapshot,
+)
+from station.model.causes import EXPLANATIONS
+from station.model.job import Phase
+from station.model.panel import Control
+from station.model.phone import PhoneMode
+from station.model.record import Outcome
+
+PHASE_WORDS: dict[Phase, str] = {
+    Phase.CONNECT: "Checking the phone",
+    Phase.TICKET: "Asking Apple to sign",
+    Phase.RECOVERY: "Entering recovery mode",
+    Phase.RAMDISK: "Starting the restore system",
+    Phase.RESTORED: "Waiting for the restore system",
+    Phase.PREPARE: "Erasing and preparing",
+    Phase.IMAGE: "Installing iOS",
+    Phase.FIRMWARE: "Updating the phone's parts",
+    Phase.RETURN: "Waiting for the phone to start",
+    Phase.VERIFY: "Checking the result",
+}
+
+FIXED_WORDS = {
+    BayState.EMPTY: ("Empty", "Plug in a phone."),
+    BayState.READING: ("Reading the phone", "Leave it plugged in."),
+    BayState.QUEUED: ("Waiting for its turn", "Leave it plugged in."),
+}
+
+UNHURT_BY_UNPLUGGING = frozenset({Phase.CONNECT, Phase.TICKET})
+RESTORE_SYSTEM_RUNS = frozenset({Phase.RESTORED, Phase.PREPARE, Phase.IMAGE, Phase.FIRMWARE})
+
+
+def snapshot(station: Station, *, at: float, sequence: int) -> Snapshot:
+    """The whole station, as of `at` (CLOCK_BOOTTIME seconds)."""
+    bays = tuple(_bay(station, bay) for bay in station.bays)
+    faulty = station.desk.arming.faulty
+    notice = " ".join(
+        filter(None, [station.records_trouble, station.desk.trouble, _button_trouble(faulty), station.desk.notice])
+    )
+    fault = bool(faulty or station.records_trouble or station.desk.trouble)
+    return Snapshot(
+        station=station.policy.name,
+        sequence=sequence,
+        at=at,
+        bays=bays,
+        lamp=lamps.of_station((bay.state for bay in bays), fault=fault),
+        touch_confirms=station.policy.touch_confirms,
+        notice=notice,
+        emulated=any(bay.phone is not None and bay.phone.emulated for bay in bays),
+    )
+
+
+def _bay(station: Station, bay: Bay) -> BayView:
+    state = state_of(bay, station.bays, station.desk.arming)
+    title, hint = _words(station, bay, state)
+    return BayView(
+        bay=bay.id,
+        state=state,
+        lamp=lamps.OF_BAY[state],
+        title=title,
+        hint=hint,
+        selected=station.desk.selected == bay.id,
+        phone=_phone(bay),
+        confirm=_confirm(station, bay),
+        job=None if bay.job is None or state is BayState.FAILED else _job(bay.job),
+        result=_result(bay),
+    )
+
+
+def _words(station: Station, bay: Bay, state: BayState) -> tuple[str, str]:
+    """Title and hint."""
+    if state in FIXED_WORDS:
+        return FIXED_WORDS[state]
+    if state is BayState.READY:
+        return "Ready", _ready_hint(station, bay)
+    if state is BayState.NEEDS_PERSON:
+        return _person_words(station, bay)
+    if state is BayState.ARMED:
+        how = "Hold on the screen" if station.policy.touch_confirms else "Hold CONFIRM"
+        return "Erase everything?", f"{how} for {HOLD_SECONDS:.0f} seconds. This cannot be undone."
+    if state is BayState.WORKING:
+        assert bay.job is not None
+        harmless = bay.job.phase in UNHURT_BY_UNPLUGGING
+        return PHASE_WORDS[bay.job.phase], "" if harmless else "Do not unplug."
+    result = _result(bay)
+    assert result is not None
+    return result.title, result.remedy
+
+
+def _ready_hint(station: Station, bay: Bay) -> str:
+    try:
+        firmware = may_start(bay, station.bays, station.desk.firmware)
+    except Refused as refused:
+        return f"{refused} {refused.remedy}".strip()
+    return f"Press START to erase it and install iOS {firmware.version}."
+
+
+def _person_words(station: Station, bay: Bay) -> tuple[str, str]:
+    """What a person must do, and why."""
+    if station.bays.is_twin(bay):
+        return "Two bays show the same phone", "Unplug both and set them aside: one of them is not what it says."
+    story = bay.job.story if bay.job is not None else bay.inspection.story if bay.inspection is not None else None
+    if story is not None and story.person is not None:
+        words = EXPLANATIONS[story.person.cause]
+        return words.title, words.remedy
+    if bay.stay is not None and bay.stay.failed is not None:
+        words = EXPLANATIONS[bay.stay.failed.cause]
+        return words.title, words.remedy
+    return "The phone does not tell who it is", "It cannot be erased here. Unplug it and plug it in again."
+
+
+def _phone(bay: Bay) -> PhoneView | None:
+    stay = bay.stay
+    if stay is None:
+        return None
+    mode = stay.mode
+    if bay.running and mode is PhoneMode.NORMAL and bay.job is not None and bay.job.phase in RESTORE_SYSTEM_RUNS:
+        mode = PhoneMode.RESTORE
+    facts = stay.facts
+    return PhoneView(
+        ecid=stay.ecid,
+        mode=mode,
+        emulated=stay.emulated,
+        model_name=stay.model_name,
+        product_type=stay.product_type,
+        version="" if facts is None else facts.version,
+        build="" if facts is None else facts.build,
+        name="" if facts is None else facts.name,
+        battery_percent=None if facts is None else facts.battery_percent,
+    )
+
+
+def _confirm(station: Station, bay: Bay) -> ConfirmView | None:
+    armed, holding = station.desk.arming.armed, station.desk.arming.holding
+    if armed is None or armed.bay != bay.id:
+        return None
+    return ConfirmView(
+        service=armed.service,
+        until=armed.until,
+        holding_since=None if holding is None else holding.since,
+        hold_seconds=HOLD_SECONDS,
+        target_version=armed.firmware.version,
+    )
+
+
+def _job(job: Job) -> JobView:
+    phase = job.phase
+    return JobView(
+        job=job.id,
+        service=job.consent.service,
+        phase=phase,
+        phase_fraction=job.story.fraction if phase is job.story.phase else 0.0,
+        fraction=job.fraction,
+        detail=job.story.detail if phase is job.story.phase else "",
+        started=job.started_at,
+        eta=job.eta(),
+        target_version=job.firmware.version,
+        target_build=job.firmware.build,
+        keep_plugged=job.state is not JobState.QUEUED and phase not in UNHURT_BY_UNPLUGGING,
+    )
+
+
+def _result(bay: Bay) -> ResultView | None:
+    if bay.result is not None or bay.job is None or bay.job.outcome is Outcome.VERIFIED:
+        return bay.result
+    return bay.job.result()
+
+
+def _button_trouble(faulty: tuple[Control, ...]) -> str:
+    if not faulty:
+        return ""
+    names = " and ".join(control.value.upper() for control in faulty)
+    return f"Button {names} is stuck or broken: release it, or have it mended."
