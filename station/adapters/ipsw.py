@@ -5,6 +5,7 @@ by name and by type); bombs, overlapping entries and a huge table of contents (b
 counted while it is read); other compressions and encryption (refused).
 """
 
+import errno
 import plistlib
 import re
 import stat
@@ -19,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from station.errors import InputRejected
+from station.errors import InputRejected, StationError
 
 MAX_ENTRIES = 20_000
 """Real IPSWs have up to some 5,000."""
@@ -32,9 +33,6 @@ MAX_IDENTITIES = 2_000
 _MAX_TABLE = 16 << 20
 _SMALL = 16 << 20
 """Below this a good ratio is no bomb."""
-
-_BAD_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error, UnicodeDecodeError)
-"""What zipfile raises on opening or reading a damaged archive."""
 
 MANIFEST = "BuildManifest.plist"
 
@@ -97,12 +95,15 @@ def entries(source: Path) -> Iterator[list[Entry]]:
         yield _checked(sorted(islice(_walk(source), MAX_ENTRIES + 1), key=lambda entry: entry.name))
         return
     with source.open("rb") as file:
-        try:
+        with _zip_trouble():
             _check_table(file)
-            with zipfile.ZipFile(file) as archive:
-                yield _checked(_unzip(archive, source.stat().st_size))
-        except _BAD_ZIP as error:
-            raise _refuse(f"its zip file is damaged ({error})") from error
+            archive = zipfile.ZipFile(file)
+            found = _checked(_unzip(archive, source.stat().st_size))
+        with archive:
+            try:
+                yield found
+            except (zipfile.BadZipFile, zlib.error, EOFError) as error:  # from reading an entry
+                raise _refuse(f"its zip file is damaged ({error})") from error
 
 
 def read_manifest(data: bytes) -> Manifest:
@@ -172,8 +173,27 @@ def _unzip(archive: zipfile.ZipFile, size: int) -> list[Entry]:
         # zipfile cuts a name at NUL and turns what it takes for separators; only the name as stored counts.
         if info.orig_filename != info.filename:
             raise _refuse(f"{info.filename[:100]!r} has a forbidden name")
-        found.append(Entry(info.filename, info.file_size, partial(archive.open, info)))
+        found.append(Entry(info.filename, info.file_size, partial(_open_member, archive, info)))
     return found
+
+
+def _open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
+    with _zip_trouble():
+        return archive.open(info)
+
+
+@contextmanager
+def _zip_trouble() -> Iterator[None]:
+    """Refuse an archive that zipfile stumbles over: it lets IndexError, struct.error and others escape."""
+    try:
+        yield
+    except StationError:
+        raise
+    except Exception as error:
+        # A seek to before the start of the file is the archive's fault, other trouble is the disk's.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
+        raise _refuse(f"its zip file is damaged ({error})") from error
 
 
 def _checked(found: list[Entry]) -> list[Entry]:

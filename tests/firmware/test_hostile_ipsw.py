@@ -269,6 +269,27 @@ def test_any_manifest_is_read_or_refused(data):
         return
 
 
+@pytest.fixture(scope="module")
+def small_zip(tmp_path_factory) -> Path:
+    return zipped(tmp_path_factory.mktemp("fuzz") / "small.ipsw", packed=zipfile.ZIP_DEFLATED)
+
+
+@given(changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(1, 255)), min_size=1, max_size=4))
+def test_any_changed_zip_is_read_or_refused(small_zip, changes):
+    data = bytearray(small_zip.read_bytes())
+    for at, mask in changes:
+        data[at % len(data)] ^= mask
+    changed = small_zip.with_name("changed.ipsw")
+    changed.write_bytes(data)
+    try:
+        with reader.entries(changed) as found:
+            for entry in found:
+                with entry.open() as file:
+                    file.read(1 << 20)
+    except StationError:
+        return
+
+
 def test_an_incomplete_ipsw(store, hostile):
     with zipfile.ZipFile(hostile, "w") as archive:
         archive.writestr("BuildManifest.plist", manifest())
