@@ -80,11 +80,15 @@ class Running(Protocol):
     """Its USB side, where it has one of its own (recovery, DFU)."""
 
 
+Boot = Callable[["VirtualPhone"], Running]
+"""Starts what a phone runs."""
+
+
 @dataclass
 class Boots:
     """How to start what a phone runs in each mode; the composition root fills it."""
 
-    by_mode: dict[PhoneMode, Callable[["VirtualPhone"], Running]] = field(default_factory=dict)
+    by_mode: dict[PhoneMode, Boot] = field(default_factory=dict)
 
 
 @dataclass
@@ -185,13 +189,13 @@ class VirtualPhone:
             return PhoneMode.RECOVERY
         return PhoneMode.NORMAL
 
-    def appear(self, mode: PhoneMode) -> None:
-        """Enumerate on the bus in `mode`."""
+    def appear(self, mode: PhoneMode, boot: Boot | None = None) -> None:
+        """Enumerate on the bus in `mode`. `boot` runs something it was sent, in place of what that mode boots."""
         assert self.bus is not None
         self.mode = mode
         if mode is not PhoneMode.RESTORE:
             self.restore_ticket = None if mode is PhoneMode.NORMAL else self.restore_ticket
-        self.running = self._boots.by_mode[mode](self)
+        self.running = (boot or self._boots.by_mode[mode])(self)
         self.bus.announce(self)
 
     async def disappear(self) -> None:
@@ -208,8 +212,8 @@ class VirtualPhone:
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def restart_into(self, mode: PhoneMode | None = None, *, seconds: float = 1.0) -> None:
-        """Restart in the background; None: whatever it boots by itself. Returns at once.
+    def restart_into(self, mode: PhoneMode | None = None, *, seconds: float = 1.0, boot: Boot | None = None) -> None:
+        """Restart in the background; None: whatever it boots by itself. Returns at once. `boot`: see `appear`.
 
         The caller is usually one of the connections that the restart breaks.
         """
@@ -219,7 +223,7 @@ class VirtualPhone:
             await self.disappear()
             await self.pace.pause(seconds)
             if self.socket is not None and self.socket == socket:
-                self.appear(mode or self.boot_mode())
+                self.appear(mode or self.boot_mode(), boot)
 
         assert self.bus is not None
         self.bus.spawn(restart())

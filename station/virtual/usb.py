@@ -21,10 +21,10 @@ class UsbDevice(Protocol):
         """One control transfer; `data` for OUT, at most `length` bytes returned for IN. Raises StallError."""
         ...
 
-    async def bulk_out(self, endpoint: int, data: bytes) -> None:
+    async def bulk_out(self, endpoint: int, data: bytes, /) -> None:
         """Data to an OUT endpoint; b"" is a zero-length packet. Raises StallError."""
         ...
 
-    async def bulk_in(self, endpoint: int, length: int) -> bytes:
+    async def bulk_in(self, endpoint: int, length: int, /) -> bytes:
         """Data from an IN endpoint, at most `length` bytes; waits until there is some. Raises StallError."""
         ...

@@ -36,6 +36,16 @@ ENGLISH = bytes([4, STRING, 0x09, 0x04])
 """String descriptor 0: the languages there are."""
 
 
+@dataclass(frozen=True)
+class Setup:
+    """A control request (USB 2.0, table 9-2), without its length."""
+
+    request_type: int
+    request: int
+    value: int
+    index: int
+
+
 @dataclass
 class UsbOnly:
     """What a phone runs that is nothing but a USB device."""
@@ -69,13 +79,13 @@ class StandardDevice(ABC):
             await self.reset()
             return b""
         if request_type & TYPE_MASK:
-            answer = await self.request(request_type, request, value, index, data)
+            answer = await self.request(Setup(request_type, request, value, index), data)
         else:
             answer = self._standard(request_type, request, value, index)
         return answer[:length]
 
     @abstractmethod
-    async def request(self, request_type: int, request: int, value: int, index: int, data: bytes) -> bytes:
+    async def request(self, setup: Setup, data: bytes) -> bytes:
         """A class or vendor request. Raises StallError."""
 
     @abstractmethod
@@ -86,12 +96,8 @@ class StandardDevice(ABC):
     async def bulk_out(self, endpoint: int, data: bytes) -> None:
         """See UsbDevice."""
 
-    @abstractmethod
-    async def bulk_in(self, endpoint: int, length: int) -> bytes:
-        """See UsbDevice."""
-
-    async def silence(self, endpoint: int) -> bytes:
-        """What an endpoint says that has nothing to say. Raises StallError: it does not exist."""
+    async def bulk_in(self, endpoint: int, _length: int) -> bytes:
+        """See UsbDevice. None of these devices has anything to say on its endpoints."""
         if not self._has(endpoint):
             raise StallError
         await asyncio.Event().wait()
