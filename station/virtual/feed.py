@@ -28,10 +28,15 @@ async def serve_feed(bus: Bus, path: Path) -> AsyncGenerator[None, None]:
     """Tell whoever connects of every phone on the bus, then of each arrival and departure."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async with bus.watch() as events, asyncio.TaskGroup() as tasks:
-            sending = tasks.create_task(_send(events, writer))
-            await reader.read()  # ends when the client hangs up; it has nothing to say
-            sending.cancel()
+        async with bus.watch() as events:
+            # A client has nothing to say: what can be read is that it hung up.
+            work = {asyncio.create_task(_send(events, writer)), asyncio.create_task(reader.read(1))}
+            try:
+                await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in work:
+                    task.cancel()
+                await asyncio.gather(*work, return_exceptions=True)
 
     async with listening(path, serve, limit=MAX_LINE):
         yield

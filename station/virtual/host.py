@@ -24,6 +24,7 @@ from station.virtual.control import serve_control
 from station.virtual.feed import serve_feed
 from station.virtual.hands import Hands
 from station.virtual.phone import Boots
+from station.virtual.usbip import serve_usbip
 from station.virtual.usbmuxd import serve_usbmuxd
 
 REACH = "reach.json"
@@ -68,6 +69,7 @@ class VirtualHost:
             await stack.enter_async_context(self.apple)
             stack.push_async_callback(self._unplug_all)
             await stack.enter_async_context(serve_usbmuxd(self.bus, self.directory / "usbmuxd"))
+            await stack.enter_async_context(serve_usbip(self.bus, self.directory / "usbip"))
             await stack.enter_async_context(serve_feed(self.bus, self.feed))
             await stack.enter_async_context(serve_control(self.directory / "control", self.hands.carry_out))
             await asyncio.to_thread((self.directory / REACH).write_bytes, msgspec.json.encode(self.reach))

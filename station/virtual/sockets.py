@@ -30,7 +30,8 @@ async def listening(
     if len(str(path).encode()) > MAX_PATH:
         raise ValueError(f"{path} is too long for a socket: {MAX_PATH} bytes at most")
     loop = asyncio.get_running_loop()
-    connections: set[asyncio.Task[None]] = set()
+    connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+    closing = False
 
     async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -43,16 +44,22 @@ async def listening(
             writer.close()
 
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if closing:  # it was accepted just before the server closed
+            writer.transport.abort()
+            return
         task = loop.create_task(run(reader, writer))
-        connections.add(task)
-        task.add_done_callback(connections.discard)
+        connections[task] = writer
+        task.add_done_callback(connections.pop)
 
     server = await asyncio.start_unix_server(connected, path, limit=limit)
     try:
         yield
     finally:
+        closing = True
+        await asyncio.sleep(0)  # asyncio loses, open, what it accepted in this turn if the server closes in the same
         server.close()
-        for task in connections:
+        for task, writer in connections.items():
             task.cancel()
+            writer.transport.abort()  # a task that never ran cannot close it
         await asyncio.gather(*connections, return_exceptions=True)
         await asyncio.to_thread(path.unlink, missing_ok=True)
