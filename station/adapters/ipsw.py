@@ -23,11 +23,11 @@ from typing import IO, BinaryIO
 from station.errors import InputRejected, StationError
 
 MAX_ENTRIES = 20_000
-"""Real IPSWs have up to some 5,000."""
+"""Far more than a real IPSW has."""
 MAX_TOTAL = 64 << 30
-"""Bytes, unpacked. Real IPSWs have up to 20 GB."""
+"""Bytes, unpacked: some eight times a phone's IPSW."""
 MAX_RATIO = 20
-"""Unpacked to packed, over the whole archive. Real IPSWs are hardly compressible."""
+"""Unpacked to packed, over the whole archive. A real IPSW is mostly images that are compressed already."""
 MAX_MANIFEST = 32 << 20
 MAX_IDENTITIES = 2_000
 _MAX_TABLE = 16 << 20

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 INTEGER = b"\x02"
 BOOLEAN = b"\x01"
 OCTETS = b"\x04"
+BITS = b"\x03"
 IA5 = b"\x16"
 SEQUENCE = b"\x30"
 SET = b"\x31"
