@@ -19,7 +19,7 @@ def make_options(behavior: str | None) -> bytes:
 
 
 def read_behavior(payload: bytes) -> str:
-    """ "Erase" or "Update". Raises ValueError: this is no restore ramdisk."""
+    """How the restore behaves: "Erase" or "Update". Raises ValueError: this is no restore ramdisk."""
     start, end, _ = payload[:_MAX].partition(_END)
     try:
         behavior = framing.parse(start + end).get("RestoreBehavior")

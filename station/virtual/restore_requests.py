@@ -1,0 +1,272 @@
+"""What restored does with each thing it asks the host for: a request's step, its messages, and the ledger."""
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from station.virtual import asr
+from station.virtual.faults import RefusedError, StatusError
+from station.virtual.install import CRYPTEXES, INCOMPLETE, SEAL_BROKEN, Installation
+from station.virtual.phone import VirtualPhone
+from station.virtual.restore_link import HostGoneError, Link, Port, beside
+from station.virtual.restore_script import Request
+from station.virtual.restore_updaters import UPDATERS, Rose, Updater
+
+MAX_COMPONENT = 256 * 1024 * 1024
+"""Bytes of a component that is kept whole; Cryptexes are not."""
+AEA_MAGIC = b"AEA1"
+IMAGE_SECONDS = 8.0
+"""How long the system image takes at the default pace."""
+CRYPTEX_SECONDS = 1.5
+
+Percent = Callable[[int], Awaitable[None]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+class Apple(Protocol):
+    """Apple's servers, as far as a restore needs them."""
+
+    @property
+    def public_key(self) -> ec.EllipticCurvePublicKey:
+        """Whose signature tickets must have."""
+        ...
+
+    @property
+    def fdr_host(self) -> str:
+        """HOST:PORT that the phone reaches through the host's FDR proxy."""
+        ...
+
+    def asset_url(self, name: str) -> str:
+        """Where the host is to fetch the key of an encrypted image."""
+        ...
+
+
+class Requests:
+    """The requests of one restore."""
+
+    def __init__(
+        self, phone: VirtualPhone, link: Link, installation: Installation, *, apple: Apple, patience: float
+    ) -> None:
+        """Prepare.
+
+        Args:
+            phone: who asks.
+            link: how it reaches the host.
+            installation: where the answers go.
+            apple: where the keys of encrypted images are.
+            patience: seconds it waits for the host to fetch one.
+        """
+        self._phone = phone
+        self._link = link
+        self._installation = installation
+        self._apple = apple
+        self._patience = patience
+        self._updaters: dict[str, Updater] = {
+            name: updater(installation, phone.identity) for name, updater in UPDATERS.items()
+        }
+        self._by_type: dict[str, Callable[[Request], Awaitable[None]]] = {
+            "BuildIdentityDict": self._identity,
+            "DeviceTree": self._component,
+            "FDRTrustData": self._exchange_only,
+            "FirmwareUpdaterData": self._updater,
+            "FirmwareUpdaterPreflight": self._exchange_only,
+            "HostSystemTime": self._host_time,
+            "KernelCache": self._component,
+            "NORData": self._nor,
+            "PersonalizedBootObjectV3": self._personalized,
+            "ReceiptManifest": self._receipt,
+            "RootTicket": self._root_ticket,
+            "SourceBootObjectV4": self._source,
+            "SystemImageCanonicalMetadata": self._canonical_metadata,
+            "SystemImageRootHash": self._root_hash,
+        }
+
+    async def make(self, request: Request) -> None:
+        """Ask for something and take the answer. Raises StatusError when it is not acceptable."""
+        await self._by_type[request.data_type](request)
+
+    async def firmware_updates(self) -> None:
+        """FUDData: the list first, then each image in it."""
+        names = (await self._exchange(Request("FUDData", {"FUDImageList": True}))).get("FUDImageList")
+        if not isinstance(names, list):
+            raise StatusError(INCOMPLETE, "no list of firmware updates")
+        for name in names:
+            reply = await self._exchange(Request("FUDData", {"ImageName": str(name)}))
+            self._installation.take_image(reply.get("FUDImageData"), name=str(name))
+
+    async def system_image(self, percent: Percent) -> None:
+        """The system image by ASR, and meanwhile the key it is encrypted with."""
+        async with self._port(Request("SystemImageData"), number=asr.PORT, beside_others=True) as port:
+            reader, writer = await port.connected
+            await self._phone.step("asr:initiate")
+            size = await asr.initiate(reader, writer)
+            await self._phone.step("asr:oob")
+            samples = await asr.sample(reader, writer, size)
+            await self._phone.step("asr:payload")
+            told = -1
+
+            async def progress(arrived: int) -> None:
+                nonlocal told
+                await self._phone.pace.pause(IMAGE_SECONDS * min(1.0, asr.BATCH * asr.CHUNK / size))
+                if arrived * 100 // size > told:
+                    told = arrived * 100 // size
+                    await percent(told)
+
+            async with beside() as group:
+                group.create_task(self._key("system image", self._link.send))
+                image = await asr.payload(reader, writer, size, samples, progress)
+        self._installation.take_system_image(image)
+
+    async def _key(self, image: str, send: Send) -> None:
+        """Fetch the key of an encrypted image by URLAsset, or if that fails by StreamedImageDecryptionKey."""
+        name = base64.urlsafe_b64encode(hashlib.sha256(image.encode()).digest()).decode()
+        url = self._apple.asset_url(name)
+        get = Request("URLAsset", {"RequestMethod": "GET", "RequestURL": url}, port=True)
+        post = Request(
+            "StreamedImageDecryptionKey",
+            {
+                "RequestMethod": "POST",
+                "RequestURL": url,
+                "RequestAdditionalHeaders": {"Content-Type": "application/octet-stream"},
+                "RequestBody": name.encode(),
+            },
+            port=True,
+        )
+        for request in (get, post):
+            async with self._port(request, beside_others=True, send=send) as port:
+                # A host that cannot fetch it may never answer.
+                with suppress(TimeoutError, HostGoneError):
+                    reply = await asyncio.wait_for(port.receive(), self._patience)
+                    if reply.get("ResponseStatus") == HTTPStatus.OK and _is_key(reply.get("ResponseBody")):
+                        return
+        raise StatusError(asr.FAILED, f"failed to restore APFS image: no key for the {image}")
+
+    async def _root_ticket(self, request: Request) -> None:
+        self._installation.take_root_ticket((await self._exchange(request)).get("RootTicketData"))
+
+    async def _nor(self, request: Request) -> None:
+        self._installation.take_nor(await self._exchange(request))
+
+    async def _host_time(self, request: Request) -> None:
+        if not isinstance((await self._exchange(request)).get("SetHostTimeOnDevice"), int | float):
+            raise StatusError(INCOMPLETE, "the host does not know the time")
+
+    async def _exchange_only(self, request: Request) -> None:
+        """FDRTrustData and preflights: hosts answer with an empty dictionary."""
+        await self._exchange(request)
+
+    async def _receipt(self, request: Request) -> None:
+        if not isinstance((await self._exchange(request)).get("ReceiptManifest"), dict):
+            raise StatusError(INCOMPLETE, "no receipt manifest")
+
+    async def _identity(self, request: Request) -> None:
+        self._installation.take_identity(await self._exchange(request))
+
+    async def _component(self, request: Request) -> None:
+        name = request.data_type
+        self._installation.take_image((await self._exchange(request)).get(f"{name}File"), name=name)
+
+    async def _root_hash(self, request: Request) -> None:
+        reply = await self._exchange(request)
+        image = self._installation.take_image(reply.get("SystemImageRootHashFile"), name="SystemVolume")
+        self._installation.root_hash = image.payload
+
+    async def _canonical_metadata(self, request: Request) -> None:
+        data = (await self._exchange(request)).get("SystemImageCanonicalMetadataFile")
+        self._installation.take_image(data, name="Ap,SystemVolumeCanonicalMetadata", failure=SEAL_BROKEN)
+
+    async def _updater(self, request: Request) -> None:
+        updater = self._updaters[request.arguments["MessageArgUpdaterName"]]
+        more = {"MessageArgType": "FirmwareResponseData", "MessageArgUpdaterLoopCount": 0} | updater.arguments()
+        async with self._port(replace(request, arguments={**request.arguments, **more})) as port:
+            await updater.take(port.receive)
+
+    async def _personalized(self, request: Request) -> None:
+        async with self._port(request) as port:
+            data = await _whole(port.file_data())
+        self._installation.take_image(data, name=request.arguments["ImageName"])
+
+    async def _source(self, request: Request) -> None:
+        name = request.arguments["ImageName"]
+        rose = self._updaters["Rose"]
+        async with self._port(request) as port:
+            if name in CRYPTEXES:
+                self._installation.take_cryptex(name, await self._cryptex(name, port))
+            elif name == "Rap,RTKitOS" and isinstance(rose, Rose):
+                rose.take_firmware(await _whole(port.file_data()))
+            else:
+                self._installation.take_cryptex_part(name, await _whole(port.file_data()))
+
+    async def _cryptex(self, name: str, port: Port) -> bytes:
+        """Take a Cryptex, which is too large to keep, and return its digest."""
+        await self._phone.pace.pause(CRYPTEX_SECONDS)
+        digest = hashlib.sha384()
+        begun = False
+        async for piece in port.file_data():
+            if not begun and piece.startswith(AEA_MAGIC):
+                await self._key(name, port.send)  # the host waits for this after the first piece
+            begun = True
+            digest.update(piece)
+        return digest.digest()
+
+    async def _exchange(self, request: Request) -> dict[str, Any]:
+        """Ask for something that is answered with one message."""
+        if request.port:
+            async with self._port(request) as port:
+                return await port.receive()
+        await self._phone.step(request.step)
+        await self._link.send(_message(request))
+        return await self._link.receive()
+
+    @asynccontextmanager
+    async def _port(
+        self, request: Request, *, number: int | None = None, beside_others: bool = False, send: Send | None = None
+    ) -> AsyncGenerator[Port, None]:
+        """Ask for something whose answer comes to a data port; the context has the port.
+
+        Args:
+            request: what is asked for.
+            number: a port hosts know, which is not named in the message; None: the next dynamic one.
+            beside_others: whether the host may answer other requests before this one.
+            send: what sends the request; None: the main connection.
+        """
+        refuse = False
+        try:
+            await self._phone.step(request.step)
+        except RefusedError:
+            refuse = True
+        async with self._link.port(number, refuse=refuse) as port:
+            message = _message(request, beside_others=beside_others)
+            await (send or self._link.send)(message if number else message | {"DataPort": port.number})
+            yield port
+
+
+def _message(request: Request, *, beside_others: bool = False) -> dict[str, Any]:
+    message: dict[str, Any] = {"MsgType": "AsyncDataRequestMsg" if beside_others else "DataRequestMsg"}
+    message["DataType"] = request.data_type
+    return message | ({"Arguments": dict(request.arguments)} if request.arguments else {})
+
+
+async def _whole(pieces: AsyncIterator[bytes]) -> bytes:
+    data = bytearray()
+    async for piece in pieces:
+        data += piece
+        if len(data) > MAX_COMPONENT:
+            raise StatusError(INCOMPLETE, "a component that is too large")
+    return bytes(data)
+
+
+def _is_key(body: object) -> bool:
+    """Whether this is a private key in PEM, as Apple's key server answers with."""
+    try:
+        return isinstance(body, bytes) and load_pem_private_key(body, None) is not None
+    except ValueError:
+        return False

@@ -1,0 +1,97 @@
+"""A phone that has just booted the restore system, and the unmodified library on the other side of usbmuxd."""
+
+import asyncio
+from functools import partial
+
+import pytest
+from pymobiledevice3.restore import tss as library_tss
+from pymobiledevice3.service_connection import ServiceConnection
+
+from station.model.base import Ecid, SocketPath
+from station.model.phone import PhoneMode
+from station.virtual import restored
+from station.virtual.apple import AppleServers
+from station.virtual.bus import Bus
+from station.virtual.ipsw import make_ipsw
+from station.virtual.models import find_model
+from station.virtual.phone import Boots, Handler, System, VirtualPhone
+from station.virtual.restore_ramdisk import make_options
+from station.virtual.usb import UsbDevice
+from station.virtual.usbmuxd import serve_usbmuxd
+
+KIB = 1024
+
+
+@pytest.fixture(scope="session")
+def ipsw(tmp_path_factory):
+    return make_ipsw(
+        tmp_path_factory.mktemp("firmware") / "ipsw",
+        version="26.2.1",
+        build="23C71",
+        models=[find_model("iPhone 12")],
+        os_bytes=1500 * KIB,
+        cryptex_bytes=500 * KIB,
+        ramdisk_bytes=100 * KIB,
+    )
+
+
+@pytest.fixture
+async def apple(ipsw, monkeypatch):
+    async with AppleServers() as servers:
+        servers.register(ipsw)
+        monkeypatch.setattr(library_tss, "TSS_CONTROLLER_ACTION_URL", servers.signing_url)
+        yield servers
+
+
+class Idle:
+    """What these phones run in other modes: nothing a host could see."""
+
+    usb: UsbDevice | None = None
+
+    def __init__(self, _phone) -> None:
+        self.listeners: dict[int, Handler] = {}
+
+
+@pytest.fixture(autouse=True)
+async def tidy(monkeypatch):
+    """The library leaves tasks and connections behind; asyncio would complain of both."""
+    made = []
+    original = ServiceConnection.from_socket
+
+    async def remember(*args, **kwargs):
+        made.append(await original(*args, **kwargs))
+        return made[-1]
+
+    monkeypatch.setattr(ServiceConnection, "from_socket", remember)
+    yield
+    left = [task for task in asyncio.all_tasks() if task.get_name().startswith(("FDR", "AsyncDataRequestMsg"))]
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    for service in made:
+        service.writer.transport.abort()
+    await asyncio.gather(*(service.writer.wait_closed() for service in made), return_exceptions=True)
+
+
+@pytest.fixture
+async def bus(tmp_path, monkeypatch):
+    bus = Bus()
+    monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", str(tmp_path / "usbmuxd"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    async with serve_usbmuxd(bus, tmp_path / "usbmuxd"):
+        yield bus
+        for phone in bus.phones:
+            assert phone.socket is not None
+            await bus.unplug(phone.socket)
+
+
+@pytest.fixture
+def phone(bus, apple):
+    """An iPhone 12 that somebody used, in recovery."""
+    boots = Boots(dict.fromkeys(PhoneMode, Idle))
+    boots.by_mode[PhoneMode.RESTORE] = partial(restored.boot, apple=apple, patience=1.0)
+    phone = VirtualPhone(find_model("iPhone 12").identity(Ecid(0x1234)), System("18.5", "22F76"), boots)
+    phone.nvram["auto-boot"] = "false"
+    phone.ramdisk = make_options("Erase")
+    bus.plug(phone, SocketPath("1-1.1"))
+    return phone
