@@ -161,12 +161,9 @@ class _Audit:
         self._file(self._files.record(number), chain.to_file(sealed))
         try:
             self._key.require_sealed(sealed)
-            record = msgspec.json.decode(sealed.payload, type=Record)
+            record = chain.record_of(sealed)
         except RecordsBroken as error:
             self._find(str(error))
-            return
-        except (ValueError, RecursionError):
-            self._find(f"Record {number} is signed, but this version cannot read it.")
             return
         if job != record.job or record.job in self._jobs:
             self._find(f"Record {number} is filed under a wrong job.")

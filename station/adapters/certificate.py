@@ -26,16 +26,16 @@ from station.model.service import Service
 NOT_VERIFIED = "not verified"
 NOT_KNOWN = "not known"
 
-EMULATED = "EMULATED — NOT A PROOF. No real phone was erased: this is from a demonstration with a virtual phone."
+EMULATED = "EMULATED — NOT A PROOF. No real phone was erased: this is a demonstration."
 
 METHODS = {
     Service.RESTORE: "Erase and reinstall of the firmware; cryptographic erase by device firmware",
 }
 
 HANDS = {
-    Hand.BUTTONS: "a person at the station: START pressed, then CONFIRM held",
-    Hand.SCREEN: "a person at the station: START touched, then a hold on the screen",
-    Hand.OPERATOR: "an operator, who typed the phone's ECID",
+    Hand.BUTTONS: "A person at the station: START pressed, then CONFIRM held",
+    Hand.SCREEN: "A person at the station: START touched, then a hold on the screen",
+    Hand.OPERATOR: "An operator, who typed the phone's ECID",
 }
 
 NOT_ASSESSED = (
@@ -45,8 +45,8 @@ NOT_ASSESSED = (
 )
 
 CLASSIFICATION = (
-    "This states the method and what was verified. The category under NIST SP 800-88 (Clear, Purge) "
-    "is assigned by whoever answers for the data."
+    "This states the method and what was verified. "
+    "Its NIST SP 800-88 category (Clear, Purge) is for the data’s owner to assign."
 )
 
 WIPE_STORAGE, MAKE_KEYS = 42, 50
@@ -86,7 +86,7 @@ def refusal(record: Record) -> str:
 
 def compose(sealed: SealedRecord, key: PublicKey) -> Certificate:
     """What a record's certificate says, yet without its PDF and unsigned. Raises Refused when it deserves none."""
-    record = msgspec.json.decode(sealed.payload, type=Record)
+    record = chain.record_of(sealed)
     if reason := refusal(record):
         raise Refused(reason)
     phone = record.before or record.observed.facts

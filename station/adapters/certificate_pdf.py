@@ -8,22 +8,28 @@ import unicodedata
 from collections.abc import Iterable
 from datetime import datetime
 from importlib import resources
+from typing import cast
 
 import segno
 from fpdf import FPDF
 from fpdf.enums import Align, MethodReturnValue, RenderStyle, XPos, YPos
+from fpdf.fonts import TTFFont
 
 from station.model.certificate import Certificate
 
-LEFT, RIGHT, TOP, BOTTOM = 22.0, 188.0, 20.0, 277.0
+LEFT, RIGHT, TOP, BOTTOM = 22.0, 188.0, 20.0, 280.0
 GUTTER = 10.0
 COLUMN = (RIGHT - LEFT - GUTTER) / 2
+EXPECTED, OBSERVED = 100.0, 146.0
+"""Where the second and the third column of what was verified begin."""
+ROW, SECTION = 5.1, 12.2
+"""Heights of a row, and of all that makes a section besides its rows."""
+QR = 32.0
+PROOF = BOTTOM - QR - 19
+"""Where the page's last part begins."""
 
 INK, SOFT, HAIRLINE = (24, 28, 33), (104, 112, 122), (218, 221, 226)
 GREEN, WARNING = (22, 112, 76), (190, 42, 32)
-
-MAX_ROWS = 9
-"""Rows of what was verified that find room; more stand in the JSON."""
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
@@ -41,9 +47,12 @@ class _Page(FPDF):
         self._certificate = certificate
         fonts = resources.files("station") / "screen" / "fonts"
         with resources.as_file(fonts) as directory:
-            self.add_font("Inter", "", directory / "Inter-Regular.ttf")
-            self.add_font("Inter", "B", directory / "Inter-SemiBold.ttf")
-        self._glyphs = self.fonts["inter"].cmap.keys()
+            self.add_font("Inter", "", directory / "Inter-Medium.ttf")
+            self.add_font("Inter", "B", directory / "Inter-Bold.ttf")
+        font = self.fonts["inter"]
+        assert isinstance(font, TTFFont)
+        self._glyphs = font.cmap.keys()
+        self.c_margin = 0
         self.set_auto_page_break(auto=False)
         self.set_margins(LEFT, TOP, 210 - RIGHT)
         self.set_title(f"Certificate of Sanitization {certificate.certificate}")
@@ -65,29 +74,28 @@ class _Page(FPDF):
         self._text(LEFT, TOP, "RESTORE STATION", size=7.5, bold=True, colour=SOFT, spacing=1.1)
         self._text(LEFT, TOP, f"{certificate.station} · bay {certificate.bay}", size=8, colour=SOFT, align=Align.R)
         self._text(LEFT, TOP + 11, "Certificate of Sanitization", size=25, bold=True)
-        lead = (
-            certificate.notice
-            or "The phone below was erased and its firmware installed anew. Then the station looked at what came back."
-        )
+        lead = certificate.notice or "This phone was erased, its firmware installed anew, and the result observed."
         colour = WARNING if certificate.emulated else SOFT
         self._text(LEFT, TOP + 24, lead, size=9.5, bold=certificate.emulated, colour=colour)
         self.set_y(TOP + 34)
 
     def _facts(self) -> None:
         certificate = self._certificate
-        clock = "" if certificate.clock_trusted else ", by a clock not known to be right"
         phone = (
             ("Phone", f"{certificate.model} ({certificate.product_type})"),
             ("Serial number", certificate.serial_number),
             ("IMEI", certificate.imei),
             ("ECID", certificate.ecid),
             ("Firmware before", certificate.firmware_before),
+            ("Firmware installed", certificate.firmware_after),
         )
+        clock = "" if certificate.clock_trusted else ", by a clock not known to be right"
         work = (
             ("Method", certificate.method),
-            ("Firmware installed", certificate.firmware_after),
-            ("Confirmed", f"{_readable(certificate.confirmed_at)}, by {certificate.confirmed_by}"),
-            ("Ended", f"{_readable(certificate.ended)}, after {_duration(certificate.duration_seconds)}{clock}"),
+            ("Confirmed by", certificate.confirmed_by),
+            ("Confirmed", _readable(certificate.confirmed_at)),
+            ("Started", _readable(certificate.started)),
+            ("Ended", f"{_readable(certificate.ended)} ({_duration(certificate.duration_seconds)}){clock}"),
         )
         top = self._rule(self.get_y())
         self.set_y(max(self._column(LEFT, top, phone), self._column(LEFT + COLUMN + GUTTER, top, work)))
@@ -95,68 +103,74 @@ class _Page(FPDF):
     def _column(self, x: float, y: float, facts: Iterable[tuple[str, str]]) -> float:
         for label, value in facts:
             self._text(x, y, label, size=7, colour=SOFT)
-            y = self._text(x, y + 3.6, value, size=9.5, width=COLUMN, lines=2) + 2.6
+            y = self._text(x, y + 3.6, value, size=9.5, width=COLUMN, lines=2) + 2.4
         return y
 
     def _evidence(self) -> None:
         certificate = self._certificate
-        y = self._section(self.get_y() + 1, "Verified by the station, on the phone that came back")
-        for check in certificate.verified[:MAX_ROWS]:
-            y = self._row(y, check.what, check.observed, good=check.passed)
-        if more := len(certificate.verified) - MAX_ROWS:
-            y = self._row(y, f"and {more} more, in the signed JSON", "", good=True) if more > 0 else y
-        y = self._section(y + 2.5, "Reported by the phone's restore system")
+        y = self.get_y()
+        rest = len(certificate.reported) + len(certificate.not_verified)
+        room = int((PROOF - y - 3 * SECTION) / ROW) - rest
+        shown = certificate.verified if len(certificate.verified) <= room else certificate.verified[: room - 1]
+        y = self._section(y, "Verified by the station afterwards", columns=True)
+        for check in shown:
+            y = self._row(y, check.what, check.expected, check.observed, good=check.passed)
+        if more := len(certificate.verified) - len(shown):
+            y = self._row(y, f"{more} more, all passed: see the signed JSON", "", "", good=True)
+        y = self._section(y, "Reported by the phone’s restore system")
         for check in certificate.reported:
-            y = self._row(y, f"{check.what} ({check.expected})", check.observed, good=check.passed)
-        y = self._section(y + 2.5, "Not verified")
+            y = self._row(y, check.what, check.expected, check.observed, good=check.passed)
+        y = self._section(y, "Not verified")
         for words in certificate.not_verified:
             what, _, state = words.rpartition(": ")
-            y = self._row(y, what, state, good=False)
+            y = self._row(y, what, "", state, good=False)
 
-    def _section(self, y: float, words: str) -> float:
-        y = self._rule(y)
-        return self._text(LEFT, y, words, size=9, bold=True) + 1.4
+    def _section(self, y: float, words: str, *, columns: bool = False) -> float:
+        top = self._rule(y + 1.5)
+        if columns:
+            self._text(EXPECTED, top + 0.6, "expected", size=7, colour=SOFT)
+            self._text(OBSERVED, top + 0.6, "observed", size=7, colour=SOFT)
+        self._text(LEFT, top, words, size=9, bold=True, width=EXPECTED - LEFT)
+        return y + SECTION - 0.5
 
-    def _row(self, y: float, what: str, observed: str, *, good: bool) -> float:
+    def _row(self, y: float, what: str, expected: str, observed: str, *, good: bool) -> float:
         with self.local_context():
-            self.set_line_width(0.45)
+            self.set_line_width(0.4)
             if good:
                 self.set_draw_color(*GREEN)
-                self.polyline([(LEFT + 0.4, y + 2.1), (LEFT + 1.5, y + 3.2), (LEFT + 3.7, y + 0.9)])
+                self.polyline([(LEFT + 0.2, y + 2.2), (LEFT + 1.2, y + 3.2), (LEFT + 3.2, y + 1.0)])
             else:
                 self.set_draw_color(*SOFT)
-                self.line(LEFT + 0.6, y + 2, LEFT + 3.4, y + 2)
-        x = LEFT + COLUMN + GUTTER
-        self._text(LEFT + 7, y, what, size=9, width=x - LEFT - 9)
-        self._text(x, y, observed, size=9, width=COLUMN, colour=INK if good else SOFT)
-        return y + 5.3
+                self.line(LEFT + 0.2, y + 2.1, LEFT + 3.0, y + 2.1)
+        room = OBSERVED - EXPECTED - 3
+        self._text(LEFT + 6, y, what, size=9, width=EXPECTED - LEFT - 9 if expected else OBSERVED - LEFT - 9)
+        self._text(EXPECTED, y, expected, size=9, width=room, colour=SOFT)
+        self._text(OBSERVED, y, observed, size=9, width=RIGHT - OBSERVED, colour=INK if good else SOFT)
+        return y + ROW
 
     def _proof(self) -> None:
         certificate = self._certificate
-        side = 32.0
-        top = BOTTOM - side - 14
-        self._rule(top - 6)
-        self._qr(LEFT, top, side)
+        top = self._rule(PROOF)
+        self._qr(LEFT, top + 0.5, QR)
         facts = (
             ("Certificate", certificate.certificate),
-            ("Record in the station's chain", f"{certificate.record}"),
-            ("Digest of the record (SHA-256)", certificate.digest),
+            (f"Digest (SHA-256) of record {certificate.record} in the station’s chain", certificate.digest),
+            ("Digest (SHA-256) of the installed firmware’s BuildManifest", certificate.manifest_sha256),
             ("Signing key", certificate.key_id),
-            ("Digest of the installed BuildManifest (SHA-256)", certificate.manifest_sha256),
         )
-        y = top
-        x = LEFT + side + 8
+        y, x = top, LEFT + QR + 8
         for label, value in facts:
-            self._text(x, y, label, size=6.5, colour=SOFT)
-            y = self._text(x, y + 3, value, size=8, width=RIGHT - x) + 0.55
-        self._text(LEFT, BOTTOM - 9, certificate.classification, size=7.5, colour=SOFT, lines=2)
-        check = f"To check it: station records verify --certificate FILE. Made by {certificate.software}."
-        self._text(LEFT, BOTTOM - 1, check, size=7.5, colour=SOFT)
+            self._text(x, y, label, size=7, colour=SOFT)
+            y = self._text(x, y + 3.5, value, size=8, width=RIGHT - x) + 1.25
+        self._text(LEFT, BOTTOM - 9, certificate.classification, size=7, colour=SOFT, lines=2)
+        check = f"To check this: station records verify --certificate FILE · Made by {certificate.software}"
+        self._text(LEFT, BOTTOM, check, size=7, colour=SOFT)
 
     def _qr(self, x: float, y: float, side: float) -> None:
-        """Id, record, digest and key, in the characters that a QR code packs best."""
+        """Id, digest and key, in the characters that a QR code packs best."""
         certificate = self._certificate
-        words = f"RESTORE-STATION {certificate.certificate} {certificate.digest} {certificate.key_id}".upper()
+        name = "EMULATED" if certificate.emulated else "RESTORE-STATION"
+        words = f"{name} {certificate.certificate} {certificate.digest} {certificate.key_id}".upper()
         code = segno.make_qr(words, error="m")
         modules = [list(row) for row in code.matrix_iter(border=0)]
         size = side / len(modules)
@@ -171,9 +185,12 @@ class _Page(FPDF):
                         start = column + 1
 
     def _watermark(self) -> None:
-        with self.local_context(fill_opacity=0.13), self.rotation(52, 105, 150):
-            self._text(-45, 130, "EMULATED", size=92, bold=True, colour=WARNING, width=300, align=Align.C)
-            self._text(-45, 162, "NOT A PROOF", size=46, bold=True, colour=WARNING, width=300, align=Align.C)
+        middle, height = self.w / 2, self.h / 2
+        with self.local_context(fill_opacity=0.13), self.rotation(52, middle, height):
+            self.set_text_color(*WARNING)
+            for words, size, y in (("EMULATED", 118, height), ("NOT A PROOF", 62, height + 28)):
+                self.set_font("Inter", "B", size)
+                self.text(middle - self.get_string_width(words) / 2, y, words)
 
     def _rule(self, y: float) -> float:
         with self.local_context():
@@ -196,14 +213,13 @@ class _Page(FPDF):
         lines: int = 1,
         spacing: float = 0,
     ) -> float:
-        """Write words into a box of so many lines, the rest cut off with "…". Returns where the box ends."""
+        """Write words into so many lines, the rest cut off with "…". Returns where the next thing may begin."""
         self.set_font("Inter", "B" if bold else "", size)
         self.set_text_color(*colour)
         self.set_char_spacing(spacing)
         height = size * 0.47
-        wrapped = self.multi_cell(
-            width, height, self._clean(words), dry_run=True, output=MethodReturnValue.LINES, align=Align.L
-        )
+        broken = self.multi_cell(width, height, self._clean(words), dry_run=True, output=MethodReturnValue.LINES)
+        wrapped = cast("list[str]", broken)
         if len(wrapped) > lines:
             wrapped = [*wrapped[: lines - 1], self._cut(wrapped[lines - 1], width)]
         for line in wrapped:
@@ -213,8 +229,7 @@ class _Page(FPDF):
         return y
 
     def _cut(self, line: str, width: float) -> str:
-        room = width - 2 * self.c_margin
-        while line and self.get_string_width(f"{line}…") > room:
+        while line and self.get_string_width(f"{line}…") > width:
             line = line[:-1]
         return f"{line.rstrip()}…"
 

@@ -21,9 +21,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from station.errors import InputRejected, StorageError
+from station.errors import InputRejected, RecordsBroken, StorageError
 from station.model.base import Message
-from station.model.record import SealedRecord
+from station.model.record import Record, SealedRecord
 
 FIRST = "0" * 64
 """What stands for "the digest before" in the first record."""
@@ -146,6 +146,14 @@ def read(files: ChainFiles, *, newest: int | None = None, number: int | None = N
                 yield sealed_of(row)
         except (sqlite3.Error, msgspec.ValidationError) as error:
             raise StorageError(f"The records in {files.path} cannot be read: {error}.") from error
+
+
+def record_of(sealed: SealedRecord) -> Record:
+    """The record in a seal. Raises RecordsBroken when this version cannot read it."""
+    try:
+        return msgspec.json.decode(sealed.payload, type=Record)
+    except (ValueError, RecursionError):
+        raise RecordsBroken(f"Record {sealed.number} is not one that this version can read.") from None
 
 
 def sealed_of(row: sqlite3.Row) -> SealedRecord:

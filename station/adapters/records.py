@@ -161,9 +161,7 @@ class Chain:
         if version > len(scripts):
             raise RecordsBroken("The records were written by a newer version of this program.", remedy="Update it.")
         for number, script in enumerate(scripts[version:], start=version + 1):
-            await self._database.executescript(
-                f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;"
-            )
+            await self._database.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
 
     async def _settle(self) -> SealedRecord | None:
         """Bring the files beside the database up to its last record, and return that."""
@@ -192,7 +190,7 @@ class Chain:
                 raise RecordsBroken(
                     f"The records end with number {last.number}, but {at[0]} were written before.", remedy=_REMEDY
                 )
-            station = msgspec.json.decode(last.payload, type=Record).station
+            station = chain.record_of(last).station
             durable.write(self.files.record(last.number), chain.to_file(last))
             head = self.key.sign_head(station=station, count=last.number, digest=last.digest)
             durable.write(self.files.head, chain.to_file(head))

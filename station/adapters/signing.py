@@ -149,9 +149,7 @@ class SigningKey:
 
     def sign_head(self, *, station: str, count: int, digest: str) -> ChainHead:
         """Say where the chain ends."""
-        return self._signed(
-            ChainHead(station=station, count=count, digest=digest, key_id=self.public.id, signature="")
-        )
+        return self._signed(ChainHead(station=station, count=count, digest=digest, key_id=self.public.id, signature=""))
 
     def sign_certificate(self, certificate: Certificate) -> Certificate:
         """Sign a certificate. Raises Refused when the phone is not this key's kind."""

@@ -1,0 +1,157 @@
+"""`station records`: the records and certificates, and whether they are what was once written."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from station.adapters import audit, chain, record_export
+from station.adapters.audit import Anchor, Report
+from station.adapters.chain import ChainFiles
+from station.adapters.records import chain_files
+from station.adapters.signing import PublicKey, key_type
+from station.errors import StationError
+from station.model.base import format_ecid
+from station.model.certificate import Certificate
+
+DEFAULT_STATE = Path("/var/lib/restore-station")
+
+MAX_FINDINGS = 20
+
+LIMIT_OF_PROOF = (
+    "This cannot show whether the whole directory was put back to an earlier day: compare the last record with\n"
+    "what was noted elsewhere (--expect-head), or with a certificate that somebody holds (--certificate)."
+)
+
+app = typer.Typer(help="Records and certificates.", no_args_is_help=True)
+
+State = Annotated[Path, typer.Option("--state", help="The station's state directory.", envvar="STATION_STATE")]
+Emulated = Annotated[bool, typer.Option("--emulated", help="The demonstration's records instead.")]
+
+
+class Format(Enum):
+    """What an export can be."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+@app.command("list")
+def list_records(
+    state: State = DEFAULT_STATE,
+    emulated: Emulated = False,
+    newest: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+) -> None:
+    """Show the newest records."""
+    table = Table("Number", "Ended", "Phone", "ECID", "Bay", "Outcome", box=None)
+    with _plain_errors():
+        for sealed in chain.read(_files(state, emulated), newest=newest):
+            record = chain.record_of(sealed)
+            phone = record.before or record.observed.facts
+            name = phone.model_name if phone else "not known"
+            outcome = record.outcome.value.replace("_", " ")
+            cells = (str(sealed.number), record.ended, name, format_ecid(record.ecid), record.bay, outcome)
+            table.add_row(*map(Text, cells))  # as Text: a phone's words are no markup
+    Console().print(table)
+
+
+@app.command("show")
+def show_record(number: int, state: State = DEFAULT_STATE, emulated: Emulated = False) -> None:
+    """Show one record whole, as JSON."""
+    with _plain_errors():
+        found = next(chain.read(_files(state, emulated), number=number), None)
+    if found is None:
+        _fail(f"There is no record {number}.")
+    else:
+        typer.echo(msgspec.json.format(next(record_export.json_lines([found])), indent=2))
+
+
+@app.command("export")
+def export_records(
+    state: State = DEFAULT_STATE,
+    emulated: Emulated = False,
+    form: Annotated[
+        Format, typer.Option("--format", help="JSON lines keep the seals, CSV suits a table.")
+    ] = Format.CSV,
+) -> None:
+    """Write every record to standard output."""
+    lines = record_export.csv_lines if form is Format.CSV else record_export.json_lines
+    with _plain_errors():
+        for line in lines(chain.read(_files(state, emulated))):
+            typer.echo(line, nl=False)
+
+
+@app.command("verify")
+def verify_records(
+    directory: Annotated[Path | None, typer.Argument(help="A chain's directory; by default the station's.")] = None,
+    state: State = DEFAULT_STATE,
+    emulated: Emulated = False,
+    key: Annotated[
+        Path | None, typer.Option(help="The public key you trust; by default the one that lies there.")
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="A certificate (JSON or PDF) that must be in the chain.")
+    ] = None,
+    expect_head: Annotated[
+        tuple[int, str] | None, typer.Option(metavar="NUMBER DIGEST", help="A record that must be in the chain.")
+    ] = None,
+) -> None:
+    """Find out whether anything was changed, left out, added or cut off. Exit code 1 when it was."""
+    with _plain_errors():
+        if directory is None and key is not None and certificate is not None:
+            held = PublicKey.read(key).read_document(certificate, Certificate)
+            typer.echo(f"{held.notice}\n" if held.notice else "", nl=False)
+            typer.echo(f"{certificate.name} is signed with the key {held.key_id}, and unchanged.")
+            return
+        files = ChainFiles(directory) if directory else _files(state, emulated)
+        trusted = PublicKey.read(key or files.public_key)
+        anchors = [Anchor(*expect_head)] if expect_head else []
+        if certificate is not None:
+            anchors.append(audit.anchor_of(certificate, trusted, files))
+        report = audit.verify(files.path, trusted, anchors=tuple(anchors))
+    _print(report, key_is_given=key is not None, anchored=bool(anchors))
+    if not report.good:
+        raise typer.Exit(1)
+
+
+def _print(report: Report, *, key_is_given: bool, anchored: bool) -> None:
+    if report.emulated:
+        typer.echo("EMULATED: these records are from a demonstration and prove nothing.")
+    typer.echo(f"Records: {report.records}. Certificates: {report.certificates}. Key: {report.key_id}.")
+    if not key_is_given:
+        typer.echo("That key lay beside the records: compare its id with one that you know from elsewhere.")
+    if report.last:
+        typer.echo(f"The last is record {report.last.number}, {report.last.digest}.")
+    if report.good:
+        typer.echo("Everything is as it was written." + ("" if anchored else f"\n{LIMIT_OF_PROOF}"))
+        return
+    typer.echo("These are NOT the records as they were written:", err=True)
+    for finding in report.findings[:MAX_FINDINGS]:
+        typer.echo(f"- {finding}", err=True)
+    if more := len(report.findings[MAX_FINDINGS:]):
+        typer.echo(f"- and {more} more.", err=True)
+
+
+def _files(state: Path, emulated: bool) -> ChainFiles:
+    return chain_files(state, key_type(emulated=emulated))
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """End with an error's own words, and what a person can do."""
+    try:
+        yield
+    except StationError as error:
+        _fail(f"{error} {error.remedy}".strip())
+
+
+def _fail(words: str) -> None:
+    typer.echo(words, err=True)
+    raise typer.Exit(1)
