@@ -5,7 +5,7 @@ from pygame import Rect
 from station.screen import shapes, text
 from station.screen.canvas import Canvas
 from station.screen.text import Style
-from station.screen.theme import BACKGROUND, INK, LINE, MUTED, TEXT, Colour, Shape, mix
+from station.screen.theme import BACKGROUND, INK, LINE, TEXT, Colour, Shape, mix
 from station.screen.widgets import label
 
 SLIMNESS = 0.52
@@ -20,21 +20,25 @@ def phone_in(box: Rect) -> Rect:
     return phone
 
 
-def _glass(canvas: Canvas, phone: Rect, frame: Colour, glass: Colour) -> Rect:
-    """A phone's body; returns its glass."""
+FRAME = mix(LINE, TEXT, 0.3)
+GLASS = mix(BACKGROUND, TEXT, 0.04)
+
+
+def _body(canvas: Canvas, phone: Rect) -> Rect:
+    """A phone; returns its glass."""
     thickness = max(2, phone.width // 24)
     radius = phone.width // 6
-    canvas.framed(phone, glass, radius, frame, thickness)
+    canvas.framed(phone, GLASS, radius, FRAME, thickness)
     island = Rect(0, 0, phone.width // 4, max(3, phone.width // 18))
     island.midtop = (phone.centerx, phone.top + thickness + phone.width // 16)
-    canvas.panel(island, frame, island.height // 2)
+    canvas.panel(island, FRAME, island.height // 2)
     return phone.inflate(-2 * thickness, -2 * thickness)
 
 
 def phone_with(canvas: Canvas, box: Rect, shape: Shape, colour: Colour) -> None:
     """A phone whose glass shows a state."""
     phone = phone_in(box)
-    glass = _glass(canvas, phone, mix(LINE, colour, 0.35), mix(BACKGROUND, colour, 0.1))
+    glass = _body(canvas, phone)
     side = round(glass.width * 0.64)
     circle = Rect(0, 0, side, side)
     circle.center = glass.center
@@ -45,17 +49,16 @@ def phone_with(canvas: Canvas, box: Rect, shape: Shape, colour: Colour) -> None:
 def phone_filling(canvas: Canvas, box: Rect, fraction: float, words: str, colour: Colour) -> None:
     """A phone with a ring on its glass, as far round as the job is, and the share in the middle."""
     phone = phone_in(box)
-    glass = _glass(canvas, phone, mix(LINE, TEXT, 0.3), mix(BACKGROUND, TEXT, 0.04))
+    glass = _body(canvas, phone)
     side = round(glass.width * 0.8)
     circle = Rect(0, 0, side, side)
     circle.center = glass.center
     thickness = max(3, side // 11)
     canvas.put(shapes.ring(side, thickness, LINE), circle)
-    thousandths = round(max(0.0, min(fraction, 1.0)) * 1000)
-    if thousandths:
-        canvas.put(shapes.ring(side, thickness, colour, thousandths), circle)
+    if fraction > 0:
+        canvas.put(shapes.arc(side, thickness, colour, fraction), circle)
     room = side - 3 * thickness
-    style = text.fitting("100%", Style(round(side * 0.34), TEXT, bold=True), room, smallest=8)
+    style = text.fitting("100%", Style(round(side * 0.34), TEXT, bold=True), room, smallest=8)  # not `words`: no jumps
     label(canvas, circle.inflate(-3 * thickness, 0), words, style, align=0.5)
 
 
@@ -63,7 +66,7 @@ def phone_and_cable(canvas: Canvas, box: Rect) -> None:
     """A phone with a cable on its way to it: "plug one in"."""
     phone = phone_in(Rect(box.left, box.top, box.width, round(box.height * 0.66)))
     phone.top = box.top
-    _glass(canvas, phone, MUTED, mix(BACKGROUND, TEXT, 0.05))
+    _body(canvas, phone)
     unit = max(2, phone.width // 24)
     tip = Rect(0, 0, 4 * unit, 3 * unit)
     tip.midtop = (phone.centerx, phone.bottom + 4 * unit)

@@ -9,9 +9,6 @@ from station.screen.canvas import Canvas
 from station.screen.chrome import chrome
 from station.screen.scenes import bench, confirm, moment, single, welcome
 
-SIZES = ((320, 320), (7680, 7680))
-"""The smallest and the largest picture there is a layout for."""
-
 
 @dataclass(frozen=True)
 class View:

@@ -6,6 +6,7 @@ Every picture here has one colour (and clear), so that shrinking cannot mix in a
 import math
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import pairwise
 
 import pygame
 from pygame import Rect, Surface, Vector2
@@ -31,26 +32,11 @@ def _stroke(surface: Surface, colour: Colour, points: list[tuple[float, float]],
     side = surface.get_width()
     ends = [Vector2(x * side, y * side) for x, y in points]
     radius = thickness * side / 2
-    for start, end in zip(ends, ends[1:], strict=False):
+    for start, end in pairwise(ends):
         across = (end - start).rotate(90).normalize() * radius
         pygame.draw.polygon(surface, colour, [start + across, end + across, end - across, start - across])
     for end in ends:
         pygame.draw.circle(surface, colour, end, radius)
-
-
-def _arc(surface: Surface, colour: Colour, thickness: float, share: float) -> None:
-    """A ring of `thickness` pixels, from the top clockwise, `share` of the way round, with round ends."""
-    centre = Vector2(surface.get_width() / 2)
-    outer = surface.get_width() / 2
-    if share >= 1:
-        pygame.draw.circle(surface, colour, centre, outer, round(thickness))
-        return
-    steps = max(2, math.ceil(share * 120))
-    turns = [Vector2(0, -1).rotate(360 * share * step / steps) for step in range(steps + 1)]
-    edge = [centre + turn * outer for turn in turns] + [centre + turn * (outer - thickness) for turn in turns[::-1]]
-    pygame.draw.polygon(surface, colour, edge)
-    for turn in (turns[0], turns[-1]):
-        pygame.draw.circle(surface, colour, centre + turn * (outer - thickness / 2), thickness / 2)
 
 
 @lru_cache(maxsize=128)
@@ -63,14 +49,35 @@ def disc(diameter: int, colour: Colour) -> Surface:
     return _smooth(diameter, diameter, colour, paint)
 
 
-@lru_cache(maxsize=64)
-def ring(diameter: int, thickness: int, colour: Colour, thousandths: int = 1000) -> Surface:
-    """A ring, or the first `thousandths` of it, clockwise from the top."""
+@lru_cache(maxsize=32)
+def ring(diameter: int, thickness: int, colour: Colour) -> Surface:
+    """A whole ring."""
 
     def paint(surface: Surface, colour: Colour) -> None:
-        _arc(surface, colour, thickness * FINE, thousandths / 1000)
+        pygame.draw.circle(surface, colour, surface.get_rect().center, diameter * FINE / 2, thickness * FINE)
 
     return _smooth(diameter, diameter, colour, paint)
+
+
+def arc(diameter: int, thickness: int, colour: Colour, share: float) -> Surface:
+    """The first `share` (0..1) of a ring, clockwise from the top, with round ends.
+
+    Drawn sixty times a second while CONFIRM is held, so it is cut from the whole ring instead of drawn large
+    and shrunk; the round ends cover the cuts.
+    """
+    image = ring(diameter, thickness, colour).copy()
+    if share >= 1:
+        return image
+    centre = Vector2(diameter / 2)
+    steps = max(2, math.ceil((1 - share) * 60))
+    turns = [share + (1 - share) * step / steps for step in range(steps + 1)]
+    rest = [centre + Vector2(0, -diameter).rotate(360 * turn) for turn in turns]
+    pygame.draw.polygon(image, (*colour, 0), [centre, *rest])
+    end = disc(thickness, colour)
+    for turn in (0.0, share):
+        middle = centre + Vector2(0, -(diameter - thickness) / 2).rotate(360 * turn)
+        image.blit(end, (round(middle.x - thickness / 2), round(middle.y - thickness / 2)))
+    return image
 
 
 def _plug(surface: Surface, colour: Colour) -> None:
@@ -78,7 +85,9 @@ def _plug(surface: Surface, colour: Colour) -> None:
     _stroke(surface, colour, [(0.62, 0.12), (0.62, 0.34)], 0.09)
     side = surface.get_width()
     body = Rect(round(side * 0.24), round(side * 0.32), round(side * 0.52), round(side * 0.34))
-    pygame.draw.rect(surface, colour, body, border_radius=round(side * 0.1), border_bottom_left_radius=round(side * 0.2))
+    pygame.draw.rect(
+        surface, colour, body, border_radius=round(side * 0.1), border_bottom_left_radius=round(side * 0.2)
+    )
     _stroke(surface, colour, [(0.5, 0.6), (0.5, 0.9)], 0.1)
 
 

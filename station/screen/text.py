@@ -18,6 +18,7 @@ LONGEST = 300
 """More characters than this fit on no screen; cut before any costly look at them."""
 ACCENTS = 2
 """Combining marks kept on one letter."""
+_NO_CHARACTER = "\ue000"
 FINE = 3
 """How many times larger letters are drawn before they are shrunk: SDL_ttf puts each on a whole pixel, which
 shows as uneven spacing in small text."""
@@ -43,8 +44,12 @@ def font(size: int, bold: bool) -> pygame.font.Font:
 
 @lru_cache(maxsize=1024)
 def _known(character: str) -> bool:
-    """Whether the font has the character. SDL_ttf draws a box for the others, which tells nobody anything."""
-    return ord(character) <= 0xFFFF and font(16, bold=False).metrics(character)[0] is not None
+    """Whether the font has the character. It draws a box for all others, which tells nobody anything."""
+    return character.isascii() or _drawn(character) != _drawn(_NO_CHARACTER)
+
+
+def _drawn(character: str) -> bytes:
+    return pygame.image.tobytes(font(16, bold=False).render(character, antialias=False, color=TEXT), "RGBA")
 
 
 def clean(text: str) -> str:
@@ -89,7 +94,7 @@ def shorten(text: str, style: Style, room: int) -> str:
 
 @lru_cache(maxsize=256)
 def wrap(text: str, style: Style, room: int, lines: int) -> tuple[str, ...]:
-    """`text` in at most `lines` lines of `room` pixels, of about equal length; what does not fit ends in an ellipsis."""
+    """`text` in at most `lines` about equal lines of `room` pixels; what does not fit ends in an ellipsis."""
     wrapped = _fill(text, style, room, lines)
     narrow = room
     while len(wrapped) > 1 and not wrapped[-1].endswith("…") and narrow > room // 2:

@@ -11,7 +11,7 @@ from station.screen.widgets import Part, column, label, paragraph
 
 CARD_SIZE = (215, 142)
 """A tile of this size has room for the bay, its state, the phone, and what there is to say, in the sizes below."""
-STAMP_SIZE = (184, 96)
+STAMP_SIZE = (184, 100)
 """A tile of this size has room for the bay, its state, and the phone or the progress."""
 SMALLEST_CARD = 0.8
 """A card drawn smaller than this is hard to read: a stamp then says less, but larger."""

@@ -154,4 +154,4 @@ def hold_ring(canvas: Canvas, box: Rect, fraction: float, colour: Colour) -> Non
     thickness = max(4, diameter // 12)
     canvas.put(shapes.ring(diameter, thickness, LINE), square)
     if fraction > 0:
-        canvas.put(shapes.ring(diameter, thickness, colour, round(min(fraction, 1.0) * 1000)), square)
+        canvas.put(shapes.arc(diameter, thickness, colour, fraction), square)

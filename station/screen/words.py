@@ -76,7 +76,7 @@ def may_cancel(job: JobView) -> bool:
 
 
 OUTCOME_TAGS: dict[Outcome, str] = {
-    Outcome.VERIFIED: "Certified",
+    Outcome.VERIFIED: "",
     Outcome.NOT_VERIFIED: "Not verified",
     Outcome.FAILED_UNTOUCHED: "Nothing was erased",
     Outcome.FAILED_ERASED: "Data is gone",

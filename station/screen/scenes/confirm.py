@@ -49,9 +49,7 @@ def _speech(canvas: Canvas, room: int, snapshot: Snapshot, bay: BayView, confirm
     parts += paragraph(
         canvas, "Everything on this phone will be erased.", warning, room, lines=3, gap=canvas.px(14), rank=0
     )
-    parts += paragraph(
-        canvas, f"{version}This cannot be undone.", small, room, lines=2, gap=canvas.px(6), rank=1
-    )
+    parts += paragraph(canvas, f"{version}This cannot be undone.", small, room, lines=2, gap=canvas.px(6), rank=1)
     parts += paragraph(
         canvas, f"{how} until it is full.", Style(canvas.px(21), BLUE, bold=True), room, lines=2, gap=canvas.px(14)
     )

@@ -48,9 +48,7 @@ def _speech(canvas: Canvas, room: int, bay: BayView) -> list[Part]:
     parts += paragraph(canvas, name, title, room, gap=px(10), rank=1)
     if bay.phone is not None:
         parts += paragraph(canvas, words.version(bay.phone), muted, room, rank=4, gap=px(2))
-    parts += paragraph(
-        canvas, words.headline(bay), Style(px(27), TEXT, bold=True), room, lines=3, gap=px(14)
-    )
+    parts += paragraph(canvas, words.headline(bay), Style(px(27), TEXT, bold=True), room, lines=3, gap=px(14))
     if bay.job is not None and bay.state is BayState.WORKING:
         return parts + _progress(canvas, room, bay, bay.job)
     parts += paragraph(canvas, words.advice(bay), Style(px(22), MUTED), room, lines=3, gap=px(6), rank=1)
@@ -91,8 +89,8 @@ def _tags(canvas: Canvas, place: Rect, bay: BayView) -> None:
     look = LOOKS[bay.state]
     widgets.badge(canvas, place, look)
     left = place.left + widgets.badge_width(look, place.height) + canvas.px(10)
-    if bay.result is not None and left < place.right:
-        outcome = words.OUTCOME_TAGS[bay.result.outcome]
+    outcome = words.OUTCOME_TAGS[bay.result.outcome] if bay.result is not None else ""
+    if outcome and left < place.right:
         widgets.tag(canvas, Rect(left, place.top, place.right - left, place.height), outcome)
         left += widgets.tag_width(outcome, place.height) + canvas.px(10)
     if bay.phone is not None and bay.phone.emulated and left < place.right:

@@ -52,9 +52,7 @@ VERIFIED = ResultView(
 def failed(cause: Cause, outcome: Outcome) -> ResultView:
     """A job that ended badly."""
     words = EXPLANATIONS[cause]
-    return ResultView(
-        job=JOB.job, outcome=outcome, title=words.title, remedy=words.remedy, record=43, certificate=None
-    )
+    return ResultView(job=JOB.job, outcome=outcome, title=words.title, remedy=words.remedy, record=43, certificate=None)
 
 
 def bay(state: BayState, number: int = 1, *, selected: bool = False) -> BayView:

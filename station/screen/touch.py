@@ -1,0 +1,92 @@
+"""The finger on the glass: from touches to commands. One finger counts; what it began on decides what it means.
+
+A wet or dirty touchscreen invents touches. So a target must have been in its place for a moment before it can
+be touched (what appears under a falling finger is never hit), a second finger means nothing, and a finger that
+slides off, or whose target changes, means nothing any more.
+"""
+
+from collections.abc import Hashable
+
+from pygame import Rect
+
+from station.model.api import Command
+from station.screen.canvas import Target
+
+SETTLE = 0.3
+"""Seconds a target must have been shown, unchanged and unmoved, before it can be touched."""
+FORGET = 15.0
+"""Seconds after which a finger that never left the glass is taken for a ghost, and the next one counts."""
+
+Place = tuple[int, int]
+_Shown = tuple[tuple[int, int, int, int], Target]
+
+
+class Finger:
+    """The one finger. Every method returns the commands to send."""
+
+    def __init__(self) -> None:
+        self._who: Hashable = None
+        self._at: Place = (0, 0)
+        self._came = 0.0
+        self._shown: dict[_Shown, float] = {}
+        self._on: _Shown | None = None
+
+    @property
+    def pressed(self) -> Target | None:
+        """What is being touched, to be drawn so."""
+        return self._on[1] if self._on is not None else None
+
+    def show(self, targets: list[tuple[Rect, Target]], now: float) -> list[Command]:
+        """Tell what can be touched now, after the picture changed."""
+        keys = [((box.x, box.y, box.w, box.h), target) for box, target in targets]
+        self._shown = {key: self._shown.get(key, now) for key in keys}
+        return self._keep_or_leave()
+
+    def down(self, who: Hashable, at: Place, now: float) -> list[Command]:
+        """A finger, named by `who`, came down."""
+        commands: list[Command] = []
+        if self._who is not None:
+            if now - self._came < FORGET:
+                return commands
+            commands = self.lost()
+        self._who, self._at, self._came = who, at, now
+        on = self._under(at)
+        if on is not None and now - self._shown[on] >= SETTLE:
+            self._on = on
+            if on[1].release is not None:
+                commands.append(on[1].command)
+        return commands
+
+    def move(self, who: Hashable, at: Place) -> list[Command]:
+        """A finger moved."""
+        if who != self._who:
+            return []
+        self._at = at
+        return self._keep_or_leave()
+
+    def up(self, who: Hashable, at: Place) -> list[Command]:
+        """A finger left."""
+        if who != self._who:
+            return []
+        commands = self.move(who, at)
+        self._who = None
+        on, self._on = self._on, None
+        if on is not None:
+            commands.append(on[1].release or on[1].command)
+        return commands
+
+    def lost(self) -> list[Command]:
+        """The touchscreen, the window or the station went away: nobody touches anything."""
+        self._who = None
+        return self._leave()
+
+    def _under(self, at: Place) -> _Shown | None:
+        """The topmost target at a place."""
+        return next((key for key in reversed(self._shown) if Rect(key[0]).collidepoint(at)), None)
+
+    def _keep_or_leave(self) -> list[Command]:
+        return self._leave() if self._on is not None and self._under(self._at) != self._on else []
+
+    def _leave(self) -> list[Command]:
+        on, self._on = self._on, None
+        return [on[1].release] if on is not None and on[1].release is not None else []

@@ -1,0 +1,113 @@
+"""Words from strangers are made harmless and fit; what the screen itself says is exact."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from station.model.api import BayState
+from station.model.job import RESTORE_PHASES, Phase
+from station.model.phone import PhoneMode
+from station.model.record import Outcome
+from station.model.service import Service
+from station.screen import text, words
+from station.screen.text import Style
+from station.screen.theme import LOOKS
+from tests.screen.samples import JOB, PHONE, bay
+
+STYLE = Style(20)
+
+
+@pytest.mark.parametrize(
+    ("hostile", "clean"),
+    [
+        ("Anna’s iPhone", "Anna’s iPhone"),
+        ("a\0b", "a b"),
+        ("\ud800", ""),
+        ("\u202eenohPi\u202c", "enohPi"),
+        ("tab\tand\nline", "tab and line"),
+        ("  spaced   out ", "spaced out"),
+        ("zero\u200bwidth", "zerowidth"),
+        ("e\u0301\u0302\u0303\u0304\u0305", "é\u0302\u0303"),
+        ("家 😀 home", "home"),
+        ("Ünïcödé Ωмега", "Ünïcödé Ωмега"),
+    ],
+)
+def test_clean(hostile: str, clean: str) -> None:
+    assert text.clean(hostile) == clean
+
+
+@given(st.text(), st.integers(0, 300))
+def test_a_shortened_line_fits_and_can_be_drawn(any_text: str, room: int) -> None:
+    line = text.shorten(any_text, STYLE, room)
+    assert text.width(line, STYLE) <= room
+    assert text.picture(line, STYLE).get_width() <= room
+
+
+@given(st.text(), st.integers(0, 300), st.integers(1, 4))
+def test_wrapped_lines_fit(any_text: str, room: int, lines: int) -> None:
+    wrapped = text.wrap(any_text, STYLE, room, lines)
+    assert len(wrapped) <= lines
+    assert all(text.width(line, STYLE) <= room for line in wrapped)
+
+
+def test_what_is_cut_says_so() -> None:
+    assert text.shorten("x" * 5000, STYLE, 200).endswith("…")
+    assert text.wrap("word " * 1000, STYLE, 200, 3)[-1].endswith("…")
+
+
+def test_what_fits_is_not_cut() -> None:
+    sentence = "Unlock the phone and tap “Trust” when it asks."
+    assert " ".join(text.wrap(sentence, STYLE, 300, 3)) == sentence
+
+
+def test_digits_are_equally_wide() -> None:
+    assert len({text.width(digit, STYLE) for digit in "0123456789"}) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (-5, "any moment now"),
+        (20, "less than a minute left"),
+        (50, "about 1 min left"),
+        (250, "about 4 min left"),
+        (3600 * 3, "about 3 h left"),
+    ],
+)
+def test_time_left(seconds: float, said: str) -> None:
+    assert words.time_left(seconds) == said
+
+
+@pytest.mark.parametrize(("fraction", "said"), [(-1, "0%"), (0.439, "43%"), (0.9999, "99%"), (1, "100%"), (9, "100%")])
+def test_percent_is_never_rounded_up(fraction: float, said: str) -> None:
+    assert words.percent(fraction) == said
+
+
+def test_everything_has_words() -> None:
+    assert set(words.PHASES) == set(Phase) == set(RESTORE_PHASES)
+    assert set(words.MODES) == set(PhoneMode)
+    assert set(words.SERVICES) == set(Service)
+    assert set(words.OUTCOMES) == set(words.OUTCOME_TAGS) == set(Outcome)
+    assert set(LOOKS) == set(BayState)
+
+
+def test_states_differ_without_colour() -> None:
+    assert len({look.shape for look in LOOKS.values()}) == len({look.word for look in LOOKS.values()}) == len(LOOKS)
+
+
+def test_a_job_can_be_cancelled_until_the_erase() -> None:
+    cancellable = [phase for phase in RESTORE_PHASES if words.may_cancel(replace(JOB, phase=phase))]
+    assert cancellable == [Phase.CONNECT, Phase.TICKET, Phase.RECOVERY, Phase.RAMDISK, Phase.RESTORED]
+
+
+def test_a_phone_without_a_name() -> None:
+    nameless = replace(bay(BayState.READY), phone=replace(PHONE, model_name="\0家", product_type="iPhone13,2"))
+    assert words.model(nameless) == "iPhone13,2"
+
+
+def test_the_owners_name_is_never_shown() -> None:
+    view = bay(BayState.READY)
+    assert view.phone is not None
+    said = f"{words.model(view)} {words.version(view.phone)} {words.headline(view)} {words.advice(view)}"
+    assert "Anna" not in said
