@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from station.virtual import der
 
 MAX_TICKET = 256 * 1024
-"""Real tickets have about 10 KiB."""
+"""Bytes; real tickets have under 10,000."""
 
 PropertyValue = int | bool | bytes | str
 
