@@ -48,7 +48,9 @@ class SigningServer:
     def sign_build(self, ipsw: Path) -> None:
         """From now on sign every build identity of this unpacked IPSW."""
         manifest = plistlib.loads((ipsw / "BuildManifest.plist").read_bytes())
-        self._identities |= {identity["UniqueBuildID"]: identity for identity in manifest["BuildIdentities"]}
+        identities = {identity["UniqueBuildID"]: identity for identity in manifest["BuildIdentities"]}
+        # A new dictionary, not a changed one: this may run in a thread while a request is being answered.
+        self._identities = {**self._identities, **identities}
 
     def stop_signing(self, build: str) -> None:
         """Close the signing window of a build."""
