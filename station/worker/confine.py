@@ -1,0 +1,57 @@
+"""What the kernel holds a worker to, whatever runs in it."""
+
+import ctypes
+import os
+import resource
+import signal
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+
+_LIMITS = {
+    resource.RLIMIT_CORE: 0,
+    # Private writable memory, not address space: threads and libraries reserve much that they never touch.
+    resource.RLIMIT_DATA: 1 << 30,
+    resource.RLIMIT_FSIZE: 64 << 20,
+    resource.RLIMIT_NOFILE: 256,
+    resource.RLIMIT_CPU: 3600,
+}
+"""Far above what a restore needs, far below what would hurt the jobs beside it."""
+
+_NICENESS = 5
+"""The daemon and the screen come first."""
+
+
+def confine(directory: Path, *, keeper: int, log: int) -> None:
+    """Shut the calling process in: it ends with its keeper, and has a home, a place and a log of its own.
+
+    Args:
+        directory: the job directory.
+        keeper: process id of the parent, whose end must be this one's.
+        log: file descriptor that takes stdout and stderr.
+    """
+    os.setsid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != keeper:  # it ended before the line above
+        os.kill(os.getpid(), signal.SIGKILL)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.umask(0o077)
+    os.nice(_NICENESS)
+    for limit, wanted in _LIMITS.items():
+        _, hard = resource.getrlimit(limit)
+        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(limit, (value, value))
+    home, place = directory / "home", directory / "cwd"
+    home.mkdir(mode=0o700, exist_ok=True)
+    place.mkdir(mode=0o700, exist_ok=True)
+    # Temporary files of the library's hold private keys: they go where the keeper cleans up.
+    os.environ.update(HOME=str(home.absolute()), TMPDIR=str(home.absolute()))
+    os.chdir(place)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(nothing)
+    os.close(log)

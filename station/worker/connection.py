@@ -1,0 +1,77 @@
+"""Connections to a phone's ports: bounded in what they accept, patient for a while, streaming what is large."""
+
+import asyncio
+import plistlib
+from typing import Any
+
+from pymobiledevice3.exceptions import ConnectionFailedError, ConnectionFailedToUsbmuxdError
+from pymobiledevice3.service_connection import ServiceConnection, build_plist
+from pymobiledevice3.usbmux import MuxDevice
+
+from station.model.causes import Cause
+from station.worker import plists
+from station.worker.failures import JobFailed
+from station.worker.patience import tries
+
+ANSWER_SECONDS = 10.0
+"""How long usbmuxd may take for a connection, and a phone for the answer to a question that needs no thought."""
+
+
+class PhoneConnection(ServiceConnection):
+    """The library's connection, for phones that cannot be trusted and components that do not fit into memory."""
+
+    max_frame_size = plists.MAX_MESSAGE
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mux_device: MuxDevice | None = None
+    ) -> None:
+        super().__init__(reader, writer, mux_device)
+        # drain() then waits until all is sent, and a buffer may be used again after it.
+        writer.transport.set_write_buffer_limits(high=0)
+        self._sending = asyncio.Lock()
+
+    async def recv_plist(self, endianity: str = ">") -> dict[str, Any]:
+        """Receive a message. Raises InputRejected when it is not acceptable."""
+        return plists.parse(await self.recv_prefixed(endianity))
+
+    async def send_recv_plist(
+        self, data: Any, endianity: str = ">", fmt: plistlib.PlistFormat = plistlib.FMT_XML
+    ) -> dict[str, Any]:
+        """Ask, and receive the answer within `ANSWER_SECONDS`. Raises InputRejected, TimeoutError."""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return plists.parse(await self.send_recv_prefixed(build_plist(data, endianity, fmt), endianity))
+
+    async def send_plist(self, d: Any, endianity: str = ">", fmt: plistlib.PlistFormat = plistlib.FMT_XML) -> None:
+        """Send a message, whole before the next; one that holds blobs goes out as a binary plist, streamed."""
+        async with self._sending:
+            if not plists.has_blob(d):
+                await self.sendall(build_plist(d, endianity, fmt))
+                return
+            for piece in plists.frame(d):
+                for chunk in piece.chunks() if isinstance(piece, plists.Blob) else (piece,):
+                    await self.sendall(chunk)  # type: ignore[arg-type]  # a transport takes memoryviews too
+
+
+async def connect_once(udid: str, port: int) -> PhoneConnection:
+    """Connect to a port of the phone with `udid` on USB. Raises TimeoutError, and what the library raises."""
+    async with asyncio.timeout(ANSWER_SECONDS):
+        connection = await PhoneConnection.create_using_usbmux(udid, port, connection_type="USB")
+    assert isinstance(connection, PhoneConnection)
+    return connection
+
+
+async def connect(udid: str, port: int, patience: float) -> PhoneConnection:
+    """Connect to a port; try again for `patience` seconds while it is refused: what listens may still be starting.
+
+    Raises:
+        JobFailed: PORT_REFUSED, the port stays closed.
+        MuxException, DeviceNotFoundError: the phone is gone.
+    """
+    async for _ in tries(patience):
+        try:
+            return await connect_once(udid, port)
+        except ConnectionFailedToUsbmuxdError:
+            raise
+        except ConnectionFailedError:
+            continue
+    raise JobFailed(Cause.PORT_REFUSED, f"port {port} stayed closed for {patience:.0f} s")

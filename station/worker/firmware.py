@@ -1,0 +1,110 @@
+"""The firmware of a job: an unpacked IPSW, read as it is needed, and the identity in it that fits the phone."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ipsw_parser.archive import DirectoryArchive
+from ipsw_parser.build_identity import BuildIdentity
+from ipsw_parser.build_manifest import BuildManifest
+from ipsw_parser.exceptions import NoSuchBuildIdentityError
+from ipsw_parser.ipsw import IPSW
+from pymobiledevice3.restore.base_restore import RESTORE_VARIANT_ERASE_INSTALL
+
+from station.model.causes import Cause
+from station.model.firmware import Firmware
+from station.worker.failures import JobFailed
+
+_ERASE = "Erase"
+_VARIANTS = ("Customer Erase Install (IPSW)", RESTORE_VARIANT_ERASE_INSTALL)
+"""Whole names: "Research Customer Erase Install (IPSW)" holds the name of the one that is meant."""
+
+
+class FirmwareDirectory(DirectoryArchive):  # type: ignore[misc]  # ipsw_parser has no types
+    """The library's archive over a directory; says what is wrong with the firmware instead of which call failed."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.root = root.resolve()
+
+    def locate(self, path: str) -> Path:
+        """Where a member lies. Raises JobFailed when it is missing, empty, or outside the directory."""
+        try:
+            place = (self.root / path).resolve()
+            if place.is_relative_to(self.root) and place.is_file() and place.stat().st_size:
+                return place
+        except (OSError, ValueError):
+            pass
+        raise JobFailed(Cause.FIRMWARE_CORRUPT, f"missing or empty: {path}")
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a member."""
+        return self.locate(path).open("rb")
+
+    def read(self, path: str) -> bytes:
+        """Read a small member."""
+        return self.locate(path).read_bytes()
+
+
+class StrictManifest(BuildManifest):  # type: ignore[misc]  # ipsw_parser has no types
+    """Chooses identities by equality. The library's takes the first whose variant *contains* the name."""
+
+    def get_build_identity(
+        self, device_class: str, restore_behavior: str | None = None, variant: str | None = None
+    ) -> BuildIdentity:
+        """The one erase identity for a hardware model.
+
+        Raises:
+            NoSuchBuildIdentityError: there is none, or another kind was asked for.
+            JobFailed: the manifest contradicts itself.
+        """
+        if variant != RESTORE_VARIANT_ERASE_INSTALL or restore_behavior not in (None, _ERASE):
+            raise NoSuchBuildIdentityError(f"no {variant} for {device_class}")
+        found = [each for each in self._of(device_class.lower()) if each["Info"].get("Variant") in _VARIANTS]
+        if not found:
+            raise NoSuchBuildIdentityError(f"no {variant} for {device_class}")
+        if len(found) > 1 or found[0]["Info"].get("RestoreBehavior") != _ERASE:
+            raise JobFailed(Cause.FIRMWARE_CORRUPT, f"the manifest contradicts itself about {device_class}")
+        return found[0]
+
+    def _of(self, device_class: str) -> Iterator[BuildIdentity]:
+        for identity in self.build_identities:
+            info = identity.get("Info")
+            if isinstance(info, dict) and str(info.get("DeviceClass", "")).lower() == device_class:
+                yield identity
+
+
+def open_firmware(firmware: Firmware) -> IPSW:
+    """The unpacked IPSW of a job.
+
+    Raises:
+        JobFailed: FIRMWARE_MISSING, FIRMWARE_CORRUPT: it is not there, or not what the spec names.
+    """
+    root = Path(firmware.directory)
+    if not root.is_dir():
+        raise JobFailed(Cause.FIRMWARE_MISSING, f"no firmware directory for {firmware.build}")
+    archive = FirmwareDirectory(root)
+    raw = archive.read("BuildManifest.plist")
+    if hashlib.sha256(raw).hexdigest() != firmware.manifest_sha256:
+        raise JobFailed(Cause.FIRMWARE_CORRUPT, "BuildManifest.plist is not the one this firmware was stored with")
+    ipsw = IPSW(archive)
+    ipsw.build_manifest = StrictManifest(ipsw, raw)
+    if ipsw.build_manifest.product_build_version != firmware.build:
+        raise JobFailed(Cause.FIRMWARE_CORRUPT, "BuildManifest.plist is of another build")
+    return ipsw
+
+
+def check_files(ipsw: IPSW, identity: BuildIdentity) -> None:
+    """Raise JobFailed when a file that the identity names is missing or empty: before anything is sent."""
+    for entry in identity.manifest.values():
+        path = entry_path(entry)
+        if path is not None:
+            ipsw.archive.locate(path)
+
+
+def entry_path(entry: Any) -> str | None:
+    """The path of a component's file in its manifest entry, when it has a file."""
+    info = entry.get("Info") if isinstance(entry, dict) else None
+    path = info.get("Path") if isinstance(info, dict) else None
+    return path if isinstance(path, str) else None

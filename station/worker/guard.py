@@ -1,0 +1,39 @@
+"""The one door to irreversible acts."""
+
+from station.adapters.jobdir import JobDirectory
+from station.core import consent
+from station.model.base import Ecid
+from station.model.consent import Act
+from station.model.job import JobSpec
+from station.model.service import Service
+from station.worker.reporter import Reporter
+
+
+class Guard:
+    """Lets an act through only under a live consent for the very phone it is about to be sent to.
+
+    The subclasses of the library's clients (`lockdown`, `iboot`, `restored`) call it in the methods that put
+    the commands on the wire, so that no path through the library leads around it.
+    """
+
+    def __init__(self, directory: JobDirectory, spec: JobSpec, reporter: Reporter) -> None:
+        self._directory = directory
+        self._spec = spec
+        self._reporter = reporter
+
+    def authorise(self, act: Act, observed: int | None) -> None:
+        """Return if `act` may be sent now to the phone whose ECID was `observed` on the connection it goes through.
+
+        The intent is on the disk when this returns.
+
+        Raises:
+            ConsentVoid: it may not.
+            StorageError: the intent could not be made durable; the act must not happen.
+        """
+        ecid = None if observed is None else Ecid(observed)
+        self._directory.require_unrevoked()
+        consent.require(
+            self._spec.consent, ecid=ecid, bay=self._spec.bay, plug=self._spec.plug, service=Service.RESTORE
+        )
+        assert ecid is not None  # require() does not let an unreadable one pass
+        self._reporter.intent(act, ecid)

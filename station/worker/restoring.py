@@ -1,0 +1,48 @@
+"""RESTORE: erase, and install the newest signed build; from whatever mode the phone is in."""
+
+import asyncio
+from typing import Any
+
+from station.model.causes import Cause
+from station.model.job import JobSpec
+from station.model.phone import PhoneMode
+from station.worker.failures import JobFailed
+from station.worker.firmware import check_files, open_firmware
+from station.worker.guard import Guard
+from station.worker.iboot import RecoverySocket
+from station.worker.inspecting import connect
+from station.worker.patience import tries
+from station.worker.recovery import RestoreDevice
+from station.worker.reporter import Reporter
+from station.worker.restore import StationRestore
+from station.worker.restored import udid_of
+
+
+async def restore(spec: JobSpec, usb_backend: Any, reporter: Reporter, guard: Guard) -> None:
+    """Restore the phone; return only after it reported Status 0.
+
+    Raises:
+        whatever goes wrong, for `failures.explain`.
+    """
+    if spec.ecid is None or spec.firmware is None:
+        raise JobFailed(Cause.INTERNAL, "a restore needs an ECID and a firmware")
+    ipsw = await asyncio.to_thread(open_firmware, spec.firmware)
+    socket = RecoverySocket(usb_backend, spec.socket, spec.ecid, guard)
+    device = await _find(spec, socket, reporter, guard)
+    job = StationRestore(spec, ipsw, device, socket=socket, guard=guard, reporter=reporter)
+    await asyncio.to_thread(check_files, ipsw, job.build_identity)
+    await job.update()
+
+
+async def _find(spec: JobSpec, socket: RecoverySocket, reporter: Reporter, guard: Guard) -> RestoreDevice:
+    """The phone, in normal or in recovery mode, whichever it is found in first."""
+    assert spec.ecid is not None
+    seconds = reporter.deadline.share(0.6)
+    async for _ in tries(seconds):
+        iboot = await socket.look()
+        if iboot is not None:
+            reporter.phone_mode = PhoneMode.RECOVERY
+            return RestoreDevice(irecv=iboot)
+        if await udid_of(spec.ecid, spec.udid) is not None:
+            return RestoreDevice(await connect(spec, reporter, guard))
+    raise JobFailed(Cause.DISCONNECTED, f"the phone was not found within {seconds:.0f} s")
