@@ -1,0 +1,269 @@
+"""`station demo`: the main job, done with a virtual phone by a real station, as a person would do it.
+
+Three parties, each what it is in a shop: the daemon and the screen (processes of their own, as their units run
+them), a virtual phone with Apple's servers (this process), and a person, who plugs the phone in, presses START
+and holds CONFIRM: fingers on mock pins, behind which everything is the station's own.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from station.adapters.api import ApiClient, connect
+from station.adapters.firmware import FirmwareStore
+from station.cli.follow import Follower
+from station.errors import Refused, StationError
+from station.model.api import BayState, BayView, Lamp, Snapshot
+from station.model.base import BayId, SocketPath, format_ecid
+from station.model.panel import Control
+from station.model.record import Outcome
+from station.virtual.control import Installed, Plug
+from station.virtual.host import VirtualHost
+from station.virtual.ipsw import make_ipsw
+from station.virtual.models import Model, find_model
+from station.virtual.panel import Hand
+
+BAY = BayId("1")
+SOCKET = SocketPath("1-1")
+OLD = ("26.1", "23B85")
+NEW = ("26.2", "23C55")
+
+START_SECONDS = 30.0
+"""For a process to come up."""
+READ_SECONDS = 60.0
+"""For a phone that was plugged in to be read."""
+JOB_SECONDS = 900.0
+"""For the whole restore, however slow the phone is told to be."""
+PRESS_SECONDS = 0.2
+HOLD_SECONDS = 2.4
+"""A little longer than the station asks for."""
+
+console = Console(highlight=False)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where everything of one demonstration is."""
+
+    home: Path
+    """Kept: records, certificates, pictures, logs."""
+    sockets: Path
+    """Short-lived, and short: a socket's path has 107 bytes."""
+
+    @property
+    def state(self) -> Path:
+        """The station's state directory."""
+        return self.home / "state"
+
+    @property
+    def pictures(self) -> Path:
+        """The screen's pictures of this run."""
+        return self.home / "pictures"
+
+    @property
+    def socket(self) -> Path:
+        """The daemon's socket."""
+        return self.sockets / "station.sock"
+
+    @property
+    def virtual(self) -> Path:
+        """The virtual host's directory."""
+        return self.sockets / "virtual"
+
+
+def demo(
+    directory: Annotated[
+        Path, typer.Option("--dir", help="What stays: records, certificates, pictures, logs.", file_okay=False)
+    ] = Path(".try"),
+    model: Annotated[str, typer.Option(help="The phone that is plugged in.")] = "iPhone 12",
+    pace: Annotated[float, typer.Option(min=0, help="How slow the phone is: 1 takes about half a minute.")] = 1.0,
+    fast: Annotated[bool, typer.Option("--fast", help="As fast as can be: --pace 0.")] = False,
+    by_hand: Annotated[
+        bool, typer.Option("--by-hand", help="Press START and hold CONFIRM yourself, in the window.")
+    ] = False,
+) -> None:
+    """Plug a virtual phone into a real station, confirm, restore, verify, certify."""
+    windowed = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    if by_hand and not windowed:
+        raise typer.BadParameter("there is no display to press anything on.", param_hint="--by-hand")
+    try:
+        chosen = find_model(model)
+    except KeyError as error:
+        raise typer.BadParameter(str(error.args[0]), param_hint="--model") from error
+    with TemporaryDirectory(prefix="station-") as sockets:
+        stage = Stage(home=directory.absolute(), sockets=Path(sockets))
+        try:
+            done = asyncio.run(_run(stage, chosen, pace=0.0 if fast else pace, by_hand=by_hand, windowed=windowed))
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        except (StationError, TimeoutError) as error:
+            words = "It took too long." if isinstance(error, TimeoutError) else str(error)
+            console.print(f"[red]{words}[/] Logs: {stage.home}")
+            raise typer.Exit(1) from error
+    if not done:
+        raise typer.Exit(1)
+
+
+async def _run(stage: Stage, model: Model, *, pace: float, by_hand: bool, windowed: bool) -> bool:
+    shutil.rmtree(stage.pictures, ignore_errors=True)
+    stage.pictures.mkdir(parents=True)
+    async with VirtualHost(stage.virtual, pace=pace) as host:
+        host.apple.register(await asyncio.to_thread(_firmware, stage, model))
+        async with (
+            _process(stage, "daemon", _daemon_environment(stage, by_hand=by_hand), "daemon") as daemon,
+            _connected(stage, daemon) as client,
+            _process(stage, "screen", _screen_environment(windowed=windowed), *_screen_arguments(stage)),
+        ):
+            done = await _main_job(stage, host, client, model, by_hand=by_hand)
+            if windowed:
+                console.print("The window stays; Ctrl-C ends it.")
+                await asyncio.Event().wait()
+            return done
+
+
+async def _main_job(stage: Stage, host: VirtualHost, client: ApiClient, model: Model, *, by_hand: bool) -> bool:
+    hand = Hand(stage.virtual / "panel")
+    console.print(f"[bold]1[/] A virtual {model.name} with iOS {OLD[0]} ({OLD[1]}) is plugged into bay {BAY}.")
+    installed = Installed(version=OLD[0], build=OLD[1])
+    phone = host.hands.plug(Plug(model=model.product_type, installed=installed, socket=SOCKET))
+    bay = await _until(client, BayState.READY, BayState.NEEDS_PERSON, seconds=READ_SECONDS)
+    console.print(f"  The station sees: {_phone(bay)}, {format_ecid(phone.identity.ecid)}. “{bay.title}”")
+    if by_hand:
+        console.print("[bold]2[/] Now you: press START on the screen, then hold.")
+    else:
+        console.print("[bold]2[/] START is pressed, CONFIRM is held.")
+        await hand.press(Control.START, seconds=PRESS_SECONDS)
+        await _until(client, BayState.ARMED, seconds=READ_SECONDS)
+        await hand.press(Control.CONFIRM, seconds=HOLD_SECONDS)
+    with Follower(console) as follower:
+        async with asyncio.timeout(JOB_SECONDS):
+            while bay.result is None or not bay.result.record:
+                bay = _bay(await client.snapshot())
+                follower.show(bay)
+        verified = bay.result.outcome is Outcome.VERIFIED
+        follower.finish(success=verified)
+    return await _tell(stage, hand, bay, verified=verified)
+
+
+async def _tell(stage: Stage, hand: Hand, bay: BayView, *, verified: bool) -> bool:
+    """Say how it ended and where everything lies. True when all is as it should be."""
+    result = bay.result
+    assert result is not None
+    wanted = Lamp.DONE if verified else Lamp.FAULT
+    lit = await _lamp(hand, wanted)
+    mark = "[green]✔[/]" if verified else "[red]✘[/]"
+    console.print(f"[bold]3[/] {mark} {result.title} {result.remedy}".rstrip())
+    console.print(f"  Lamp: {wanted.value if lit else 'not lit'}. Record number {result.record}.")
+    if result.certificate is not None:
+        certificate = Path(result.certificate)
+        console.print(f"  Certificate: {certificate}")
+        console.print(f"               {certificate.with_suffix('.json')}")
+    pictures = sorted(stage.pictures.glob("*.png"))
+    console.print(f"  Pictures of the screen: {stage.pictures} ({len(pictures)})")
+    console.print(f"  Logs: {stage.home / 'daemon.log'}, {stage.home / 'screen.log'}")
+    return verified and lit and result.certificate is not None
+
+
+async def _lamp(hand: Hand, lamp: Lamp) -> bool:
+    """Whether this lamp is lit and no other; looked at for a while, because lamps wink."""
+    for _ in range(20):
+        if await hand.look() == (lamp,):
+            return True
+        await asyncio.sleep(0.1)
+    return False
+
+
+async def _until(client: ApiClient, *states: BayState, seconds: float) -> BayView:
+    async with asyncio.timeout(seconds):
+        snapshot = client.latest or await client.snapshot()
+        while _bay(snapshot).state not in states:
+            snapshot = await client.snapshot()
+        return _bay(snapshot)
+
+
+def _bay(snapshot: Snapshot) -> BayView:
+    return next(bay for bay in snapshot.bays if bay.bay == BAY)
+
+
+def _phone(bay: BayView) -> str:
+    return "nothing" if bay.phone is None else f"{bay.phone.model_name}, iOS {bay.phone.version} ({bay.phone.build})"
+
+
+def _firmware(stage: Stage, model: Model) -> Path:
+    """The newest firmware for the model in the station's store, made and imported the first time. Blocks."""
+    store = FirmwareStore(stage.state / "firmware")
+    newest = store.newest_for(model.product_type)
+    if newest is None or newest.build != NEW[1]:
+        with console.status("Making a miniature iOS for it (once)…"), TemporaryDirectory() as directory:
+            made = make_ipsw(Path(directory) / "ipsw", version=NEW[0], build=NEW[1], models=[model])
+            newest = store.import_ipsw(made)
+    return Path(newest.directory)
+
+
+def _daemon_environment(stage: Stage, *, by_hand: bool) -> dict[str, str]:
+    return {
+        "STATION_NAME": "Demonstration",
+        "STATION_STATE": str(stage.state),
+        "STATION_SOCKET": str(stage.socket),
+        "STATION_VIRTUAL": str(stage.virtual),
+        "STATION_BAYS": f'{{"{BAY}": "{SOCKET}"}}',
+        # Without buttons that a person could reach, a hold on the screen confirms.
+        "STATION_TOUCH_CONFIRMS": str(by_hand),
+    }
+
+
+def _screen_environment(*, windowed: bool) -> dict[str, str]:
+    return {} if windowed else {"SDL_VIDEODRIVER": "dummy"}
+
+
+def _screen_arguments(stage: Stage) -> tuple[str, ...]:
+    return ("screen", "--socket", str(stage.socket), "--size", "800x480", "--pictures", str(stage.pictures))
+
+
+@asynccontextmanager
+async def _connected(stage: Stage, daemon: Process) -> AsyncGenerator[ApiClient, None]:
+    """A connection to the daemon, which has to come up first."""
+    async with asyncio.timeout(START_SECONDS):
+        while not await asyncio.to_thread(stage.socket.is_socket):
+            if daemon.returncode is not None:
+                raise Refused("The daemon did not start.")
+            await asyncio.sleep(0.2)
+    async with connect(stage.socket) as client:
+        yield client
+
+
+@asynccontextmanager
+async def _process(
+    stage: Stage, name: str, environment: dict[str, str], *arguments: str
+) -> AsyncGenerator[Process, None]:
+    """Run `station ARGUMENTS` while the context is open, its output in NAME.log."""
+    log = await asyncio.to_thread((stage.home / f"{name}.log").open, "wb")
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "station", *arguments, stdout=log, stderr=log, env=os.environ | environment
+        )
+    finally:
+        log.close()
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                async with asyncio.timeout(10):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
