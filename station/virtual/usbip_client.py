@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,8 +80,10 @@ class UsbIpConnection:
             try:
                 self._import()
             except BaseException:
-                self.close()
+                self._stream.close()
                 raise
+        # The library drops devices without closing them.
+        weakref.finalize(self, self._stream.close)
 
     def _import(self) -> None:
         deadline = time.monotonic() + OPERATION_SECONDS

@@ -113,10 +113,11 @@ class DeviceRecord:
     @classmethod
     def parse(cls, data: bytes) -> Self:
         """Read DEVICE_RECORD. Raises UsbIpError."""
-        _, busid, busnum, devnum, _, vendor, product, release, *rest = DEVICE_RECORD.unpack(data)
-        if rest[5] > MAX_INTERFACES:
-            raise UsbIpError("a device with too many interfaces")
-        return cls(parse_busid(busid), busnum, devnum, vendor, product, release, (rest[0], rest[1], rest[2]), *rest[3:])
+        _, padded, busnum, devnum, _, vendor, product, release, *rest = DEVICE_RECORD.unpack(data)
+        busid = parse_busid(padded)
+        if rest[5] > MAX_INTERFACES or not _BUSID.fullmatch(busid):
+            raise UsbIpError("a device that cannot be")
+        return cls(busid, busnum, devnum, vendor, product, release, (rest[0], rest[1], rest[2]), *rest[3:])
 
     @property
     def ports(self) -> tuple[int, ...]:
