@@ -98,6 +98,8 @@ class JobFound:
     """A job that an earlier daemon started has no record yet. What its worker said follows."""
 
     spec: JobSpec
+    revoked: bool = False
+    """Whether that daemon had voided its consent."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -148,8 +148,10 @@ class Job:
         self.adopt(now)
         return [StartWorker(spec=self.spec)]
 
-    def adopt(self, now: Moment) -> None:
-        """Its worker was started: just now, or by a daemon before this one."""
+    def adopt(self, now: Moment, *, revoked: bool = False) -> None:
+        """Its worker was started: just now, or by a daemon before this one, which may have voided its consent."""
+        if revoked:
+            self._voided = Cause.CONSENT_VOID
         self._become(JobState.RUNNING)
         self.started_at = self.progressed_at = now.at
         self._gone_since = now.at if self.mode is None else None

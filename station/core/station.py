@@ -257,7 +257,7 @@ class Station:
     def _adopt(self, event: JobFound, now: Moment) -> None:
         bay = self.bays.adopt(event.spec.bay, event.spec.socket)
         bay.job = Job(event.spec, self.policy)
-        bay.job.adopt(now)
+        bay.job.adopt(now, revoked=event.revoked)
         self._expect(bay, event.spec, bay.job.ecid)
 
     def _adopt_result(self, event: ResultFound) -> None:

@@ -32,6 +32,7 @@ VERIFIED = Verdict(
     cause=None,
     title="Erased, restored and verified.",
     remedy="Unplug the phone.",
+    status=0,
 )
 
 
@@ -78,9 +79,11 @@ def failure(
 
 
 def not_verified(cause: Cause, detail: str = "") -> Verdict:
-    """The verdict for a phone that reported success and was not seen to be right."""
+    """The verdict for a phone that reported success (Status 0) and was not seen to be right."""
     words = EXPLANATIONS[cause]
-    return Verdict(outcome=Outcome.NOT_VERIFIED, cause=cause, title=words.title, remedy=words.remedy, detail=detail)
+    return Verdict(
+        outcome=Outcome.NOT_VERIFIED, cause=cause, title=words.title, remedy=words.remedy, detail=detail, status=0
+    )
 
 
 def explain(cause: Cause, *, erased: bool, status: int | None = None) -> Explanation:

@@ -1,0 +1,22 @@
+"""`station daemon`: what station.service runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from station.errors import StationError
+
+
+def daemon(
+    config: Annotated[Path | None, typer.Option(help="station.toml.", envvar="STATION_CONFIG")] = None,
+    virtual: Annotated[Path | None, typer.Option(help="Directory of a virtual host, in place of real phones.")] = None,
+) -> None:
+    """Own the station: watch phones, run jobs, keep records, until told to end."""
+    from station.daemon import main, settings  # noqa: PLC0415 heavy, and this command's alone
+
+    try:
+        main.run(settings.load(config, **({} if virtual is None else {"virtual": virtual})))
+    except StationError as error:
+        typer.echo(f"{error} {error.remedy}".strip(), err=True)
+        raise typer.Exit(1) from error

@@ -1,0 +1,233 @@
+"""The daemon's loop: one thing after the other goes into the Station, and what it wants is done."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from station.adapters.jobshelf import Finished
+from station.core.actions import Action, CloseJob, FindFirmware, KillWorker, RevokeConsent, StartWorker, WriteRecord
+from station.core.events import (
+    ButtonChanged,
+    Event,
+    FirmwareFound,
+    RecordNotWritten,
+    RecordWritten,
+    Tick,
+    TroubleChanged,
+    WorkerEnded,
+    WorkerNotStarted,
+)
+from station.core.station import Station
+from station.core.view import snapshot
+from station.daemon.follow import Ended, Stirred
+from station.daemon.ports import Clock, Face, FirmwareShelf, Proof
+from station.daemon.running import Running
+from station.errors import Refused, StationError, StorageError
+from station.model.api import Answer, Command, Snapshot, Start
+from station.model.base import JobId, format_ecid
+from station.model.causes import Cause
+from station.model.panel import Control, ControlState
+from station.model.phone import UsbArrived, UsbEvent, UsbGone
+from station.model.record import Record
+
+MIN_FREE = 256 << 20
+"""Bytes of disk below which no job starts: its record must still fit, whatever happens."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Given:
+    """A client's command or the bus's news: whoever gives it waits until it is handled, so that none pile up."""
+
+    event: Command | UsbEvent
+    answer: "asyncio.Future[Answer]"
+
+
+Item = Event | Given | Stirred | Ended
+
+
+class Loop:
+    """Feeds one Station from one queue, in the order in which things happen."""
+
+    def __init__(
+        self, station: Station, *, running: Running, proof: Proof, firmware: FirmwareShelf, clock: Clock, state: Path
+    ) -> None:
+        """Wire the station to the world.
+
+        Args:
+            station: the owner of state; nobody else may touch it from now on.
+            running: its jobs.
+            proof: where records go.
+            firmware: where firmware comes from.
+            clock: tells the time.
+            state: a directory on the disk that must not be full.
+        """
+        self._station = station
+        self._running = running
+        self._proof = proof
+        self._firmware = firmware
+        self._clock = clock
+        self._state = state
+        # Not bounded itself, because every source is: one USB event, one command a client, one piece of news a
+        # job, and buttons that are debounced.
+        self._inbox: asyncio.Queue[Item] = asyncio.Queue()
+        self._shown: Snapshot | None = None
+        self._sequence = 0
+
+    async def run(self, usb: AsyncIterator[UsbEvent], face: Face) -> None:
+        """Take up what an earlier daemon left, then serve until cancelled.
+
+        Args:
+            usb: where phones come and go; its end is the end of the station.
+            face: who shows it.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            self._running.begin(tasks, self._inbox.put_nowait)
+            for event in await self._running.take_up():
+                await self._handle(event)
+            await self._refresh()
+            self._show(face)
+            tasks.create_task(self._pump(usb))
+            while True:
+                await self._take(await self._next())
+                self._show(face)
+
+    async def carry_out(self, command: Command) -> Answer:
+        """Carry out a client's command."""
+        return await self._give(command)
+
+    def button(self, control: Control, state: ControlState) -> None:
+        """Take in a button; called on the loop."""
+        self._inbox.put_nowait(ButtonChanged(control=control, state=state))
+
+    async def _pump(self, usb: AsyncIterator[UsbEvent]) -> None:
+        async for event in usb:
+            await self._give(event)
+        raise StationError("The bus says nothing any more.", remedy="See the log.")
+
+    async def _give(self, event: Command | UsbEvent) -> Answer:
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._inbox.put_nowait(Given(event, answer))
+        return await answer
+
+    async def _next(self) -> Item:
+        """The next thing to handle. What has happened comes before the time that has passed."""
+        if not self._inbox.empty():
+            return self._inbox.get_nowait()
+        deadline = self._station.next_deadline()
+        wait = None if deadline is None else max(0.0, deadline - self._clock().at)
+        try:
+            async with asyncio.timeout(wait):
+                return await self._inbox.get()
+        except TimeoutError:
+            return Tick()
+
+    async def _take(self, item: Item) -> None:
+        match item:
+            case Given():
+                answer = await self._answer(item.event)
+                if not item.answer.done():  # whoever asked may have left
+                    item.answer.set_result(answer)
+            case Stirred():
+                await self._catch_up(item.job)
+            case Ended():
+                await self._catch_up(item.job)
+                await self._handle(WorkerEnded(job=item.job, exit=await self._running.leave(item.job)))
+            case ButtonChanged(control=Control.START, state=ControlState.DOWN):
+                await self._refresh()
+                await self._handle(item)
+            case _:
+                await self._handle(item)
+
+    async def _answer(self, event: Command | UsbEvent) -> Answer:
+        if isinstance(event, UsbArrived | UsbGone):
+            # A worker writes down that it sends its phone into another mode before it does. Read in this order, a
+            # phone that leaves because it was told to is not taken for one that was unplugged.
+            for job in self._running:
+                await self._catch_up(job)
+            log.info("usb", **msgspec.to_builtins(event))
+            await self._handle(event)
+            return Answer(id=0)
+        if isinstance(event, Start):
+            await self._refresh()
+        try:
+            await self._handle(event)
+        except Refused as refused:
+            return Answer(id=event.id, refused=str(refused), remedy=refused.remedy)
+        return Answer(id=event.id)
+
+    async def _catch_up(self, job: JobId) -> None:
+        for event in await self._running.said(job):
+            await self._handle(event)
+
+    async def _handle(self, event: Event) -> None:
+        for action in self._station.handle(event, self._clock()):
+            await self._do(action)
+
+    async def _do(self, action: Action) -> None:
+        match action:
+            case StartWorker(spec=spec):
+                try:
+                    await self._running.start(spec)
+                except StorageError as error:
+                    self._inbox.put_nowait(WorkerNotStarted(job=spec.job, cause=Cause.DISK_FULL, detail=str(error)))
+            case RevokeConsent(job=job):
+                log.warning("consent revoked", job=job)
+                await self._running.revoke(job)
+            case KillWorker(job=job):
+                log.warning("worker killed", job=job)
+                self._running.kill(job)
+            case WriteRecord(record=record):
+                self._tasks.create_task(self._write(record))
+            case FindFirmware(product_type=product_type):
+                self._tasks.create_task(self._find(product_type))
+            case CloseJob(job=job):
+                await self._running.close(job)
+
+    async def _write(self, record: Record) -> None:
+        bound = log.bind(job=record.job, bay=record.bay, ecid=format_ecid(record.ecid))
+        try:
+            number, certificate = await self._proof.write(record)
+            path = None if certificate is None else str(certificate)
+            await self._running.finish(Finished(record=record, number=number, certificate=path))
+        except StationError as error:
+            bound.error("record not written", error=str(error))
+            self._inbox.put_nowait(RecordNotWritten(job=record.job, detail=str(error)))
+        else:
+            bound.info("recorded", number=number, outcome=record.outcome.value, cause=record.cause)
+            self._inbox.put_nowait(RecordWritten(job=record.job, number=number, certificate=path))
+
+    async def _find(self, product_type: str) -> None:
+        self._inbox.put_nowait(await self._found(product_type))
+
+    async def _found(self, product_type: str) -> FirmwareFound:
+        try:
+            firmware = await asyncio.to_thread(self._firmware.newest_for, product_type)
+        except (StationError, OSError) as error:
+            log.exception("the firmware store cannot be read", error=str(error))
+            firmware = None
+        return FirmwareFound(product_type=product_type, firmware=firmware)
+
+    async def _refresh(self) -> None:
+        """Look at what START depends on and nobody announces: the disk, and the firmware store."""
+        free = (await asyncio.to_thread(shutil.disk_usage, self._state)).free
+        full = "The station's disk is nearly full. Free some space." if free < MIN_FREE else ""
+        await self._handle(TroubleChanged(trouble=self._proof.trouble or full))
+        for product_type in self._station.models():
+            await self._handle(await self._found(product_type))
+
+    def _show(self, face: Face) -> None:
+        """Show the station, if it looks different."""
+        shown = snapshot(self._station, at=0.0, sequence=0)
+        if shown == self._shown:
+            return
+        self._shown = shown
+        self._sequence += 1
+        face.show(msgspec.structs.replace(shown, at=self._clock().at, sequence=self._sequence))

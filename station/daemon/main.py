@@ -1,0 +1,192 @@
+"""The composition root: the one place where real or virtual is chosen, and everything is wired together."""
+
+import asyncio
+import fcntl
+import logging
+import os
+import secrets
+import signal
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import gpiozero
+import structlog
+from gpiozero.pins.mock import MockFactory
+
+from station.adapters import clock, notify, udev
+from station.adapters.api import ApiServer
+from station.adapters.firmware import FirmwareStore
+from station.adapters.gpio import Panel
+from station.adapters.jobshelf import JobShelf
+from station.adapters.workers import LocalStarter
+from station.core.events import Moment
+from station.core.policy import Policy
+from station.core.station import Station
+from station.daemon.loop import Loop
+from station.daemon.ports import WorkerStarter
+from station.daemon.proof import RecordedProof
+from station.daemon.running import Running
+from station.daemon.settings import Settings
+from station.errors import ConfigError
+from station.model.api import BayState, Snapshot
+from station.model.phone import UsbEvent
+from station.virtual import feed
+from station.virtual.panel import serving_panel
+
+log = structlog.get_logger(__name__)
+
+
+class Faces:
+    """Shows the station on its socket, its lamps and to systemd."""
+
+    def __init__(self, server: ApiServer, panel: Panel | None) -> None:
+        self._server = server
+        self._panel = panel
+        self._ready = False
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Show this. The first time says that the station is up."""
+        self._server.publish(snapshot)
+        if self._panel is not None:
+            self._panel.show(snapshot.lamp)
+        working = sum(bay.state is BayState.WORKING for bay in snapshot.bays)
+        occupied = sum(bay.state is not BayState.EMPTY for bay in snapshot.bays)
+        status = f"{occupied} of {len(snapshot.bays)} bays in use, {working} working. {snapshot.notice}".strip()
+        if self._ready:
+            notify.status(status)
+        else:
+            self._ready = True
+            notify.ready(status)
+            log.info("station is up", bays=len(snapshot.bays))
+
+
+def run(settings: Settings) -> None:
+    """Run the daemon until it is told to end. Raises ConfigError or StorageError when it cannot begin."""
+    log_to_stderr()
+    with _lease(settings.state):
+        asyncio.run(serve(settings))
+
+
+async def serve(settings: Settings, *, starter: WorkerStarter | None = None) -> None:
+    """Serve until SIGTERM, SIGINT or cancelled. Workers go on after that.
+
+    Args:
+        settings: everything that can be chosen.
+        starter: how workers are started; child processes by default.
+    """
+    firmware = FirmwareStore(settings.firmware_store)
+    shelf = await asyncio.to_thread(JobShelf, settings.state)
+    policy = await asyncio.to_thread(policy_of, settings)
+    async with AsyncExitStack() as stack:
+        proof = await RecordedProof.open(settings.state)
+        stack.push_async_callback(proof.close)
+        loop = Loop(
+            Station(policy, instance=_instance()),
+            running=Running(shelf, starter or LocalStarter(), firmware),
+            proof=proof,
+            firmware=firmware,
+            clock=moment,
+            state=settings.state,
+        )
+        server = await stack.enter_async_context(ApiServer(settings.socket, loop.carry_out))
+        panel = await stack.enter_async_context(_panel(settings, loop))
+        async with asyncio.TaskGroup() as tasks:
+            work = [
+                tasks.create_task(notify.keep_watchdog_fed()),
+                tasks.create_task(loop.run(_usb(settings), Faces(server, panel))),
+            ]
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, _stop, work)
+
+
+def policy_of(settings: Settings) -> Policy:
+    """What the settings mean for decisions. Raises ConfigError when the virtual host is not there."""
+    return Policy(
+        name=settings.name,
+        software=f"restore-station {version('restore-station')}, pymobiledevice3 {version('pymobiledevice3')}",
+        reach=settings.reach(),
+        bays=settings.bay_sockets,
+        cap=settings.cap,
+        touch_confirms=settings.touch_confirms,
+        operator_confirm=settings.operator_confirm,
+        deadlines=settings.phase_deadlines,
+        observe_seconds=settings.observe_seconds,
+    )
+
+
+def moment() -> Moment:
+    """Now, on both clocks."""
+    return Moment(at=clock.boottime(), utc=clock.utc_now(), trusted=clock.trusted())
+
+
+def log_to_stderr() -> None:
+    """Log in one line of keys and values each; the journal adds the time by itself."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            *([] if "JOURNAL_STREAM" in os.environ else [structlog.processors.TimeStamper(fmt="iso")]),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], drop_missing=True),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _usb(settings: Settings) -> AsyncIterator[UsbEvent]:
+    """Where phones come and go."""
+    return udev.usb_events() if settings.virtual is None else feed.usb_events(settings.virtual / "feed")
+
+
+@asynccontextmanager
+async def _panel(settings: Settings, loop: Loop) -> AsyncGenerator[Panel | None, None]:
+    """Buttons and lamps: the machine's own, or mock pins whose fingers are at the virtual host's `panel` socket."""
+    if not settings.gpio.enabled:
+        yield None
+        return
+    factory = None if settings.virtual is None else MockFactory()
+    buttons, lamps = settings.gpio.buttons, settings.gpio.lamps
+    try:
+        panel = Panel(buttons=buttons, lamps=lamps, report=loop.button, factory=factory)
+    except (gpiozero.GPIOZeroError, OSError) as error:
+        raise ConfigError(f"The GPIO pins cannot be used: {error}", remedy="Set gpio.enabled = false.") from error
+    async with AsyncExitStack() as stack:
+        stack.callback(panel.close)
+        if settings.virtual is not None:
+            path = settings.virtual / "panel"
+            await stack.enter_async_context(serving_panel(path, factory, buttons=buttons, lamps=lamps))
+        yield panel
+
+
+@contextmanager
+def _lease(state: Path) -> Iterator[None]:
+    """Hold the state directory: one station has one owner. Raises ConfigError when another daemon has it."""
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(state / "daemon.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigError(f"The state directory {state} cannot be used: {error.strerror}.") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise ConfigError(f"Another daemon already owns {state}.") from None
+    finally:
+        os.close(lock)
+
+
+def _instance() -> str:
+    """A name for this run that no other run has: the time for people, chance for the rest."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+def _stop(work: list["asyncio.Task[None]"]) -> None:
+    log.info("stopping; workers go on")
+    notify.stopping()
+    for task in work:
+        task.cancel()

@@ -1,0 +1,59 @@
+"""What the loop needs of the world. Each port has a real adapter; tests and demonstrations may have another."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from station.adapters.jobdir import JobDirectory
+from station.adapters.workers import Worker
+from station.core.events import Moment
+from station.model.api import Snapshot
+from station.model.firmware import Firmware
+from station.model.record import Record
+
+
+class WorkerStarter(Protocol):
+    """Starts workers: child processes, or systemd's units."""
+
+    def start(self, directory: JobDirectory) -> Worker:
+        """Start the worker of a job. Blocks for milliseconds. Raises StorageError when there is no process for it."""
+        ...
+
+
+class Proof(Protocol):
+    """Where records go."""
+
+    trouble: str
+    """Why no record can be written, so that no job may start; empty: they can."""
+
+    async def write(self, record: Record) -> tuple[int, Path | None]:
+        """Append a record, once for each job whatever happens; its number, and its certificate if it earned one.
+
+        Raises:
+            StationError: it is not written; ask again later.
+        """
+        ...
+
+
+class FirmwareShelf(Protocol):
+    """The firmware store, as far as the loop uses it. The calls block."""
+
+    def newest_for(self, product_type: str) -> Firmware | None:
+        """The newest firmware for a model."""
+        ...
+
+    def verify(self, firmware: Firmware) -> None:
+        """Raise InputRejected when it is not as it was imported."""
+        ...
+
+
+class Face(Protocol):
+    """Whoever shows the station: the socket, the lamps, systemd."""
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Show this."""
+        ...
+
+
+Clock = Callable[[], Moment]
+"""Tells the time."""

@@ -1,0 +1,49 @@
+"""Records and certificates as the loop wants them: one call, which may be made again."""
+
+from pathlib import Path
+
+import structlog
+
+from station.adapters.certificate import issue
+from station.adapters.records import RecordStore
+from station.errors import RecordsBroken, Refused
+from station.model.record import Record
+
+log = structlog.get_logger(__name__)
+
+
+class RecordedProof:
+    """The record chain, and the certificates of what was verified."""
+
+    def __init__(self, store: RecordStore | None, trouble: str) -> None:
+        self.trouble = trouble
+        self._store = store
+
+    @classmethod
+    async def open(cls, state: Path) -> "RecordedProof":
+        """Open the records. Broken ones are no reason not to start, but no phone is wiped with them.
+
+        Raises:
+            StorageError: the disk is full, read-only or failing.
+        """
+        try:
+            return cls(await RecordStore.open(state), "")
+        except RecordsBroken as error:
+            log.exception("records broken")
+            return cls(None, f"{error} {error.remedy}".strip())
+
+    async def write(self, record: Record) -> tuple[int, Path | None]:
+        """Append a record; issue its certificate, if it deserves one."""
+        if self._store is None:
+            raise RecordsBroken(self.trouble)
+        sealed = await self._store.append(record)
+        try:
+            return sealed.number, (await issue(self._store, sealed)).pdf
+        except Refused as refused:
+            log.info("no certificate", job=record.job, why=str(refused))
+            return sealed.number, None
+
+    async def close(self) -> None:
+        """Close the records."""
+        if self._store is not None:
+            await self._store.close()

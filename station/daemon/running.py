@@ -1,0 +1,162 @@
+"""Jobs as processes and directories: written down, then started; revoked, killed, adopted, put away."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+
+import structlog
+
+from station.adapters.jobdir import EventReader, JobDirectory
+from station.adapters.jobshelf import Finished, Found, JobShelf
+from station.adapters.workers import adopt
+from station.core.events import (
+    Event,
+    JobFound,
+    ResultFound,
+    WorkerEnded,
+    WorkerGarbled,
+    WorkerNotStarted,
+    WorkerSaid,
+)
+from station.daemon.follow import Ended, Follower, Stirred
+from station.daemon.ports import FirmwareShelf, WorkerStarter
+from station.errors import ConsentVoid, InputRejected, StorageError
+from station.model.base import JobId
+from station.model.causes import Cause
+from station.model.events import WorkerEvent, WorkerExit
+from station.model.job import JobKind, JobSpec
+
+log = structlog.get_logger(__name__)
+
+Tell = Callable[[Event | Stirred | Ended], None]
+
+
+class Running:
+    """Does what the Station wants done to jobs, and tells what becomes of them."""
+
+    def __init__(self, shelf: JobShelf, starter: WorkerStarter, firmware: FirmwareShelf) -> None:
+        self._shelf = shelf
+        self._starter = starter
+        self._firmware = firmware
+        self._starting: set[JobId] = set()
+        self._doomed: set[JobId] = set()
+        """Killed before they began."""
+
+    def begin(self, tasks: asyncio.TaskGroup, tell: Tell) -> None:
+        """Follow jobs within `tasks`, and tell their news."""
+        self._tasks = tasks
+        self._tell = tell
+        self._follower = Follower(tell, tasks)
+        tasks.create_task(self._follower.run())
+
+    def __iter__(self) -> Iterator[JobId]:
+        return iter(self._follower)
+
+    async def take_up(self) -> list[Event]:
+        """What an earlier daemon left, as events: results, living workers (followed from now on), dead ones."""
+        events: list[Event] = []
+        for found in await asyncio.to_thread(self._shelf.found):
+            if found.finished is not None:
+                done = found.finished
+                events.append(
+                    ResultFound(spec=found.spec, record=done.record, number=done.number, certificate=done.certificate)
+                )
+            elif found.spec.kind is JobKind.INSPECT:
+                await self._end_inspection(found)
+            else:
+                events += await self._take_up_restore(found)
+        return events
+
+    async def start(self, spec: JobSpec) -> None:
+        """Write a job down and have its worker started. Raises StorageError when it cannot be written down."""
+        directory = await asyncio.to_thread(self._shelf.create, spec)
+        self._starting.add(spec.job)
+        self._tasks.create_task(self._start(spec, directory))
+
+    async def revoke(self, job: JobId) -> None:
+        """Make it durable that the consent is void. Where that cannot be written, the worker is ended instead."""
+        try:
+            await asyncio.to_thread(self._shelf.directory(job).revoke)
+        except StorageError as error:
+            log.exception("consent could not be revoked: the worker is ended", job=job, error=str(error))
+            self.kill(job)
+
+    def kill(self, job: JobId) -> None:
+        """End a job's worker, or keep it from being started."""
+        if not self._follower.kill(job):
+            if job in self._starting:
+                self._doomed.add(job)
+            else:
+                log.info("nothing to kill", job=job)
+
+    async def said(self, job: JobId) -> list[Event]:
+        """What a job has said since the last call."""
+        return await _events(job, self._follower.read(job))
+
+    async def leave(self, job: JobId) -> WorkerExit | None:
+        """A job's worker has ended and everything it said was read: how it ended."""
+        return await self._follower.leave(job)
+
+    async def finish(self, finished: Finished) -> None:
+        """A job is recorded."""
+        await asyncio.to_thread(self._shelf.finish, finished.record.job, finished)
+
+    async def close(self, job: JobId) -> None:
+        """Nobody needs a job's directory any more."""
+        await asyncio.to_thread(self._shelf.close, job)
+
+    async def _start(self, spec: JobSpec, directory: JobDirectory) -> None:
+        bound = log.bind(job=spec.job, bay=spec.bay)
+        try:
+            if spec.firmware is not None:
+                await asyncio.to_thread(self._firmware.verify, spec.firmware)
+            if spec.job not in self._doomed:
+                directory.require_unrevoked()
+                worker = await asyncio.to_thread(self._starter.start, directory)
+                self._follower.follow(spec.job, directory, worker)
+                bound.info("worker started", kind=spec.kind.value, pid=worker.pid)
+            if spec.job in self._doomed and not self._follower.kill(spec.job):
+                self._tell(WorkerEnded(job=spec.job, exit=None))
+        except ConsentVoid:
+            self._tell(WorkerEnded(job=spec.job, exit=None))
+        except InputRejected as error:
+            self._tell(WorkerNotStarted(job=spec.job, cause=Cause.FIRMWARE_CORRUPT, detail=str(error)))
+        except StorageError as error:
+            self._tell(WorkerNotStarted(job=spec.job, cause=Cause.INTERNAL, detail=str(error)))
+        finally:
+            self._starting.discard(spec.job)
+            self._doomed.discard(spec.job)
+
+    async def _end_inspection(self, found: Found) -> None:
+        """An inspection changes nothing: whoever wants to know, asks anew."""
+        worker = await asyncio.to_thread(adopt, found.directory)
+        if worker is not None:
+            worker.kill()
+            await worker.ended()
+        await self.close(found.spec.job)
+
+    async def _take_up_restore(self, found: Found) -> list[Event]:
+        job = found.spec.job
+        worker = await asyncio.to_thread(adopt, found.directory)
+        events: list[Event] = [JobFound(spec=found.spec, revoked=_revoked(found.directory))]
+        if worker is not None:
+            log.info("worker adopted", job=job, bay=found.spec.bay, pid=worker.pid)
+            self._follower.follow(job, found.directory, worker)
+            return events + await self.said(job)
+        reader = EventReader(found.directory)
+        events += await _events(job, asyncio.to_thread(reader.read))
+        return [*events, WorkerEnded(job=job, exit=await asyncio.to_thread(found.directory.ended))]
+
+
+async def _events(job: JobId, reading: Awaitable[list[WorkerEvent]]) -> list[Event]:
+    try:
+        return [WorkerSaid(job=job, event=event) for event in await reading]
+    except InputRejected as error:
+        return [WorkerGarbled(job=job, detail=str(error))]
+
+
+def _revoked(directory: JobDirectory) -> bool:
+    try:
+        directory.require_unrevoked()
+    except ConsentVoid:
+        return True
+    return False
