@@ -9,6 +9,7 @@ DIR/reach.json  all that a worker must know (`Reach`); written last: once it is 
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,7 +18,7 @@ import msgspec
 
 from station.model.job import Reach
 from station.model.phone import PhoneMode
-from station.virtual import lockdownd
+from station.virtual import dfu, iboot, lockdownd, restored
 from station.virtual.apple import AppleServers
 from station.virtual.bus import Bus
 from station.virtual.control import serve_control
@@ -39,10 +40,17 @@ class VirtualHost:
     """
 
     def __init__(self, directory: Path, *, pace: float = 0.0) -> None:
-        self.directory = directory
+        self.directory = directory.absolute()
         self.bus = Bus()
         self.apple = AppleServers()
-        boots = Boots({PhoneMode.NORMAL: lockdownd.boot})
+        boots = Boots(
+            {
+                PhoneMode.NORMAL: lockdownd.boot,
+                PhoneMode.RECOVERY: partial(iboot.boot, apple=self.apple.public_key),
+                PhoneMode.DFU: partial(dfu.boot, apple=self.apple.public_key),
+                PhoneMode.RESTORE: partial(restored.boot, apple=self.apple),
+            }
+        )
         self.hands = Hands(self.bus, boots, self.apple, pace=pace)
         self._stack = AsyncExitStack()
 
@@ -62,6 +70,11 @@ class VirtualHost:
         """Where the daemon reads the hotplug feed."""
         return self.directory / "feed"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What points programs here: libimobiledevice and pymobiledevice3, and the station's daemon."""
+        return {"USBMUXD_SOCKET_ADDRESS": self.reach.usbmuxd, "STATION_VIRTUAL": str(self.directory)}
+
     async def __aenter__(self) -> Self:
         """Serve."""
         await asyncio.to_thread(self.directory.mkdir, parents=True, exist_ok=True)
@@ -72,7 +85,9 @@ class VirtualHost:
             await stack.enter_async_context(serve_usbip(self.bus, self.directory / "usbip"))
             await stack.enter_async_context(serve_feed(self.bus, self.feed))
             await stack.enter_async_context(serve_control(self.directory / "control", self.hands.carry_out))
-            await asyncio.to_thread((self.directory / REACH).write_bytes, msgspec.json.encode(self.reach))
+            reach = self.directory / REACH
+            await asyncio.to_thread(reach.write_bytes, msgspec.json.encode(self.reach))
+            stack.push_async_callback(asyncio.to_thread, reach.unlink, missing_ok=True)
             self._stack = stack.pop_all()
         return self
 

@@ -30,12 +30,15 @@ async def listening(
     if len(str(path).encode()) > MAX_PATH:
         raise ValueError(f"{path} is too long for a socket: {MAX_PATH} bytes at most")
     loop = asyncio.get_running_loop()
-    connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+    connections: set[asyncio.Task[None]] = set()
     closing = False
 
     async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await serve(reader, writer)
+        except asyncio.CancelledError:
+            writer.transport.abort()  # whatever is still to be sent
+            raise
         except (OSError, EOFError):
             pass  # the other side is gone: the ordinary end
         except Exception:
@@ -48,8 +51,8 @@ async def listening(
             writer.transport.abort()
             return
         task = loop.create_task(run(reader, writer))
-        connections[task] = writer
-        task.add_done_callback(connections.pop)
+        connections.add(task)
+        task.add_done_callback(connections.discard)
 
     server = await asyncio.start_unix_server(connected, path, limit=limit)
     try:
@@ -58,8 +61,7 @@ async def listening(
         closing = True
         await asyncio.sleep(0)  # asyncio loses, open, what it accepted in this turn if the server closes in the same
         server.close()
-        for task, writer in connections.items():
+        for task in connections:
             task.cancel()
-            writer.transport.abort()  # a task that never ran cannot close it
         await asyncio.gather(*connections, return_exceptions=True)
         await asyncio.to_thread(path.unlink, missing_ok=True)

@@ -113,9 +113,18 @@ async def test_somebody_must_tap_trust(plug):
         phone.pace.factor = 1000.0  # a slow hand: the dialog is open, and stays
         with pytest.raises(exceptions.PairingDialogResponsePendingError):
             await client.pair(timeout=0)
-        phone.pace.factor = 0.0
+        phone.pace.factor = 1e-9
         await client.pair(timeout=0)
         assert await client.validate_pairing()
+
+
+async def test_a_host_that_lost_its_record_must_be_trusted_anew(plug):
+    phone = plug()
+    async with lockdown(phone) as client:
+        assert client.paired
+        phone.system.trusted = False
+        with pytest.raises(exceptions.PairingDialogResponsePendingError):
+            await client.pair(timeout=0)
 
 
 async def test_somebody_may_not_trust(plug):
@@ -141,20 +150,22 @@ async def test_a_locked_phone_talks_to_no_new_host(plug):
 
 async def test_refuses_pair_records_that_do_not_hold_together(plug):
     phone, other = plug(1), plug(2)
-    chain = generate_pairing_cert_chain(await other.system.pairings.public_key())
-    host, _, device, root, _ = chain
-    good = {"HostID": "me", "HostCertificate": host, "DeviceCertificate": device, "RootCertificate": root}
-    records = [good, good | {"RootCertificate": host}, good | {"HostCertificate": b"?"}, {"HostID": "me"}, [], None]
+
+    async def record(of):
+        host, _, device, root, _ = generate_pairing_cert_chain(await of.system.pairings.public_key())
+        return {"HostID": "me", "HostCertificate": host, "DeviceCertificate": device, "RootCertificate": root}
+
+    good, foreign, another = await record(phone), await record(other), await record(phone)
+    bad = [good | {name: another[name]} for name in good if name != "HostID"]
+    bad += [foreign, good | {"HostCertificate": b"?"}, good | {"HostID": 1}, {"HostID": "me"}, []]
     async with raw(phone) as connection:
-        for record in records:
-            answer = await connection.send_recv_plist({"Request": "Pair", "PairRecord": record or []})
+        for refused in bad:
+            answer = await connection.send_recv_plist({"Request": "Pair", "PairRecord": refused})
             assert answer["Error"] == "InvalidPairRecord"
-    assert phone.system.pairings.hosts == {}
-    async with raw(other) as connection:
+        assert phone.system.pairings.hosts == {}
         assert "EscrowBag" in await connection.send_recv_plist({"Request": "Pair", "PairRecord": good})
-        assert await connection.send_recv_plist({"Request": "ValidatePair", "PairRecord": good}) == {
-            "Request": "ValidatePair"
-        }
+        validated = await connection.send_recv_plist({"Request": "ValidatePair", "PairRecord": good})
+        assert validated == {"Request": "ValidatePair"}
 
 
 async def test_a_session_needs_the_hosts_own_key(plug):
