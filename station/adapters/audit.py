@@ -105,9 +105,8 @@ class _Audit:
         self._before_last = self._last
 
     def run(self) -> Report:
+        self._file(self._files.public_key, self._key.pem, "is not the key that the records are checked with")
         try:
-            if chain.read_file(self._files.public_key) != self._key.pem:
-                self._find("The public key in the directory is another one.")
             with closing(chain.connect(self._files)) as database:
                 self._database(database)
         except (sqlite3.Error, StationError) as error:
@@ -158,7 +157,7 @@ class _Audit:
         if known - {self._last}:
             self._find(f"Record {number} is not the one known from outside: its digest differs.")
         self._wanted -= known
-        self._file(self._files.record(number), chain.to_file(sealed))
+        self._file(self._files.record(number), chain.to_file(sealed), "is not what the database holds")
         try:
             self._key.require_sealed(sealed)
             record = chain.record_of(sealed)
@@ -171,11 +170,11 @@ class _Audit:
         self._kinds.add(record.emulated)
         self._certificate(sealed, record)
 
-    def _file(self, path: Path, expected: bytes) -> None:
+    def _file(self, path: Path, expected: bytes, otherwise: str) -> None:
         self._expected_files.add(path)
         try:
             if chain.read_file(path) != expected:
-                self._find(f"{path.name} is not what the database holds.")
+                self._find(f"{path.name} {otherwise}.")
         except InputRejected as error:
             self._find(str(error))
 

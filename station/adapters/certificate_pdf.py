@@ -72,7 +72,8 @@ class _Page(FPDF):
     def _heading(self) -> None:
         certificate = self._certificate
         self._text(LEFT, TOP, "RESTORE STATION", size=7.5, bold=True, colour=SOFT, spacing=1.1)
-        self._text(LEFT, TOP, f"{certificate.station} · bay {certificate.bay}", size=8, colour=SOFT, align=Align.R)
+        place = f"{certificate.station} · bay {certificate.bay}"
+        self._text(LEFT + 50, TOP, place, size=8, colour=SOFT, width=RIGHT - LEFT - 50, align=Align.R)
         self._text(LEFT, TOP + 11, "Certificate of Sanitization", size=25, bold=True)
         lead = certificate.notice or "This phone was erased, its firmware installed anew, and the result observed."
         colour = WARNING if certificate.emulated else SOFT

@@ -58,7 +58,7 @@ def list_records(
             name = phone.model_name if phone else "not known"
             outcome = record.outcome.value.replace("_", " ")
             cells = (str(sealed.number), record.ended, name, format_ecid(record.ecid), record.bay, outcome)
-            table.add_row(*map(Text, cells))  # as Text: a phone's words are no markup
+            table.add_row(*(Text(_printable(cell)) for cell in cells))  # as Text: a phone's words are no markup
     Console().print(table)
 
 
@@ -134,9 +134,14 @@ def _print(report: Report, *, key_is_given: bool, anchored: bool) -> None:
         return
     typer.echo("These are NOT the records as they were written:", err=True)
     for finding in report.findings[:MAX_FINDINGS]:
-        typer.echo(f"- {finding}", err=True)
+        typer.echo(f"- {_printable(finding)}", err=True)
     if more := len(report.findings[MAX_FINDINGS:]):
         typer.echo(f"- and {more} more.", err=True)
+
+
+def _printable(words: str) -> str:
+    """Words from a phone, or from a forged database, must not command the terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in words)
 
 
 def _files(state: Path, emulated: bool) -> ChainFiles:

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from station.model.base import BayId, Ecid, JobId, PlugId, Udid
+from station.model.causes import Cause
 from station.model.consent import Consent, Hand
 from station.model.firmware import Firmware
 from station.model.job import Phase
@@ -84,3 +85,8 @@ def record(job: str = "job-1", *, emulated: bool = False, **changes: Any) -> Rec
         clock_trusted=True,
     )
     return msgspec.structs.replace(whole, **changes)
+
+
+def failed(job: str, **changes: Any) -> Record:
+    """A restore that ended while the phone was erased: no certificate is due."""
+    return record(job, outcome=Outcome.FAILED_ERASED, cause=Cause.DISCONNECTED, checks=(), **changes)

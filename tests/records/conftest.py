@@ -1,0 +1,70 @@
+"""A chain as a station leaves it, made once; tests that change something get a copy."""
+
+import asyncio
+import shutil
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from station.adapters import certificate
+from station.adapters.chain import ChainFiles
+from station.adapters.records import RecordStore, chain_files
+from station.adapters.signing import PublicKey, StationKey
+from tests.records.samples import failed, record
+
+RECORDS = (
+    record("job-1"),
+    failed("job-2"),
+    record("job-3", clock_trusted=False),
+    record("job-4"),
+)
+"""Verified, failed, verified by a wrong clock, verified: two certificates."""
+
+
+async def fill(state: Path) -> None:
+    store = await RecordStore.open(state)
+    for each in RECORDS:
+        sealed = await store.append(each)
+        if not certificate.refusal(each):
+            await certificate.issue(store, sealed)
+    await store.close()
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory) -> Path:
+    state: Path = tmp_path_factory.mktemp("state")
+    asyncio.run(fill(state))
+    return state
+
+
+@pytest.fixture
+def state(pristine, tmp_path) -> Path:
+    copy = tmp_path / "state"
+    shutil.copytree(pristine, copy)
+    return copy
+
+
+@pytest.fixture
+def files(state) -> ChainFiles:
+    return chain_files(state, StationKey)
+
+
+@pytest.fixture
+def key(pristine) -> PublicKey:
+    return PublicKey.read(chain_files(pristine, StationKey).public_key)
+
+
+@pytest.fixture
+def opened():
+    """Opens stores and closes them, whatever happens: an open one keeps its process alive."""
+
+    @asynccontextmanager
+    async def opened(state: Path):
+        store = await RecordStore.open(state)
+        try:
+            yield store
+        finally:
+            await store.close()
+
+    return opened
