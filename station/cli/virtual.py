@@ -92,4 +92,5 @@ class _Serving:
                 typer.echo(f"# in {phone.socket}: {phone.identity.product_type} {phone.identity.udid}")
             for name, value in host.environment.items():
                 typer.echo(f"export {name}={value}")
+            typer.echo(f"# libimobiledevice's tools: USBMUXD_SOCKET_ADDRESS=UNIX:{host.reach.usbmuxd}")
             await host.hands.quit.wait()

@@ -72,7 +72,7 @@ class VirtualHost:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What points programs here: libimobiledevice and pymobiledevice3, and the station's daemon."""
+        """What points programs here: pymobiledevice3 and the station's daemon."""
         return {"USBMUXD_SOCKET_ADDRESS": self.reach.usbmuxd, "STATION_VIRTUAL": str(self.directory)}
 
     async def __aenter__(self) -> Self:
