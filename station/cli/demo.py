@@ -50,7 +50,7 @@ PRESS_SECONDS = 0.2
 HOLD_SECONDS = 2.4
 """A little longer than the station asks for."""
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ async def _main_job(stage: Stage, host: VirtualHost, client: ApiClient, model: M
     console.print(f"[bold]1[/] A virtual {model.name} with iOS {OLD[0]} ({OLD[1]}) is plugged into bay {BAY}.")
     installed = Installed(version=OLD[0], build=OLD[1])
     phone = host.hands.plug(Plug(model=model.product_type, installed=installed, socket=SOCKET))
-    bay = await _until(client, BayState.READY, BayState.NEEDS_PERSON, seconds=READ_SECONDS)
+    bay = await _until(client, BayState.READY, seconds=READ_SECONDS)
     console.print(f"  The station sees: {_phone(bay)}, {format_ecid(phone.identity.ecid)}. “{bay.title}”")
     if by_hand:
         console.print("[bold]2[/] Now you: press START on the screen, then hold.")
@@ -187,10 +187,12 @@ async def _lamp(hand: Hand, lamp: Lamp) -> bool:
 
 async def _until(client: ApiClient, *states: BayState, seconds: float) -> BayView:
     async with asyncio.timeout(seconds):
-        snapshot = client.latest or await client.snapshot()
-        while _bay(snapshot).state not in states:
-            snapshot = await client.snapshot()
-        return _bay(snapshot)
+        bay = _bay(client.latest or await client.snapshot())
+        while bay.state not in states:
+            before, bay = bay, _bay(await client.snapshot())
+            if bay.state is BayState.NEEDS_PERSON and bay.title != before.title:
+                console.print(f"  “{bay.title}” (The virtual owner will do so.)")
+        return bay
 
 
 def _bay(snapshot: Snapshot) -> BayView:

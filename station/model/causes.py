@@ -99,7 +99,7 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     ),
     Cause.NOT_TRUSTED: Explanation(
         title="The phone does not trust this station.",
-        remedy="Unlock the phone and tap “Trust” when it asks, then plug it in again.",
+        remedy="Unlock the phone and tap “Trust” when it asks. If it does not ask, plug it in again.",
     ),
     Cause.LOCKED: Explanation(
         title="The phone is locked.",
