@@ -163,7 +163,7 @@ class _Page(FPDF):
         for label, value in facts:
             self._text(x, y, label, size=7, colour=SOFT)
             y = self._text(x, y + 3.5, value, size=8, width=RIGHT - x) + 1.25
-        self._text(LEFT, BOTTOM - 9, certificate.classification, size=7, colour=SOFT, lines=2)
+        self._text(LEFT, BOTTOM - 5, certificate.classification, size=7, colour=SOFT)
         check = f"To check this: station records verify --certificate FILE · Made by {certificate.software}"
         self._text(LEFT, BOTTOM, check, size=7, colour=SOFT)
 

@@ -40,9 +40,7 @@ def pristine(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def state(pristine, tmp_path) -> Path:
-    copy = tmp_path / "state"
-    shutil.copytree(pristine, copy)
-    return copy
+    return Path(shutil.copytree(pristine, tmp_path / "state"))
 
 
 @pytest.fixture

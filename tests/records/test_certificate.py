@@ -8,6 +8,7 @@ import zlib
 
 import msgspec
 import pytest
+import segno
 
 from station.adapters import certificate, certificate_pdf, chain, durable
 from station.adapters.signing import DemonstrationKey, StationKey
@@ -202,8 +203,7 @@ def test_the_same_certificate_makes_the_same_bytes(draft):
 HOSTILE = "\x00\x1b[31m\u202eevil 日本 😀 " + "W" * 70_000
 
 
-@pytest.mark.parametrize("checks", [4, 9, 10, 60])
-@pytest.mark.parametrize("words", ["ordinary", HOSTILE])
+@pytest.mark.parametrize(("checks", "words"), [(9, "ordinary"), (10, "ordinary"), (5, HOSTILE), (60, HOSTILE)])
 def test_it_is_one_page_and_nothing_overlaps(draft, monkeypatch, checks, words):
     boxes = []
     text = certificate_pdf._Page._text
@@ -254,10 +254,13 @@ def test_letters_of_european_names_are_kept(draft):
 
 def test_the_qr_code_holds_id_digest_and_key(draft, monkeypatch):
     seen = []
-    make = certificate_pdf.segno.make_qr
-    monkeypatch.setattr(
-        certificate_pdf.segno, "make_qr", lambda words, **options: seen.append(words) or make(words, **options)
-    )
+    make = segno.make_qr
+
+    def remember(words, **options):
+        seen.append(words)
+        return make(words, **options)
+
+    monkeypatch.setattr(segno, "make_qr", remember)
     content = draft()
     certificate_pdf.render(content)
     assert seen == [f"RESTORE-STATION {content.certificate} {content.digest} {content.key_id}".upper()]

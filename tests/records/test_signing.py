@@ -16,8 +16,9 @@ from tests.records.samples import record
 
 @pytest.fixture(params=[StationKey, DemonstrationKey])
 def signer(request, tmp_path) -> SigningKey:
-    request.param.make(tmp_path)
-    return request.param.read(tmp_path)
+    kind: type[SigningKey] = request.param
+    kind.make(tmp_path)
+    return kind.read(tmp_path)
 
 
 def test_a_key_seals_its_own_kind_only(signer):
