@@ -150,6 +150,7 @@ async def test_what_came_back_is_not_what_left(lab: Lab):
     device = await find()
     await lab.bus.unplug(SocketPath("1-1.1"))
     lab.bus.plug(phone, SocketPath("1-1.1"))
+    assert await errno_of(lambda: lab.backend.open_device(device._ctx.dev)) == errno.ENODEV
     assert await errno_of(lambda: device.ctrl_transfer(0x80, 8, 0, 0, 1)) == errno.ENODEV
     again = await find()
     assert again != device

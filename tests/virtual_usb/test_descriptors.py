@@ -1,7 +1,7 @@
 """Descriptors: what is made is read back, and nothing else is taken for one."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from station.virtual.descriptors import (
@@ -26,11 +26,12 @@ SETTINGS = st.lists(st.tuples(BYTE, ENDPOINTS, EXTRA), min_size=1, max_size=3)
 INTERFACES = st.dictionaries(st.integers(0, 31), SETTINGS, max_size=4)
 
 
+@settings(deadline=None, max_examples=50)
 @given(INTERFACES, BYTE, EXTRA)
 def test_configuration_is_read_as_it_was_made(interfaces, value, extra):
     parts = [extra] if extra else []
-    for number, settings in interfaces.items():
-        for alternate, (kind, endpoints, more) in enumerate(settings):
+    for number, alternates in interfaces.items():
+        for alternate, (kind, endpoints, more) in enumerate(alternates):
             own = INTERFACE.make(
                 bInterfaceNumber=number,
                 bAlternateSetting=alternate,
@@ -44,9 +45,9 @@ def test_configuration_is_read_as_it_was_made(interfaces, value, extra):
     assert (parsed.fields.bConfigurationValue, parsed.fields.wTotalLength) == (value, len(data))
     assert parsed.fields.extra_descriptors == extra
     assert len(parsed.interfaces) == parsed.fields.bNumInterfaces == len(interfaces)
-    for (number, settings), found in zip(interfaces.items(), parsed.interfaces, strict=True):
-        assert found == [parsed.find(number, alternate) for alternate in range(len(settings))]
-        for (kind, endpoints, more), setting in zip(settings, found, strict=True):
+    for (number, alternates), found in zip(interfaces.items(), parsed.interfaces, strict=True):
+        assert found == [parsed.find(number, alternate) for alternate in range(len(alternates))]
+        for (kind, endpoints, more), setting in zip(alternates, found, strict=True):
             assert (setting.fields.bInterfaceClass, setting.fields.extra_descriptors) == (kind, more)
             assert [
                 {name: getattr(one, name) for name in endpoint}
@@ -59,6 +60,7 @@ RIGHT = make_configuration(
 )
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.data())
 def test_nothing_else_is_taken_for_a_configuration(data):
     at = data.draw(st.integers(0, len(RIGHT) - 1))

@@ -11,7 +11,7 @@ from station.model.phone import PhoneMode, UsbGone
 from station.virtual.dfu import BLOCK, SUFFIX_SIZE
 from station.virtual.faults import Fault, FaultKind
 from station.virtual.image4 import SigningKey
-from station.virtual.phone import VirtualPhone
+from station.virtual.phone import Pace, VirtualPhone
 from tests.virtual_usb.helpers import PAYLOADS, Lab, arrival, image, ticket_for
 
 
@@ -59,6 +59,19 @@ async def test_starts_ibss_wherever_the_suffix_comes(
     recv = await upload(data)
     assert recv.mode is Mode.RECOVERY_MODE_2
     assert phone.history == ["dfu:upload:ibss"]
+
+
+class Unhurried(Pace):
+    """Waits long for whatever may happen, and restarts at once."""
+
+    async def pause(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+
+
+async def test_starts_at_the_reset(phone: VirtualPhone):
+    phone.pace = Unhurried(3600.0)
+    recv = await upload(image("ibss", ticket_for(phone)))
+    assert recv.mode is Mode.RECOVERY_MODE_2
 
 
 @pytest.mark.parametrize("what", ["another key", "another image", "no image"])

@@ -79,6 +79,8 @@ async def test_environment_and_what_of_it_is_saved(lab: Lab):
     assert phone.nvram == {"auto-boot": "true"}
     await in_thread(lambda: recv.set_autoboot(False))
     assert phone.nvram == {"auto-boot": "false", "boot-args": "rd=md0 -v"}
+    await in_thread(lambda: recv.send_command("setenv backlight-level 0"))
+    assert "backlight-level" not in phone.nvram
     await in_thread(lambda: [recv.send_command("clearenv"), recv.send_command("saveenv")])
     assert phone.nvram == {"auto-boot": "true"}
 

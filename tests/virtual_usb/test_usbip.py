@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from station.model.base import SocketPath
@@ -194,6 +194,20 @@ async def test_many_clients_share_a_device(lab: Lab):
             await wire.read(18)
 
 
+async def test_transfers_on_an_endpoint_keep_their_order(lab: Lab):
+    lab.plug(1, Fault(at="iboot:getenv", kind=FaultKind.SILENCE))
+    async with imported(lab) as one, imported(lab) as two:
+        one.submit(1, into_host=False, setup=GETENV, data=b"getenv auto-boot\0")
+        one.unlink(2, 99)
+        assert await one.reply() == (4, 2, 0, 0)  # so 1 has arrived
+        two.submit(1, into_host=True, length=64, setup=GET_DEVICE_DESCRIPTOR)
+        two.submit(2, into_host=False, endpoint=4, data=b"no upload has begun")
+        assert await two.reply() == (3, 2, -errno.EPIPE, 0)
+        one.unlink(3, 1)
+        assert await one.reply() == (4, 3, -errno.ECONNRESET, 0)
+        assert await two.reply() == (3, 1, 0, 18)
+
+
 async def test_every_connection_ends_when_the_phone_leaves(lab: Lab):
     phone = lab.plug()
     other = lab.plug(2)
@@ -280,6 +294,7 @@ def test_example_from_the_document():
     assert command.address == 0x81
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=48, max_size=48), st.integers(0, 5))
 def test_hostile_headers_fail_in_one_way(data, command):
     header = struct.pack(">I", command) + data[4:]
@@ -290,6 +305,7 @@ def test_hostile_headers_fail_in_one_way(data, command):
             continue
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.booleans(), st.integers(0, 15))
 def test_commands_are_read_as_they_were_made(seqnum, devid, into_host, endpoint):
     submit = Submit(seqnum, devid, into_host, endpoint, 512, b"\x80\x06\x00\x01\x00\x00\x12\x00")
