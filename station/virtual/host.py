@@ -24,6 +24,7 @@ from station.virtual.bus import Bus
 from station.virtual.control import serve_control
 from station.virtual.feed import serve_feed
 from station.virtual.hands import Hands
+from station.virtual.heap import keep_freed_memory
 from station.virtual.phone import Boots
 from station.virtual.usbip import serve_usbip
 from station.virtual.usbmuxd import serve_usbmuxd
@@ -77,6 +78,7 @@ class VirtualHost:
 
     async def __aenter__(self) -> Self:
         """Serve."""
+        keep_freed_memory()
         await asyncio.to_thread(self.directory.mkdir, parents=True, exist_ok=True)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.apple)
