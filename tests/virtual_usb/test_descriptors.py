@@ -79,7 +79,18 @@ def test_nothing_else_is_taken_for_a_configuration(data):
     assert len(parsed.interfaces) == parsed.fields.bNumInterfaces
 
 
-@pytest.mark.parametrize("data", [b"", RIGHT[:-1], RIGHT[:9], RIGHT + b"\0", RIGHT[:9] + RIGHT[18:], RIGHT[9:]])
+def changed(at: int, value: int) -> bytes:
+    """RIGHT with one byte changed."""
+    return RIGHT[:at] + bytes([value]) + RIGHT[at + 1 :]
+
+
+WRONG_TOTAL, WRONG_INTERFACES, WRONG_ENDPOINTS = changed(2, len(RIGHT) + 1), changed(4, 2), changed(13, 2)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", RIGHT[:-1], RIGHT[:9] + RIGHT[18:], RIGHT[9:], RIGHT + b"\0", WRONG_TOTAL, WRONG_INTERFACES, WRONG_ENDPOINTS],
+)
 def test_cut_and_rearranged_configurations_are_refused(data):
     with pytest.raises(DescriptorError):
         parse_configuration(data)
