@@ -2,6 +2,7 @@
 
 POST /TSS/controller?action=2   a ticket, or the reason why not (`tss`)
 GET  /fcs-keys/NAME             the key of an encrypted image, as the phone has the host fetch it (URLAsset)
+POST /fcs-keys/NAME             the same, by a phone's second way to it (StreamedImageDecryptionKey)
 POST /fdr                       what a phone asks through the host's FDR proxy; answered with its SHA-256
 """
 
@@ -119,7 +120,7 @@ class AppleServers:
         app = Starlette(
             routes=[
                 Route("/TSS/controller", self._sign, methods=["POST"]),
-                Route("/fcs-keys/{name}", self._asset, methods=["GET"]),
+                Route("/fcs-keys/{name}", self._asset, methods=["GET", "POST"]),
                 Route("/fdr", self._fdr, methods=["POST"]),
             ]
         )

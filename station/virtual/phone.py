@@ -164,9 +164,7 @@ class VirtualPhone:
             return
         match fault.kind:
             case FaultKind.UNPLUG:
-                assert self.bus is not None
-                assert self.socket is not None
-                await self.bus.unplug(self.socket)
+                self.pull()
                 raise PhoneGoneError(name)
             case FaultKind.SILENCE:
                 await asyncio.Event().wait()
@@ -176,6 +174,17 @@ class VirtualPhone:
                 raise RefusedError(name)
             case FaultKind.STAY:
                 raise StayError(name)
+
+    def pull(self) -> None:
+        """Have the cable pulled, in the background: what calls this may be waited for by tasks that it ends."""
+        bus, socket = self.bus, self.socket
+        assert bus is not None
+        assert socket is not None
+
+        async def unplug() -> None:
+            await bus.unplug(socket)
+
+        bus.spawn(unplug())
 
     def erase(self, why: str) -> None:
         """End everything the owner has on it."""
