@@ -122,6 +122,14 @@ async def test_full_packets_wait_for_an_empty_one(lab: Lab):
     assert await errno_of(lambda: recv.device.write(0x04, b"not begun")) == errno.EPIPE
 
 
+async def test_uploads_are_bounded(lab: Lab, monkeypatch: pytest.MonkeyPatch):
+    lab.plug()
+    recv = await connect()
+    monkeypatch.setattr("station.virtual.iboot.MAX_UPLOAD", 100_000)
+    assert await errno_of(lambda: recv.send_buffer(bytes(100_001))) == errno.EPIPE
+    await in_thread(lambda: recv.send_buffer(bytes(100_000)))
+
+
 async def test_boots_the_restore_system(lab: Lab):
     phone = lab.plug()
     ticket = ticket_for(phone)
