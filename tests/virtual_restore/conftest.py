@@ -18,6 +18,7 @@ from station.virtual.phone import Boots, Handler, System, VirtualPhone
 from station.virtual.restore_ramdisk import make_options
 from station.virtual.usb import UsbDevice
 from station.virtual.usbmuxd import serve_usbmuxd
+from tests.virtual_restore.helpers import elsewhere
 
 KIB = 1024
 
@@ -36,9 +37,11 @@ def ipsw(tmp_path_factory):
 
 
 @pytest.fixture
-async def apple(ipsw, monkeypatch):
-    async with AppleServers() as servers:
-        servers.register(ipsw)
+def apple(ipsw, monkeypatch):
+    """Apple's servers, on a loop of their own: the library may block the one it runs on while it asks them."""
+    servers = AppleServers()
+    servers.register(ipsw)
+    with elsewhere(servers):
         monkeypatch.setattr(library_tss, "TSS_CONTROLLER_ACTION_URL", servers.signing_url)
         yield servers
 
@@ -52,7 +55,7 @@ class Idle:
         self.listeners: dict[int, Handler] = {}
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 async def tidy(monkeypatch):
     """The library leaves tasks and connections behind; asyncio would complain of both."""
     made = []
@@ -68,9 +71,10 @@ async def tidy(monkeypatch):
     for task in left:
         task.cancel()
     await asyncio.gather(*left, return_exceptions=True)
-    for service in made:
-        service.writer.transport.abort()
-    await asyncio.gather(*(service.writer.wait_closed() for service in made), return_exceptions=True)
+    left_open = [service.writer for service in made if not service.writer.is_closing()]
+    for writer in left_open:
+        writer.transport.abort()
+    await asyncio.gather(*(writer.wait_closed() for writer in left_open), return_exceptions=True)
 
 
 @pytest.fixture
@@ -86,7 +90,7 @@ async def bus(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def phone(bus, apple):
+def phone(bus, apple, tidy):
     """An iPhone 12 that somebody used, in recovery."""
     boots = Boots(dict.fromkeys(PhoneMode, Idle))
     boots.by_mode[PhoneMode.RESTORE] = partial(restored.boot, apple=apple, patience=1.0)
