@@ -1,0 +1,280 @@
+"""START, then HOLD CONFIRM; and everything that must not be taken for it."""
+
+import pytest
+
+from station.core.actions import StartWorker
+from station.core.arming import ARMED_SECONDS
+from station.core.events import ButtonChanged, FirmwareFound, TroubleChanged
+from station.errors import Refused
+from station.model.api import BayState, Cancel, HoldBegan, HoldEnded, Lamp, OperatorConfirm, Select, Start
+from station.model.consent import Hand
+from station.model.panel import Control, ControlState
+from station.model.phone import UsbArrived
+from station.model.service import Service
+from tests.core.helpers import ONE, RECOVERY, SOCKETS, TWO, A, B, Bench, arrived, facts, gone
+
+DOWN, UP, FAULT = ControlState.DOWN, ControlState.UP, ControlState.FAULT
+
+
+def change(control: Control, state: ControlState) -> ButtonChanged:
+    return ButtonChanged(control=control, state=state)
+
+
+def restores(bench: Bench) -> list[StartWorker]:
+    return [action for action in bench.all(StartWorker) if action.spec.consent is not None]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """A phone in each bay, the first one chosen."""
+    bench = Bench()
+    bench.plug(A, ONE)
+    bench.plug(B, TWO)
+    return bench
+
+
+def test_confirm_alone_means_nothing(bench):
+    bench.hold(60)
+    assert not restores(bench)
+
+
+def test_start_alone_means_nothing(bench):
+    bench.press()
+    assert bench.bay().state is BayState.ARMED
+    assert bench.view().lamp is Lamp.PERSON
+    bench.wait(ARMED_SECONDS + 1)
+    assert bench.bay().state is BayState.READY
+    assert not restores(bench)
+
+
+def test_a_short_hold_means_nothing(bench):
+    bench.press()
+    bench.hold(1.9)
+    assert bench.bay().state is BayState.ARMED
+    assert not restores(bench)
+
+
+def test_two_short_holds_are_not_a_long_one(bench):
+    bench.press()
+    bench.hold(1.5)
+    bench.hold(1.5)
+    assert not restores(bench)
+
+
+def test_a_hold_that_began_before_start_does_not_count(bench):
+    bench.do(change(Control.CONFIRM, DOWN))
+    bench.press()
+    bench.wait(10)
+    assert not restores(bench)
+    bench.do(change(Control.CONFIRM, UP))
+    bench.hold()
+    assert len(restores(bench)) == 1
+
+
+def test_a_hold_must_end_within_the_window(bench):
+    bench.press()
+    bench.wait(ARMED_SECONDS - 1)
+    bench.hold(5)
+    assert not restores(bench)
+
+
+def test_one_confirmation_starts_one_job(bench):
+    bench.press()
+    bench.hold(20)
+    bench.hold(20)
+    assert len(restores(bench)) == 1
+
+
+def test_a_late_release_is_still_a_release(bench):
+    """The finger left after 1.9 s, and the loop was too busy to hear of it in time."""
+    bench.press()
+    bench.do(change(Control.CONFIRM, DOWN))
+    bench.now += 2.2
+    bench.do(change(Control.CONFIRM, UP))
+    bench.wait(5)
+    assert not restores(bench)
+
+
+@pytest.mark.parametrize(
+    "voiding",
+    [
+        [gone(ONE)],
+        [gone(ONE), arrived(A, ONE)],
+        [gone(ONE), arrived(A, ONE, RECOVERY)],
+        [gone(ONE), arrived(B, ONE)],
+        [arrived(B, ONE)],
+        [arrived(A, TWO)],
+        [Select(id=1, bay=TWO)],
+        [Start(id=1, bay=TWO, service=Service.RESTORE)],
+        [Cancel(id=1, bay=ONE)],
+        [change(Control.CONFIRM, FAULT)],
+        [change(Control.START, FAULT)],
+    ],
+    ids=str,
+)
+def test_what_voids_start(bench, voiding):
+    bench.press()
+    bench.do(*voiding)
+    bench.hold()
+    assert not [action for action in restores(bench) if action.spec.bay == ONE]
+
+
+@pytest.mark.parametrize("voiding", [[gone(ONE)], [arrived(A, TWO)], [change(Control.START, FAULT)]], ids=str)
+def test_what_voids_a_hold_that_has_begun(bench, voiding):
+    bench.press()
+    bench.do(change(Control.CONFIRM, DOWN))
+    bench.wait(1.9)
+    bench.do(*voiding)
+    bench.wait(10)
+    assert not restores(bench)
+
+
+def test_the_other_bay_does_not_matter(bench):
+    bench.press()
+    bench.do(gone(TWO), arrived(B, TWO))
+    bench.hold()
+    assert [action.spec.ecid for action in restores(bench)] == [A]
+
+
+def test_a_faulty_button_means_nothing_until_it_was_released(bench):
+    bench.do(change(Control.CONFIRM, FAULT))
+    bench.press()
+    bench.wait(5)
+    assert not restores(bench)
+    assert bench.view().lamp is Lamp.FAULT
+    assert "CONFIRM" in bench.view().notice
+    bench.do(change(Control.CONFIRM, UP))
+    assert bench.view().notice == ""
+    bench.press()
+    bench.hold()
+    assert len(restores(bench)) == 1
+
+
+def test_touch_confirms_only_where_it_may(bench):
+    bench.press()
+    with pytest.raises(Refused):
+        bench.do(HoldBegan(id=1, bay=ONE))
+    bench.wait(5)
+    assert not restores(bench)
+
+
+def test_touch_confirms_on_a_station_without_buttons():
+    bench = Bench(touch_confirms=True)
+    bench.plug()
+    with pytest.raises(Refused):
+        bench.do(HoldBegan(id=1, bay=ONE))  # START first
+    bench.do(Start(id=1, bay=ONE, service=Service.RESTORE), HoldBegan(id=2, bay=ONE))
+    bench.wait(1)
+    bench.do(HoldEnded(id=3, bay=ONE))
+    bench.wait(5)
+    assert not restores(bench)
+    bench.do(HoldBegan(id=4, bay=ONE))
+    bench.wait(2)
+    assert [action.spec.consent.by for action in restores(bench) if action.spec.consent] == [Hand.SCREEN]
+
+
+def test_a_finger_on_the_screen_and_one_on_the_button_are_two():
+    bench = Bench(touch_confirms=True)
+    bench.plug()
+    bench.do(Start(id=1, bay=ONE, service=Service.RESTORE), HoldBegan(id=2, bay=ONE))
+    bench.do(change(Control.CONFIRM, DOWN))
+    bench.wait(1)
+    bench.do(HoldEnded(id=3, bay=ONE))
+    bench.wait(5)
+    assert not restores(bench)
+
+
+def test_an_operator_names_the_phone_where_the_policy_allows_it():
+    bench = Bench(operator_confirm=True)
+    bench.plug()
+    with pytest.raises(Refused):
+        bench.do(OperatorConfirm(id=1, bay=ONE, ecid=A))  # START first
+    bench.do(Start(id=1, bay=ONE, service=Service.RESTORE))
+    with pytest.raises(Refused):
+        bench.do(OperatorConfirm(id=1, bay=ONE, ecid=B))
+    bench.do(OperatorConfirm(id=1, bay=ONE, ecid=A))
+    assert [action.spec.consent.by for action in restores(bench) if action.spec.consent] == [Hand.OPERATOR]
+
+
+def test_an_operator_may_not_confirm_by_default(bench):
+    bench.press()
+    with pytest.raises(Refused):
+        bench.do(OperatorConfirm(id=1, bay=ONE, ecid=A))
+    assert not restores(bench)
+
+
+@pytest.mark.parametrize("bay", ["1", "2", "nine"])
+def test_start_needs_a_phone(bay):
+    bench = Bench()
+    with pytest.raises(Refused):
+        bench.do(Start(id=1, bay=bay, service=Service.RESTORE))
+
+
+def test_start_needs_firmware():
+    bench = Bench()
+    bench.firmware = None
+    bench.plug()
+    assert "firmware" in bench.bay().hint
+    with pytest.raises(Refused):
+        bench.do(Start(id=1, bay=ONE, service=Service.RESTORE))
+
+
+def test_what_is_confirmed_is_the_firmware_that_was_shown():
+    bench = Bench()
+    bench.plug()
+    bench.press()
+    bench.do(FirmwareFound(product_type="iPhone13,2", firmware=None))
+    bench.hold()
+    assert [action.spec.firmware for action in restores(bench)] == [bench.firmware]
+
+
+def test_start_is_refused_while_the_station_is_in_trouble(bench):
+    bench.do(TroubleChanged(trouble="The disk is full."))
+    bench.press()
+    assert bench.bay().state is BayState.READY
+    assert "disk is full" in bench.view().notice
+    assert bench.view().lamp is Lamp.FAULT
+    bench.do(TroubleChanged(trouble=""))
+    bench.wait(11)
+    assert bench.view().notice == ""
+    bench.press()
+    assert bench.bay().state is BayState.ARMED
+
+
+def test_start_is_refused_while_a_phone_is_read():
+    bench = Bench()
+    bench.do(arrived(A))
+    assert bench.bay().state is BayState.READING
+    bench.press()
+    assert bench.bay().state is BayState.READING
+    assert "being read" in bench.view().notice
+
+
+def test_a_phone_without_a_readable_ecid_is_never_wiped():
+    bench = Bench()
+    bench.do(UsbArrived(socket=SOCKETS[ONE], product_id=RECOVERY, serial="CPID:8101 BDID:0C"))
+    assert bench.bay().state is BayState.NEEDS_PERSON
+    bench.press()
+    bench.hold()
+    assert not restores(bench)
+
+
+def test_selection_follows_the_plugging_hand(bench):
+    assert bench.bay(ONE).selected  # the first one waits for a decision
+    bench.press()
+    bench.hold()
+    bench.do(gone(TWO))
+    bench.plug(B, TWO)
+    assert bench.bay(TWO).selected
+
+
+def test_confirm_view_tells_how_long_it_was_held(bench):
+    bench.press()
+    confirm = bench.bay().confirm
+    assert confirm is not None
+    assert (confirm.holding_since, confirm.target_version) == (None, "26.2")
+    bench.do(change(Control.CONFIRM, DOWN))
+    confirm = bench.bay().confirm
+    assert confirm is not None
+    assert confirm.holding_since == bench.now
+    assert facts(A).version == "26.1"
