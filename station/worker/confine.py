@@ -9,7 +9,6 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 
 _LIMITS = {
-    resource.RLIMIT_CORE: 0,
     # Private writable memory, not address space: threads and libraries reserve much that they never touch.
     resource.RLIMIT_DATA: 1 << 30,
     resource.RLIMIT_FSIZE: 64 << 20,

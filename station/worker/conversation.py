@@ -124,8 +124,7 @@ class Conversation(Restore):
             # Perhaps because the restore failed on the phone; then the listener is about to hear of it.
             await asyncio.sleep(_LAST_WORDS_SECONDS)
             raise
-        finally:
-            await self._hang_up(message)
+        await self._hang_up(message)
 
     def _beside(self, work: Coroutine[None, None, None]) -> None:
         if len(self._serving) >= MAX_OPEN:

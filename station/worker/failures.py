@@ -47,6 +47,7 @@ _CAUSES: tuple[tuple[type[BaseException], Cause], ...] = (
     (pmd3.ProtocolError, Cause.PROTOCOL),
     (pmd3.LockdownError, Cause.PROTOCOL),
     (NoSuchBuildIdentityError, Cause.FIRMWARE_MISSING),
+    (FileNotFoundError, Cause.FIRMWARE_CORRUPT),
     (USBTimeoutError, Cause.DEADLINE),
     (USBError, Cause.DISCONNECTED),
     (TimeoutError, Cause.DEADLINE),
@@ -72,7 +73,10 @@ def _explain(error: BaseException) -> JobFailed:
     if isinstance(error, JobFailed):
         return JobFailed(error.cause, printable(error), status=error.status)
     cause = next((cause for kind, cause in _CAUSES if isinstance(error, kind)), Cause.INTERNAL)
-    if isinstance(error, OSError) and not isinstance(error, USBError) and error.errno in _DISK_FULL:
+    if isinstance(error, USBError):
+        if error.errno == errno.EPIPE:  # a stall: iBoot refuses a command, most often an image it may not boot
+            cause = Cause.STAYED_IN_RECOVERY
+    elif isinstance(error, OSError) and error.errno in _DISK_FULL:
         cause = Cause.DISK_FULL
     name = type(error).__name__
     return JobFailed(cause, printable(f"{name}: {error}" if str(error) else name))
@@ -87,7 +91,9 @@ def _flatten(error: BaseException) -> Iterator[BaseException]:
 
 
 def _rank(failure: JobFailed) -> int:
-    """What the phone says of itself counts most; that a connection broke may be nothing but the consequence."""
-    if failure.status is not None:
+    """What we refused counts most, then what the phone says; that a connection broke may be a mere consequence."""
+    if failure.cause is Cause.ASSET_REFUSED:
         return 0
-    return 2 if failure.cause is Cause.DISCONNECTED else 1
+    if failure.status is not None:
+        return 1
+    return 3 if failure.cause is Cause.DISCONNECTED else 2

@@ -87,11 +87,9 @@ class Channel(FDRClient):
             while True:
                 await self.poll_and_handle_message()
         except ConnectionTerminatedError:
-            pass
+            await self.service.close()
         except KeyError as error:
             raise InputRejected("FDR says something incomplete.") from error
-        finally:
-            await self.service.close()
 
     async def handle_sync_cmd(self) -> None:
         """The phone wants one more connection."""

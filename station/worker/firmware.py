@@ -29,14 +29,19 @@ class FirmwareDirectory(DirectoryArchive):  # type: ignore[misc]  # ipsw_parser 
         self.root = root.resolve()
 
     def locate(self, path: str) -> Path:
-        """Where a member lies. Raises JobFailed when it is missing, empty, or outside the directory."""
+        """Where a member lies.
+
+        Raises:
+            FileNotFoundError: it is missing, empty, or outside the directory; the library knows what it can do
+                without, and everything else becomes FIRMWARE_CORRUPT.
+        """
         try:
             place = (self.root / path).resolve()
             if place.is_relative_to(self.root) and place.is_file() and place.stat().st_size:
                 return place
         except (OSError, ValueError):
             pass
-        raise JobFailed(Cause.FIRMWARE_CORRUPT, f"missing or empty: {path}")
+        raise FileNotFoundError(f"missing or empty: {path}")
 
     def open(self, path: str) -> BinaryIO:
         """Open a member."""
@@ -96,7 +101,7 @@ def open_firmware(firmware: Firmware) -> IPSW:
 
 
 def check_files(ipsw: IPSW, identity: BuildIdentity) -> None:
-    """Raise JobFailed when a file that the identity names is missing or empty: before anything is sent."""
+    """Raise FileNotFoundError when a file that the identity names is missing or empty: before anything is sent."""
     for entry in identity.manifest.values():
         path = entry_path(entry)
         if path is not None:

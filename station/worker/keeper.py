@@ -6,6 +6,7 @@ could touch the phone. Each ends with the other: the child by PR_SET_PDEATHSIG, 
 """
 
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -32,7 +33,8 @@ def main(path: Path) -> int:
         sys.stderr.write(f"{error}\n")
         return _REFUSED
     if how.signal is not None:
-        signal.signal(how.signal, signal.SIG_DFL)
+        if how.signal in _STOPPING:
+            signal.signal(how.signal, signal.SIG_DFL)
         os.kill(os.getpid(), how.signal)
     return 1 if how.code is None else how.code
 
@@ -59,6 +61,7 @@ def keep(directory: JobDirectory) -> WorkerExit:
 
 
 def _run(directory: JobDirectory) -> WorkerExit:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the child's too: there are keys in its memory
     reading, writing = os.pipe()
     keeper = os.getpid()
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)

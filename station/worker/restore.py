@@ -262,11 +262,10 @@ class StationRestore(StreamedComponents, Conversation):
                 message = await asyncio.wait_for(service.recv_plist(), _KEY_SECONDS)
             except TimeoutError:
                 return
-            try:
-                if await self._send_asset(message, service):
-                    return
-            finally:
-                await self._hang_up(message)
+            sent = await self._send_asset(message, service)
+            await self._hang_up(message)
+            if sent:
+                return
 
     async def _send_asset(self, message: dict[str, Any], service: PhoneConnection | None = None) -> bool:
         """Fetch and send what a request asks for, to its own port or to `service`; whether it could be had."""

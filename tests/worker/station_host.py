@@ -7,6 +7,8 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import count
 from pathlib import Path
 
 from station.adapters.jobdir import EventReader, JobDirectory
@@ -72,6 +74,7 @@ class StationHost:
         self.firmware = firmware
         self.jobs = jobs
         self._workers: list[Process] = []
+        self._numbers = count()
 
     def plug(self, *faults: Fault, installed: Installed | None = OLD, **order: object) -> VirtualPhone:
         """An iPhone 12 with an older iOS."""
@@ -82,7 +85,7 @@ class StationHost:
         ecid = phone.identity.ecid
         assert phone.socket is not None
         values: dict[str, object] = {
-            "job": JobId(f"job-{len(self._workers)}"),
+            "job": JobId(f"job-{next(self._numbers)}"),
             "kind": kind,
             "bay": BAY,
             "socket": phone.socket,
@@ -129,6 +132,20 @@ async def station_host(directory: Path, firmware: Firmware) -> AsyncIterator[Sta
             yield station
         finally:
             await station.close()
+
+
+def reached(phone: VirtualPhone, name: str) -> asyncio.Event:
+    """An event for the moment when the phone is at a step."""
+    event = asyncio.Event()
+    step = phone.step
+
+    async def watched(at: str, *, seconds: float = 0.0) -> None:
+        if fnmatchcase(at, name):
+            event.set()
+        await step(at, seconds=seconds)
+
+    phone.step = watched  # type: ignore[method-assign]  # a window into this one phone
+    return event
 
 
 def deadlines(seconds: float, phases: Iterable[Phase] = Phase) -> dict[Phase, float]:

@@ -1,0 +1,77 @@
+"""Whole restores: the real worker, a real job directory, a virtual phone that believes nothing."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from station.model.consent import Act
+from station.model.events import Checkpoint, FactsRead, Intent, Operation, PhaseBegan, Progress, Succeeded
+from station.model.job import Phase
+from station.model.phone import PhoneMode
+from station.virtual.apple import AppleService
+from station.virtual.phone import VirtualPhone
+from tests.worker.station_host import StationHost, Worker, make_firmware, station_host
+
+PHASES = [
+    Phase.CONNECT,
+    Phase.TICKET,
+    Phase.RECOVERY,
+    Phase.RAMDISK,
+    Phase.RESTORED,
+    Phase.PREPARE,
+    Phase.IMAGE,
+    Phase.FIRMWARE,
+]
+
+
+async def assert_restored(worker: Worker, phone: VirtualPhone) -> None:
+    events = await worker.events()
+    assert isinstance(events[-1], Succeeded), worker.log()
+    assert worker.process.returncode == 0
+    assert [event.phase for event in events if isinstance(event, PhaseBegan)] == PHASES
+    assert len(phone.destructions) == 1
+    assert phone.system is not None
+    assert (phone.system.build, phone.system.canary, phone.system.activation_state) == ("23C71", None, "Unactivated")
+    assert {42, 50, 28, 77} <= {event.operation for event in events if isinstance(event, Operation)}
+    checkpoints = [event for event in events if isinstance(event, Checkpoint)]
+    assert any(event.name == "seal_system_volume" and event.result == 0 for event in checkpoints)
+    assert all(0 <= event.id <= 0xFFFF for event in checkpoints)
+    assert list((worker.directory.path / "cwd").iterdir()) == []
+    assert not (worker.directory.path / "home").exists()
+
+
+async def test_restore_from_normal_and_from_recovery_at_once(station: StationHost):
+    normal, recovery = station.plug(), station.plug(auto_boot=False)
+    workers = [await station.start(station.spec(phone)) for phone in (normal, recovery)]
+    await asyncio.gather(*(worker.process.wait() for worker in workers))
+    await assert_restored(workers[0], normal)
+    await assert_restored(workers[1], recovery)
+
+    events = await workers[0].events()
+    acts = [event.act for event in events if isinstance(event, Intent)]
+    assert list(dict.fromkeys(acts)) == [Act.ENTER_RECOVERY, Act.BOOT_RESTORE_SYSTEM, Act.ERASE]
+    assert acts.count(Act.ERASE) == 1
+    assert {event.ecid for event in events if isinstance(event, Intent)} == {normal.identity.ecid}
+    assert not any(isinstance(event, FactsRead) for event in events)
+    assert Act.ENTER_RECOVERY not in [event.act for event in await workers[1].events() if isinstance(event, Intent)]
+    fractions: dict[Phase, list[float]] = {}
+    for event in events:
+        if isinstance(event, Progress):
+            fractions.setdefault(event.phase, []).append(event.fraction)
+    assert all(values == sorted(values) and 0 <= values[0] <= values[-1] <= 1 for values in fractions.values())
+    tickets = [seen for seen in station.host.apple.requests if seen.service is AppleService.SIGNING]
+    assert len(tickets) >= 2
+
+
+@pytest.mark.system
+async def test_encrypted_firmware(short_path: Path):
+    firmware = make_firmware(short_path / "firmware", os_bytes=1 << 20, cryptex_bytes=1 << 20, aea=True)
+    async with station_host(short_path, firmware) as station:
+        phone = station.plug(auto_boot=False)
+        worker = await station.start(station.spec(phone))
+        await worker.process.wait()
+        await assert_restored(worker, phone)
+        keys = [seen for seen in station.host.apple.requests if seen.service is AppleService.ASSETS]
+        assert len(keys) >= 2
+        assert phone.mode is PhoneMode.NORMAL
