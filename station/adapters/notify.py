@@ -1,24 +1,25 @@
-"""systemd: readiness, status and the watchdog. Does nothing where systemd did not start us."""
+"""systemd: readiness, status and the watchdog. Does nothing where systemd did not start us, or does not listen."""
 
 import asyncio
 import os
+from contextlib import suppress
 
 from systemd.daemon import notify
 
 
 def ready(status: str) -> None:
     """Tell systemd that the service is up."""
-    notify(f"READY=1\nSTATUS={status}")
+    _tell(f"READY=1\nSTATUS={status}")
 
 
 def status(text: str) -> None:
     """Set the line that `systemctl status` shows."""
-    notify(f"STATUS={text}")
+    _tell(f"STATUS={text}")
 
 
 def stopping() -> None:
     """Tell systemd that the service is going down on purpose."""
-    notify("STOPPING=1")
+    _tell("STOPPING=1")
 
 
 async def keep_watchdog_fed() -> None:
@@ -30,5 +31,10 @@ async def keep_watchdog_fed() -> None:
     if not microseconds or os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return
     while True:
-        notify("WATCHDOG=1")
+        _tell("WATCHDOG=1")
         await asyncio.sleep(microseconds / 3e6)
+
+
+def _tell(words: str) -> None:
+    with suppress(OSError):  # whoever supervises us may be gone; the phones are not
+        notify(words)

@@ -23,6 +23,13 @@ def test_readiness_carries_a_status_line(systemd):
     assert systemd.recv(1000) == b"READY=1\nSTATUS=2 bays"
 
 
+def test_a_supervisor_that_is_gone_is_no_reason_to_fail(systemd):
+    systemd.close()
+    notify.ready("2 bays")
+    notify.status("1 bay")
+    notify.stopping()
+
+
 async def test_the_watchdog_is_fed_from_the_loop(systemd, monkeypatch):
     monkeypatch.setenv("WATCHDOG_USEC", "30000")
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
