@@ -58,8 +58,6 @@ class Kiosk:
         for event in pygame.event.get():
             self._handle(event, now)
         view = self._view(now)
-        if view.snapshot is None:
-            self._finger.lost()
         if self._last != (view, self._finger.pressed) or (self._due is not None and now >= self._due):
             self._draw(view, now)
         if pygame.event.peek() or self._last != (view, self._finger.pressed):

@@ -17,7 +17,7 @@ from station.screen.theme import TEXT, Colour
 LONGEST = 300
 """More characters than this fit on no screen; cut before any costly look at them."""
 ACCENTS = 2
-"""Combining marks kept on one letter."""
+"""Combining marks kept on one letter; none without a letter."""
 _NO_CHARACTER = "\ue000"
 FINE = 3
 """How many times larger letters are drawn before they are shrunk: SDL_ttf puts each on a whole pixel, which
@@ -49,16 +49,17 @@ def _known(character: str) -> bool:
 
 
 def _drawn(character: str) -> bytes:
-    return pygame.image.tobytes(font(16, bold=False).render(character, antialias=False, color=TEXT), "RGBA")
+    """A character after a letter: alone, some are too narrow to be drawn, and pygame refuses them."""
+    return pygame.image.tobytes(font(16, bold=False).render(f"o{character}", antialias=False, color=TEXT), "RGBA")
 
 
 def clean(text: str) -> str:
     """What can be drawn of `text`, on one line: no controls, overrides or surrogates, at most LONGEST characters."""
     kept: list[str] = []
-    accents = 0
+    accents = ACCENTS
     for character in unicodedata.normalize("NFC", text[:LONGEST]):
         category = unicodedata.category(character)
-        accents = accents + 1 if category == "Mn" else 0
+        accents = accents + 1 if category == "Mn" else 0 if category[0] in "LN" else ACCENTS
         if category[0] == "Z" or category == "Cc":
             kept.append(" ")
         elif category[0] != "C" and accents <= ACCENTS and _known(character):
@@ -123,7 +124,7 @@ def _fill(text: str, style: Style, room: int, lines: int) -> tuple[str, ...]:
 def fitting(text: str, style: Style, room: int, *, smallest: int, lines: int = 1) -> Style:
     """`style`, made smaller down to `smallest` until the whole text fits into `lines` lines of `room` pixels."""
     while style.size > smallest and any(line.endswith("…") for line in wrap(text, style, room, lines)):
-        style = replace(style, size=max(smallest, round(style.size * 0.9)))
+        style = replace(style, size=max(smallest, int(style.size * 0.9)))
     return style
 
 

@@ -29,6 +29,7 @@ STYLE = Style(20)
         ("  spaced   out ", "spaced out"),
         ("zero\u200bwidth", "zerowidth"),
         ("e\u0301\u0302\u0303\u0304\u0305", "é\u0302\u0303"),
+        ("\ufe00 \u0301", ""),
         ("家 😀 home", "home"),
         ("Ünïcödé Ωмега", "Ünïcödé Ωмега"),
     ],
@@ -59,6 +60,12 @@ def test_what_is_cut_says_so() -> None:
 def test_what_fits_is_not_cut() -> None:
     sentence = "Unlock the phone and tap “Trust” when it asks."
     assert " ".join(text.wrap(sentence, STYLE, 300, 3)) == sentence
+
+
+@given(st.text(), st.integers(1, 60), st.integers(1, 60), st.integers(0, 300))
+def test_a_style_is_made_smaller_as_far_as_allowed(any_text: str, size: int, smallest: int, room: int) -> None:
+    style = text.fitting(any_text, Style(size), room, smallest=smallest)
+    assert min(size, smallest) <= style.size <= size
 
 
 def test_digits_are_equally_wide() -> None:
