@@ -109,7 +109,7 @@ class _Audit:
         try:
             with closing(chain.connect(self._files)) as database:
                 self._database(database)
-        except (sqlite3.Error, StationError) as error:
+        except (sqlite3.Error, StationError, UnicodeDecodeError) as error:  # the last: a broken name of a column
             self._find(f"The records cannot be read to their end: {error}")
         if len(self._kinds) > 1:
             self._find("Records of real and of emulated phones are mixed in one chain.")

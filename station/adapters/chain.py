@@ -144,7 +144,7 @@ def read(files: ChainFiles, *, newest: int | None = None, number: int | None = N
         try:
             for row in connection.execute(query, {"number": number, "limit": -1 if newest is None else newest}):
                 yield sealed_of(row)
-        except (sqlite3.Error, msgspec.ValidationError) as error:
+        except (sqlite3.Error, msgspec.ValidationError, UnicodeDecodeError) as error:
             raise StorageError(f"The records in {files.path} cannot be read: {error}.") from error
 
 

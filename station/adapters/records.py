@@ -177,7 +177,7 @@ class Chain:
         with _sqlite_errors(self.files):
             self._database.row_factory = sqlite3.Row
             rows = await self._database.execute_fetchall(f"SELECT * FROM record {clause}", values)  # noqa: S608 - our own text
-        return next((chain.sealed_of(row) for row in rows), None)
+            return next((chain.sealed_of(row) for row in rows), None)
 
     def _write_beside(self, last: SealedRecord | None) -> None:
         with self.writing:
@@ -244,5 +244,5 @@ def _sqlite_errors(files: ChainFiles) -> Iterator[None]:
         raise StorageError(
             f"{files.database.name} cannot be used: {error}.", remedy="Look for space on the station's disk."
         ) from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, msgspec.ValidationError, UnicodeDecodeError) as error:
         raise RecordsBroken(f"The database of records is damaged: {error}.", remedy=_REMEDY) from error

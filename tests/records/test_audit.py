@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from station.adapters import audit, chain
@@ -126,10 +126,11 @@ def test_every_letter_in_the_database_counts(files, key, data):
     at = data.draw(st.integers(0, len(text) - 1))
     letter = data.draw(st.sampled_from([text[at].swapcase(), chr(ord(text[at]) ^ 1), "", f"{text[at]} "]))
     other = f"{text[:at]}{letter}{text[at + 1 :]}"
+    assume(other not in [row[column] for row in rows])  # nothing changed, or the database itself refuses it
     whole = files.database.read_bytes()
     with changed(files.database, whole):
         edit(files, f"UPDATE record SET {name} = ? WHERE number = {number}", other)
-        assert other == text or found(files, key)
+        assert found(files, key)
 
 
 @ON_ONE_COPY
