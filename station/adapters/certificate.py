@@ -49,9 +49,6 @@ CLASSIFICATION = (
     "Its NIST SP 800-88 category (Clear, Purge) is for the data’s owner to assign."
 )
 
-CATCH_UP = 100
-"""How many records back a missing certificate is looked for."""
-
 WIPE_STORAGE, MAKE_KEYS = 42, 50
 """restored's operation numbers: the storage device is wiped, and a new system keybag is made."""
 
@@ -74,19 +71,6 @@ async def issue(store: RecordStore, sealed: SealedRecord) -> CertificatePaths:
     """
     home = store.chain_of(sealed)
     return await asyncio.to_thread(_issue, home.files, home.key, home.writing, sealed)
-
-
-async def issue_missing(store: RecordStore) -> None:
-    """Write what a crash or a full disk has kept from being written: to be called after opening the store.
-
-    Raises:
-        StorageError: it could not be written now either.
-    """
-    for home in store.chains():
-        newest = await asyncio.to_thread(lambda files: list(chain.read(files, newest=CATCH_UP)), home.files)
-        for sealed in newest:
-            if not refusal(chain.record_of(sealed)):
-                await issue(store, sealed)
 
 
 def refusal(record: Record) -> str:

@@ -76,13 +76,9 @@ class RecordStore:
         """
         return await (await self._chain(emulated=record.emulated)).append(_nameless(record))
 
-    def chains(self) -> list["Chain"]:
-        """The chains that are open."""
-        return list(self._chains.values())
-
     def chain_of(self, sealed: SealedRecord) -> "Chain":
         """The chain that a record is in. Raises RecordsBroken when it is in none."""
-        for candidate in self.chains():
+        for candidate in self._chains.values():
             if candidate.key.public.id == sealed.key_id:
                 candidate.key.public.require_sealed(sealed)
                 return candidate
@@ -90,7 +86,7 @@ class RecordStore:
 
     async def close(self) -> None:
         """Close the databases."""
-        for opened in self.chains():
+        for opened in self._chains.values():
             await opened.close()
 
     async def _chain(self, *, emulated: bool) -> "Chain":

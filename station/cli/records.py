@@ -17,11 +17,10 @@ from station.adapters.audit import Anchor, Report
 from station.adapters.chain import ChainFiles
 from station.adapters.records import chain_files
 from station.adapters.signing import PublicKey, key_type
+from station.daemon import settings
 from station.errors import StationError
 from station.model.base import format_ecid
 from station.model.certificate import Certificate
-
-DEFAULT_STATE = Path("/var/lib/restore-station")
 
 MAX_FINDINGS = 20
 
@@ -32,7 +31,7 @@ LIMIT_OF_PROOF = (
 
 app = typer.Typer(help="Records and certificates.", no_args_is_help=True)
 
-State = Annotated[Path, typer.Option("--state", help="The station's state directory.", envvar="STATION_STATE")]
+State = Annotated[Path | None, typer.Option("--state", help="The station's state directory, if not as set.")]
 Emulated = Annotated[bool, typer.Option("--emulated", help="The demonstration's records instead.")]
 
 
@@ -45,7 +44,7 @@ class Format(Enum):
 
 @app.command("list")
 def list_records(
-    state: State = DEFAULT_STATE,
+    state: State = None,
     emulated: Emulated = False,
     newest: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
 ) -> None:
@@ -63,7 +62,7 @@ def list_records(
 
 
 @app.command("show")
-def show_record(number: int, state: State = DEFAULT_STATE, emulated: Emulated = False) -> None:
+def show_record(number: int, state: State = None, emulated: Emulated = False) -> None:
     """Show one record whole, as JSON."""
     with _plain_errors():
         found = next(chain.read(_files(state, emulated), number=number), None)
@@ -75,7 +74,7 @@ def show_record(number: int, state: State = DEFAULT_STATE, emulated: Emulated = 
 
 @app.command("export")
 def export_records(
-    state: State = DEFAULT_STATE,
+    state: State = None,
     emulated: Emulated = False,
     form: Annotated[
         Format, typer.Option("--format", help="JSON lines keep the seals, CSV suits a table.")
@@ -91,7 +90,7 @@ def export_records(
 @app.command("verify")
 def verify_records(
     directory: Annotated[Path | None, typer.Argument(help="A chain's directory; by default the station's.")] = None,
-    state: State = DEFAULT_STATE,
+    state: State = None,
     emulated: Emulated = False,
     key: Annotated[
         Path | None, typer.Option(help="The public key you trust; by default the one that lies there.")
@@ -144,8 +143,9 @@ def _printable(words: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in words)
 
 
-def _files(state: Path, emulated: bool) -> ChainFiles:
-    return chain_files(state, key_type(emulated=emulated))
+def _files(state: Path | None, emulated: bool) -> ChainFiles:
+    """The station's own chain. Raises ConfigError when the settings do not tell where it is."""
+    return chain_files(state or settings.load().state, key_type(emulated=emulated))
 
 
 @contextmanager

@@ -36,6 +36,11 @@ def test_list_shows_the_newest(station):
     assert "0x000A1B2C3D4E5F60" in output
 
 
+def test_the_settings_say_where_the_records_are(state, monkeypatch):
+    monkeypatch.setenv("STATION_STATE", str(state))
+    assert CliRunner().invoke(app, ["verify"]).exit_code == 0
+
+
 def test_show_is_the_whole_record(station, files):
     code, output = station("show", 2)
     shown = json.loads(output)
