@@ -13,8 +13,9 @@ from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from station.model.phone import PhoneMode
 from station.virtual import framing
-from station.virtual.faults import StatusError
+from station.virtual.faults import StatusError, StayError
 from station.virtual.phone import Handler, VirtualPhone
 from station.virtual.restore_link import Streams
 
@@ -115,6 +116,9 @@ class Fdr:
         except StatusError as failure:
             self._control.set_exception(failure)
             self._control.exception()  # now asyncio does not log it should the restore never get that far
+            return
+        except StayError:
+            self._phone.restart_into(PhoneMode.RECOVERY)
             return
         if await reader.readexactly(len(BEGIN)) != BEGIN:
             return

@@ -183,12 +183,17 @@ class Installation:
             if name not in self._others and FOURCCS.get(name) not in self._images
         ] + ([] if self._image else ["OS"])
 
-    def commit(self) -> None:
-        """Become the new system, if nothing is missing."""
-        if (missing := self.missing()) or self.identity is None:
+    def check(self) -> None:
+        """Hold everything together once more: nothing is missing, the images match their root hashes."""
+        if missing := self.missing():
             raise StatusError(INCOMPLETE, f"missing: {', '.join(missing)}")
         self.seal()
         self.install_splat()
+
+    def commit(self) -> None:
+        """Become the new system, if everything is there."""
+        self.check()
+        assert self.identity is not None
         version = str(self.identity.get("ProductMarketingVersion", ""))
         build = str(self.identity["Info"].get("BuildNumber", ""))
         phone = self._phone

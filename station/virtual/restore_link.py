@@ -130,8 +130,11 @@ class Port:
     async def send(self, message: Mapping[str, Any]) -> None:
         """Send a message on the connection."""
         _, writer = await self.connected
-        writer.write(framing.frame(message))
-        await writer.drain()
+        try:
+            writer.write(framing.frame(message))
+            await writer.drain()
+        except OSError as error:
+            raise HostGoneError("the host cut a data connection") from error
 
     async def file_data(self) -> AsyncIterator[bytes]:
         """The pieces of a file that comes as FileData messages, up to FileDataDone."""

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from http import HTTPStatus
@@ -28,7 +28,6 @@ IMAGE_SECONDS = 8.0
 CRYPTEX_SECONDS = 1.5
 
 Percent = Callable[[int], Awaitable[None]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 class Apple(Protocol):
@@ -121,27 +120,27 @@ class Requests:
                     await percent(told)
 
             async with beside() as group:
-                group.create_task(self._key("system image", self._link.send))
+                group.create_task(self._key("system image"))
                 image = await asr.payload(reader, writer, size, samples, progress)
         self._installation.take_system_image(image)
 
-    async def _key(self, image: str, send: Send) -> None:
-        """Fetch the key of an encrypted image by URLAsset, or if that fails by StreamedImageDecryptionKey."""
+    async def _key(self, image: str, *, inside: Port | None = None) -> None:
+        """Fetch the key of an encrypted image by URLAsset, or if that fails by StreamedImageDecryptionKey.
+
+        A host that is sending a Cryptex listens on that connection, `inside`, and for a URLAsset only.
+        """
         name = base64.urlsafe_b64encode(hashlib.sha256(image.encode()).digest()).decode()
         url = self._apple.asset_url(name)
-        get = Request("URLAsset", {"RequestMethod": "GET", "RequestURL": url}, port=True)
-        post = Request(
-            "StreamedImageDecryptionKey",
-            {
-                "RequestMethod": "POST",
-                "RequestURL": url,
-                "RequestAdditionalHeaders": {"Content-Type": "application/octet-stream"},
-                "RequestBody": name.encode(),
-            },
-            port=True,
-        )
-        for request in (get, post):
-            async with self._port(request, beside_others=True, send=send) as port:
+        get = {"RequestMethod": "GET", "RequestURL": url}
+        post = {
+            "RequestMethod": "POST",
+            "RequestURL": url,
+            "RequestAdditionalHeaders": {"Content-Type": "application/octet-stream"},
+            "RequestBody": name.encode(),
+        }
+        ways = [Request("URLAsset", get, port=True), Request("StreamedImageDecryptionKey", post, port=True)]
+        for request in ways[:1] if inside else ways:
+            async with self._port(request, beside_others=True, inside=inside) as port:
                 # A host that cannot fetch it may never answer.
                 with suppress(TimeoutError, HostGoneError):
                     reply = await asyncio.wait_for(port.receive(), self._patience)
@@ -212,7 +211,7 @@ class Requests:
         begun = False
         async for piece in port.file_data():
             if not begun and piece.startswith(AEA_MAGIC):
-                await self._key(name, port.send)  # the host waits for this after the first piece
+                await self._key(name, inside=port)  # the host waits for this after the first piece
             begun = True
             digest.update(piece)
         return digest.digest()
@@ -228,7 +227,7 @@ class Requests:
 
     @asynccontextmanager
     async def _port(
-        self, request: Request, *, number: int | None = None, beside_others: bool = False, send: Send | None = None
+        self, request: Request, *, number: int | None = None, beside_others: bool = False, inside: Port | None = None
     ) -> AsyncGenerator[Port, None]:
         """Ask for something whose answer comes to a data port; the context has the port.
 
@@ -236,7 +235,7 @@ class Requests:
             request: what is asked for.
             number: a port hosts know, which is not named in the message; None: the next dynamic one.
             beside_others: whether the host may answer other requests before this one.
-            send: what sends the request; None: the main connection.
+            inside: the data connection it is asked for on; None: the main connection.
         """
         refuse = False
         try:
@@ -245,7 +244,12 @@ class Requests:
             refuse = True
         async with self._link.port(number, refuse=refuse) as port:
             message = _message(request, beside_others=beside_others)
-            await (send or self._link.send)(message if number else message | {"DataPort": port.number})
+            if number is None:
+                message["DataPort"] = port.number
+            if inside is None:
+                await self._link.send(message)
+            else:
+                await inside.send(message | {"MsgType": request.data_type})
             yield port
 
 

@@ -54,7 +54,7 @@ class Action(Enum):
     ASYNC_WAIT = "say that this waits for something that runs beside"
     INSTALL_SPLAT = "check the Cryptexes"
     SEAL = "check the system image against its root hash"
-    COMMIT = "check that nothing is missing, and become the new system"
+    CHECK_RESULT = "check that nothing is missing"
 
 
 class Only(Enum):
@@ -239,7 +239,7 @@ FINISHING = (
     _checkpoint(0x9_0000_0640, "set_autoboot_delay"),
     _checkpoint(0x669, "create_system_snapshot"),
     _checkpoint(0x642, None, Operation(29), Operation(29)),
-    _checkpoint(0x647, "cleanup_check_result", Action.COMMIT),
+    _checkpoint(0x647, "cleanup_check_result", Action.CHECK_RESULT),
 )
 
 SCRIPT = (*PREPARING, _checkpoint(0x67B, "perform_restore_installing", *INSTALLING), *FINISHING)

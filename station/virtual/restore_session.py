@@ -85,7 +85,7 @@ class Session:
             Action.ASYNC_WAIT: self._async_wait,
             Action.INSTALL_SPLAT: _soon(installation.install_splat),
             Action.SEAL: _soon(installation.seal),
-            Action.COMMIT: _soon(installation.commit),
+            Action.CHECK_RESULT: _soon(installation.check),
         }
 
     async def run(self) -> None:
@@ -108,8 +108,10 @@ class Session:
         async with beside() as group:
             self._group = group
             listener = group.create_task(self._link.listen())
+            await self._phone.step("restored:StartRestore")
             await self._play(SCRIPT)
             await self._phone.step("restored:status")
+            self._installation.commit()
             await self._link.send({"MsgType": "StatusMsg", "Status": 0, "Successful": True})
             with suppress(HostGoneError):
                 while (await self._link.receive()).get("MsgType") != "ReceivedFinalStatusMsg":
@@ -176,13 +178,13 @@ class Session:
         await self._link.send(message | ({"AsyncContextUUID": context} if context else {}))
 
     async def _check_host(self) -> None:
-        supported = [
-            *(self._lacks("SupportedDataTypes", NEEDED_DATA_TYPES)),
-            *(self._lacks("SupportedMessageTypes", NEEDED_MESSAGE_TYPES)),
+        lacking = [
+            *self._lacks("SupportedDataTypes", NEEDED_DATA_TYPES),
+            *self._lacks("SupportedMessageTypes", NEEDED_MESSAGE_TYPES),
             *(name for name in NEEDED_OPTIONS if not self._options.get(name)),
         ]
-        if supported:
-            raise StatusError(HOST_UNSUPPORTED, f"This host version is unsupported: {', '.join(supported)}")
+        if lacking:
+            raise StatusError(HOST_UNSUPPORTED, f"This host version is unsupported: {', '.join(lacking)}")
 
     def _lacks(self, option: str, names: Iterable[str]) -> list[str]:
         types = self._options.get(option)

@@ -82,7 +82,6 @@ class Restored:
             await writer.drain()
 
     async def _restore(self, message: Mapping[str, Any], link: Link) -> None:
-        await self._phone.step("restored:StartRestore")
         self._started.set()
         options = message.get("RestoreOptions")
         installation = Installation(self._phone, authority=self._apple.public_key, erases=self._behavior == "Erase")

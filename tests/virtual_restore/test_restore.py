@@ -9,6 +9,8 @@ from pymobiledevice3.restore.base_restore import Behavior
 from station.model.phone import PhoneMode
 from station.virtual.apple import AppleService, Behaviour
 from station.virtual.faults import Fault, FaultKind
+from station.virtual.ipsw import make_ipsw
+from station.virtual.models import find_model
 from station.virtual.restore_ramdisk import make_options
 from station.virtual.restore_script import request_steps, steps
 from tests.virtual_restore.helpers import History, comes_back, in_restore_mode, spoilt
@@ -144,6 +146,25 @@ async def test_a_host_that_is_too_old(phone, ipsw, monkeypatch):
 
 
 @pytest.mark.system
+async def test_an_encrypted_cryptex_needs_a_key_of_its_own(phone, apple, tmp_path):
+    ipsw = make_ipsw(
+        tmp_path / "ipsw",
+        version="26.3",
+        build="23D1",
+        models=[find_model("iPhone 12")],
+        os_bytes=100_000,
+        cryptex_bytes=100_000,
+        ramdisk_bytes=10_000,
+        aea=True,
+    )
+    apple.register(ipsw)
+    restore = await in_restore_mode(phone, ipsw)
+    assert await restore.status() == 0
+    assert phone.history.count("restored:URLAsset") == 2
+    assert phone.system.build == "23D1"
+
+
+@pytest.mark.system
 async def test_without_apple_there_is_no_key(phone, ipsw, apple):
     apple.behaviours[AppleService.ASSETS] = Behaviour.UNAVAILABLE
     restore = await in_restore_mode(phone, ipsw)
@@ -169,8 +190,9 @@ async def test_without_apple_there_is_no_factory_data(phone, ipsw, apple):
 @pytest.mark.parametrize(
     "at",
     [
-        "restored:NORData",
+        "restored:StartRestore",
         "fdr:ctrl",
+        pytest.param("restored:status", marks=pytest.mark.system),
         pytest.param("asr:payload", marks=pytest.mark.system),
         pytest.param("restored:checkpoint:0x669", marks=pytest.mark.system),
     ],
