@@ -3,6 +3,7 @@
 The order and the numbers are those of public logs of iOS 15 to 26 (idevicerestore #470 #490 #634 #638 #647 #736
 #764 #779 #787 #789, surrealra1n #68 #84, pymobiledevice3 #1701). No public log of a whole modern restore is
 known, so where the excerpts leave a gap the neighbours were put together. What no log names, has no name here.
+Nor does any log place WIPE_STORAGE_DEVICE (42); here it stands where the data ends, in format_media.
 Steps that need parts these phones do not have (baseband, retimers) are there only where they took no data.
 """
 
