@@ -30,6 +30,15 @@ class PhoneConnection(ServiceConnection):
         writer.transport.set_write_buffer_limits(high=0)
         self._sending = asyncio.Lock()
 
+    async def close(self) -> None:
+        """Hang up. A cancellation meanwhile is not lost, as `wait_for` loses it before Python 3.12 (cpython#86296)."""
+        task = asyncio.current_task()
+        assert task is not None
+        before = task.cancelling()
+        await super().close()
+        if task.cancelling() > before:
+            raise asyncio.CancelledError
+
     async def recv_plist(self, endianity: str = ">") -> dict[str, Any]:
         """Receive a message. Raises InputRejected when it is not acceptable."""
         return plists.parse(await self.recv_prefixed(endianity))
