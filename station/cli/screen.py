@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-SOCKET = Path("/run/station/station.sock")
+from station.cli.client import SOCKET, Socket
+from station.errors import StationError
 
 
 def screen(
-    socket: Annotated[Path, typer.Option(help="The daemon's socket.", envvar="STATION_SOCKET")] = SOCKET,
+    socket: Socket = SOCKET,
     size: Annotated[str, typer.Option(help="WIDTHxHEIGHT in pixels.", metavar="WxH")] = "",
     fullscreen: Annotated[
         bool | None,
@@ -25,10 +26,14 @@ def screen(
     from station.screen import app  # noqa: PLC0415 pygame is this command's alone
 
     pixels = _pixels(size)
-    if picture is not None:
-        app.photograph(socket, picture, size=pixels)
-    else:
-        app.run(socket, size=pixels, fullscreen=fullscreen, pictures=pictures)
+    try:
+        if picture is not None:
+            app.photograph(socket, picture, size=pixels)
+        else:
+            app.run(socket, size=pixels, fullscreen=fullscreen, pictures=pictures)
+    except StationError as error:
+        typer.echo(f"{error} {error.remedy}".strip(), err=True)
+        raise typer.Exit(1) from error
 
 
 def _pixels(size: str) -> tuple[int, int] | None:

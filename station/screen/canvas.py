@@ -1,6 +1,6 @@
 """What a scene draws on: a surface, the places a finger can touch, and when the picture will change by itself."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
 from pygame import Rect, Surface
@@ -9,6 +9,9 @@ from station.model.api import Command
 from station.screen import shapes, text
 from station.screen.text import Style
 from station.screen.theme import BACKGROUND, Colour, Shape
+
+Lengths = Callable[[float], int]
+"""From a length drawn for 800x480 to pixels."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,10 @@ class Canvas:
         """A length drawn for 800x480, in this picture's pixels."""
         short, long = sorted(self.area.size)
         return max(1, round(length * min(short / 480, long / 800)))
+
+    def lengths(self, scale: float) -> Lengths:
+        """`px` for things drawn smaller than usual."""
+        return lambda length: self.px(length * scale)
 
     def again_in(self, seconds: float) -> None:
         """Ask to be drawn again that soon."""

@@ -37,15 +37,15 @@ def choices(bay: BayView) -> list[Choice]:
         case BayState.READY:
             return [
                 Choice(name, Target(Start(id=0, bay=bay.bay, service=service), about=subject(bay)), main=True)
-                for service, name in words.SERVICES.items()
+                for service, name in words.STARTS.items()
             ]
         case BayState.ARMED | BayState.QUEUED:
             return [cancel]
         case BayState.WORKING:
             return [cancel] if bay.job is not None and words.may_cancel(bay.job) else []
-        case BayState.DONE | BayState.FAILED:
+        case BayState.DONE | BayState.FAILED if bay.result is not None and bay.result.record:
             return [Choice("OK", Target(Dismiss(id=0, bay=bay.bay), about=subject(bay)))]
-        case BayState.EMPTY | BayState.READING | BayState.NEEDS_PERSON:
+        case _:
             return []
 
 

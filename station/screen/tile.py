@@ -9,9 +9,9 @@ from station.screen.text import Style
 from station.screen.theme import INK, LINE, LOOKS, MUTED, TEXT, mix, tinted
 from station.screen.widgets import Part, column, label, paragraph
 
-CARD_SIZE = (215, 142)
+CARD_SIZE = (215, 152)
 """A tile of this size has room for the bay, its state, the phone, and what there is to say, in the sizes below."""
-STAMP_SIZE = (184, 100)
+STAMP_SIZE = (190, 100)
 """A tile of this size has room for the bay, its state, and the phone or the progress."""
 SMALLEST_CARD = 0.8
 """A card drawn smaller than this is hard to read: a stamp then says less, but larger."""
@@ -35,10 +35,11 @@ def tile(canvas: Canvas, box: Rect, bay: BayView) -> None:
     canvas.framed(box, ground, round(16 * scale), line, thickness)
     canvas.touch(box, target)
     inner = box.inflate(-2 * round(14 * scale), -2 * round(12 * scale))
-    column(inner, _parts(canvas, inner.width, bay, scale))
+    lines = 2 if inner.width > inner.height else 4
+    column(inner, _parts(canvas, inner.width, bay, scale, lines))
 
 
-def _parts(canvas: Canvas, room: int, bay: BayView, scale: float) -> list[Part]:
+def _parts(canvas: Canvas, room: int, bay: BayView, scale: float, lines: int) -> list[Part]:
     def px(length: float) -> int:
         return max(1, round(length * scale))
 
@@ -48,10 +49,10 @@ def _parts(canvas: Canvas, room: int, bay: BayView, scale: float) -> list[Part]:
         parts += paragraph(canvas, words.version(bay.phone), Style(px(15), MUTED), room, rank=6)
     working = bay.job is not None and bay.state is BayState.WORKING
     if bay.job is not None and working:
-        parts += _progress(canvas, room, bay.job, scale)
+        parts += _progress(canvas, room, bay, bay.job, scale)
     else:
-        parts += paragraph(canvas, words.headline(bay), Style(px(17), TEXT), room, lines=2, gap=px(6), rank=3)
-        parts += paragraph(canvas, words.advice(bay), Style(px(15), MUTED), room, lines=2, gap=px(4), rank=5)
+        parts += paragraph(canvas, words.headline(bay), Style(px(17), TEXT), room, lines=lines, gap=px(6), rank=3)
+        parts += paragraph(canvas, words.advice(bay), Style(px(15), MUTED), room, lines=lines, gap=px(4), rank=5)
     return parts
 
 
@@ -75,7 +76,7 @@ def _head(canvas: Canvas, place: Rect, bay: BayView) -> None:
     widgets.badge(canvas, pill, look)
 
 
-def _progress(canvas: Canvas, room: int, job: JobView, scale: float) -> list[Part]:
+def _progress(canvas: Canvas, room: int, bay: BayView, job: JobView, scale: float) -> list[Part]:
     def px(length: float) -> int:
         return max(1, round(length * scale))
 
@@ -98,5 +99,5 @@ def _progress(canvas: Canvas, room: int, job: JobView, scale: float) -> list[Par
     return [
         Part(px(8), draw_bar, gap=px(8), rank=1),
         Part(px(20), numbers, gap=px(2), rank=2),
-        *paragraph(canvas, words.PHASES[job.phase], Style(px(15), MUTED), room, rank=4),
+        *paragraph(canvas, bay.title, Style(px(15), MUTED), room, rank=4),
     ]

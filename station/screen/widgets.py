@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pygame import Rect
 
 from station.screen import shapes, text
-from station.screen.canvas import Canvas, Target
+from station.screen.canvas import Canvas, Lengths, Target
 from station.screen.text import Style
 from station.screen.theme import BLUE, CARD, INK, LINE, RAISED, TEXT, VIOLET, VIOLET_DEEP, Colour, Look, mix
+
+NEEDED = 1
+"""Parts up to this rank are what a person must know."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,22 @@ def column(box: Rect, parts: Iterable[Part], *, align: float = 0.0) -> None:
         top += part.gap if number else 0
         part.draw(Rect(box.left, top, box.width, part.height))
         top += part.height
+
+
+def largest(canvas: Canvas, height: int, build: Callable[[Lengths], list[Part]]) -> list[Part]:
+    """The parts in the largest of a few sizes in which the NEEDED ones fit: what matters is made smaller, not left out.
+
+    Args:
+        canvas: Whose lengths `build` gets, made smaller.
+        height: The column's, in pixels.
+        build: Makes the parts, with all lengths through the function it is given.
+    """
+    parts: list[Part] = []
+    for scale in (1.0, 0.92, 0.84, 0.76, 0.68):
+        parts = build(canvas.lengths(scale))
+        if _height([part for part in parts if part.rank <= NEEDED]) <= height:
+            break
+    return parts
 
 
 def _height(parts: list[Part]) -> int:
@@ -79,6 +98,10 @@ def _badge_style(height: int, colour: Colour = INK) -> Style:
     return Style(round(height * 0.56), colour, bold=True)
 
 
+LEAST_BADGE = 0.8
+"""The share of its width that a badge's word can still be read in."""
+
+
 def badge(canvas: Canvas, box: Rect, look: Look, *, dim: bool = False) -> None:
     """A state as shape, word and colour, at the left of the box; the shape alone where the word has no room.
 
@@ -86,7 +109,7 @@ def badge(canvas: Canvas, box: Rect, look: Look, *, dim: bool = False) -> None:
     """
     height = box.height
     width = min(badge_width(look, height), box.width)
-    spelled = width == badge_width(look, height)
+    spelled = width >= LEAST_BADGE * badge_width(look, height)
     pill = Rect(box.left, box.top, width if spelled else height, height)
     canvas.panel(pill, mix(look.colour, CARD, 0.45) if dim else look.colour, height // 2)
     inset = round(height * 0.24)
@@ -95,7 +118,9 @@ def badge(canvas: Canvas, box: Rect, look: Look, *, dim: bool = False) -> None:
     canvas.icon(look.shape, Rect(left, pill.top + inset, side, side), INK)
     if spelled:
         start = left + side + round(height * 0.2)
-        label(canvas, Rect(start, pill.top, pill.right - start, height), look.word, _badge_style(height))
+        room = pill.right - start - (round(height * 0.2))
+        style = text.fitting(look.word, _badge_style(height), room, smallest=1)
+        label(canvas, Rect(start, pill.top, room, height), look.word, style)
 
 
 def tag_width(words: str, height: int) -> int:

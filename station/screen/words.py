@@ -1,32 +1,21 @@
-"""Phases, modes and times in words: every sentence of the screen that depends on a value, in one place."""
+"""Words for what a snapshot gives as a value; its titles and hints are the daemon's, and shown as they are."""
 
-from station.model.api import BayView, JobView, PhoneView, ResultView
+from station.model.api import BayState, BayView, JobView, PhoneView, ResultView
 from station.model.job import RESTORE_PHASES, Phase
 from station.model.phone import PhoneMode
 from station.model.record import Outcome
 from station.model.service import Service
 from station.screen.text import clean
+from station.screen.theme import LOOKS
 
-SERVICES: dict[Service, str] = {Service.RESTORE: "Start restore"}
+STARTS: dict[Service, str] = {Service.RESTORE: "Start restore"}
+DOING: dict[Service, str] = {Service.RESTORE: "Restoring"}
 
 MODES: dict[PhoneMode, str] = {
     PhoneMode.NORMAL: "",
     PhoneMode.RECOVERY: "Recovery mode",
     PhoneMode.DFU: "DFU mode",
     PhoneMode.RESTORE: "Restore mode",
-}
-
-PHASES: dict[Phase, str] = {
-    Phase.CONNECT: "Checking the phone",
-    Phase.TICKET: "Asking Apple to sign",
-    Phase.RECOVERY: "Entering recovery mode",
-    Phase.RAMDISK: "Sending the restore system",
-    Phase.RESTORED: "Starting the restore system",
-    Phase.PREPARE: "Erasing",
-    Phase.IMAGE: "Installing iOS",
-    Phase.FIRMWARE: "Installing firmware",
-    Phase.RETURN: "Waiting for the phone to start",
-    Phase.VERIFY: "Checking the result",
 }
 
 
@@ -82,22 +71,30 @@ OUTCOME_TAGS: dict[Outcome, str] = {
     Outcome.FAILED_ERASED: "Data is gone",
 }
 
-OUTCOMES: dict[Outcome, str] = {
-    Outcome.VERIFIED: "Erased, reinstalled and checked.",
-    Outcome.NOT_VERIFIED: "Not verified: do not hand this phone on.",
-    Outcome.FAILED_UNTOUCHED: "The data on the phone is as it was.",
-    Outcome.FAILED_ERASED: "The phone needs another restore before anyone can use it.",
-}
-
 
 def headline(bay: BayView) -> str:
-    """The one thing to say about a bay."""
-    return bay.result.title if bay.result is not None else bay.title
+    """The one thing to say about a bay. What its badge says already is not said again."""
+    if bay.state is BayState.WORKING and bay.job is not None:
+        version = f" to iOS {bay.job.target_version}" if bay.job.target_version else ""
+        return f"{DOING[bay.job.service]}{version}"
+    title = bay.result.title if bay.result is not None else bay.title
+    return bay.hint if _said_by_badge(bay, title) else title
 
 
 def advice(bay: BayView) -> str:
     """What a person can do now."""
-    return (bay.result.remedy if bay.result is not None else "") or bay.hint
+    if bay.result is not None:
+        return bay.result.remedy or bay.hint
+    return "" if _said_by_badge(bay, bay.title) else bay.hint
+
+
+def sentence(said: str) -> str:
+    """With a full stop, so that another can follow."""
+    return said if said.rstrip().endswith((".", "!", "?", "…")) else f"{said}."
+
+
+def _said_by_badge(bay: BayView, title: str) -> bool:
+    return title.strip(" .").casefold() == LOOKS[bay.state].word.casefold()
 
 
 def proof(result: ResultView) -> str:

@@ -4,7 +4,6 @@ from msgspec.structs import replace
 
 from station.model.api import BayState, BayView, ConfirmView, JobView, Lamp, PhoneView, ResultView, Snapshot
 from station.model.base import BayId, Ecid, JobId
-from station.model.causes import EXPLANATIONS, Cause
 from station.model.job import Phase
 from station.model.phone import PhoneMode
 from station.model.record import Outcome
@@ -42,17 +41,30 @@ CONFIRM = ConfirmView(
 VERIFIED = ResultView(
     job=JOB.job,
     outcome=Outcome.VERIFIED,
-    title="Done and verified",
-    remedy="",
+    title="Erased, restored and verified.",
+    remedy="Unplug the phone.",
     record=42,
     certificate="/var/lib/station/certificates/42.pdf",
 )
 
 
-def failed(cause: Cause, outcome: Outcome) -> ResultView:
-    """A job that ended badly."""
-    words = EXPLANATIONS[cause]
-    return ResultView(job=JOB.job, outcome=outcome, title=words.title, remedy=words.remedy, record=43, certificate=None)
+ERASED = ResultView(
+    job=JOB.job,
+    outcome=Outcome.FAILED_ERASED,
+    title="The phone could not recover its factory data (53).",
+    remedy="Check the internet connection and retry once. A replaced part is the usual cause. "
+    "The phone is erased and cannot be used until it is restored.",
+    record=43,
+    certificate=None,
+)
+UNTOUCHED = ResultView(
+    job=JOB.job,
+    outcome=Outcome.FAILED_UNTOUCHED,
+    title="Something else answered in place of Apple's signing server.",
+    remedy="The network may ask for a login first (a guest Wi-Fi page). Use another network, then start again.",
+    record=44,
+    certificate=None,
+)
 
 
 def bay(state: BayState, number: int = 1, *, selected: bool = False) -> BayView:
@@ -61,8 +73,8 @@ def bay(state: BayState, number: int = 1, *, selected: bool = False) -> BayView:
         bay=BayId(str(number)),
         state=state,
         lamp=None,
-        title="Plug in a phone",
-        hint="With its own cable, or the one in this bay.",
+        title="Empty",
+        hint="Plug in a phone.",
         selected=selected,
     )
     held = replace(empty, phone=PHONE, title="", hint="")
@@ -71,27 +83,29 @@ def bay(state: BayState, number: int = 1, *, selected: bool = False) -> BayView:
             return empty
         case BayState.READING:
             phone = replace(PHONE, model_name="", product_type="", version="", build="", ecid=None)
-            return replace(held, phone=phone, title="Reading the phone", hint="This takes a few seconds.")
+            return replace(held, phone=phone, title="Reading the phone", hint="Leave it plugged in.")
         case BayState.READY:
-            return replace(held, title="Ready to restore to iOS 18.5", hint="Press START, or tap below.")
+            return replace(held, title="Ready", hint="Press START to erase it and install iOS 18.5.")
         case BayState.NEEDS_PERSON:
-            words = EXPLANATIONS[Cause.NOT_TRUSTED]
-            return replace(held, title=words.title, hint=words.remedy)
+            return replace(
+                held,
+                title="The phone does not trust this station.",
+                hint="Unlock the phone and tap “Trust” when it asks. If it does not ask, plug it in again.",
+            )
         case BayState.ARMED:
-            return replace(held, title="Hold CONFIRM to erase", confirm=CONFIRM)
+            return replace(held, title="Erase everything?", hint="Hold CONFIRM for 2 seconds.", confirm=CONFIRM)
         case BayState.QUEUED:
             job = replace(JOB, phase=Phase.CONNECT, fraction=0.0, eta=None, keep_plugged=False)
-            return replace(held, title="Waiting for its turn", hint="Two other phones come first.", job=job)
+            return replace(held, title="Waiting for its turn", hint="Leave it plugged in.", job=job)
         case BayState.WORKING:
             phone = replace(PHONE, mode=PhoneMode.RESTORE)
-            return replace(held, phone=phone, title="Restoring to iOS 18.5", job=JOB)
+            return replace(held, phone=phone, title="Installing iOS", hint="Do not unplug.", job=JOB)
         case BayState.DONE:
             phone = replace(PHONE, version="18.5", build="22F76")
-            return replace(held, phone=phone, title="Done and verified", hint="You can unplug it.", result=VERIFIED)
+            return replace(held, phone=phone, title=VERIFIED.title, hint=VERIFIED.remedy, result=VERIFIED)
         case BayState.FAILED:
             phone = replace(PHONE, mode=PhoneMode.RECOVERY)
-            result = failed(Cause.DEVICE_STATUS, Outcome.FAILED_ERASED)
-            return replace(held, phone=phone, title=result.title, hint=result.remedy, result=result)
+            return replace(held, phone=phone, title=ERASED.title, hint=ERASED.remedy, result=ERASED)
 
 
 def station(*bays: BayView, touch: bool = False, notice: str = "", emulated: bool = False) -> Snapshot:

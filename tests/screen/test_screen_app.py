@@ -29,7 +29,7 @@ from station.model.api import (
     Snapshot,
     Start,
 )
-from station.model.base import BayId
+from station.model.base import BayId, Ecid
 from station.model.service import Service
 from station.screen import app
 from station.screen.app import NOTE_SECONDS, Kiosk
@@ -38,7 +38,7 @@ from station.screen.client import Link
 from station.screen.render import View, render
 from station.screen.touch import SETTLE
 from station.screen.window import open_window
-from tests.screen.samples import BENCH, CONFIRM, NOW, bay, station
+from tests.screen.samples import BENCH, CONFIRM, NOW, PHONE, bay, station
 from tests.screen.server import serving
 
 ONE = BayId("1")
@@ -118,6 +118,14 @@ def test_a_tap_sends_the_states_command(stage: Stage, state: BayState, command: 
     assert stage.link.sent == [command]
 
 
+def test_a_result_can_be_dismissed_once_it_is_on_record(stage: Stage) -> None:
+    view = bay(BayState.FAILED)
+    assert view.result is not None
+    stage.link.snapshot = station(replace(view, result=replace(view.result, record=0)))
+    with pytest.raises(IndexError):
+        stage.place(Dismiss)
+
+
 def test_a_tap_on_a_tile_selects_it(stage: Stage) -> None:
     stage.show(station(*BENCH))
     at = stage.place(Select, number=10)
@@ -142,6 +150,16 @@ def test_the_mouse_that_sdl_makes_up_from_a_finger_means_nothing(stage: Stage, k
     pygame.event.post(pygame.event.Event(kind, button=1, pos=at, touch=True))
     stage.tap(Start)
     assert len(stage.link.sent) == 1
+
+
+def test_a_phone_swapped_under_the_finger_is_not_started(stage: Stage) -> None:
+    view = bay(BayState.READY)
+    stage.show(station(view))
+    at = stage.place(Start)
+    stage.post(pygame.FINGERDOWN, at)
+    stage.show(station(replace(view, phone=replace(PHONE, ecid=Ecid(2)))))
+    stage.post(pygame.FINGERUP, at)
+    assert stage.link.sent == []
 
 
 def test_a_hold_on_the_ring(stage: Stage) -> None:

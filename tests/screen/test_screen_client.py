@@ -98,7 +98,7 @@ async def test_a_command_without_a_daemon_is_never_sent_later(watched: Watched, 
         b'{"type":"snapshot","station":1}',
         frame(SNAPSHOT).replace(b'"notice"', b'"from_a_newer_daemon":1,"notice"'),
         frame(replace(SNAPSHOT, notice="x" * 64 * 1024)),
-        b'{"type":"snapshot","bays":' + b"[" * 30_000,
+        b'{"deep":' + b"[" * 30_000 + b"]" * 30_000 + b',"type":"snapshot"}',
     ],
     ids=["garbage", "wrong type", "unknown field", "too large", "too deep"],
 )

@@ -6,18 +6,17 @@ from pygame import Surface
 from syrupy.assertion import SnapshotAssertion
 
 from station.model.api import BayState, Snapshot
-from station.model.causes import Cause
-from station.model.record import Outcome
 from station.screen.render import View, picture
+from tests.screen import samples
 from tests.screen.pictures import same_picture
-from tests.screen.samples import BENCH, CONFIRM, NOW, bay, emulate, failed, station
+from tests.screen.samples import BENCH, CONFIRM, NOW, bay, emulate, station
 
 HELD = station(
     replace(bay(BayState.ARMED), confirm=replace(CONFIRM, holding_since=NOW - 1.3)), touch=True, emulated=True
 )
 DEMO = station(emulate(bay(BayState.WORKING)), emulated=True)
 UNTOUCHED = station(
-    replace(bay(BayState.FAILED), result=failed(Cause.SIGNING_GARBLED, Outcome.FAILED_UNTOUCHED)),
+    replace(bay(BayState.FAILED), result=samples.UNTOUCHED),
     notice="The disk is nearly full: 1.2 GB left. Ask an operator to remove old firmware.",
 )
 FOUR = station(*(emulate(replace(view, selected=view.bay == "3")) for view in BENCH[2:6]), emulated=True)
@@ -28,6 +27,7 @@ SCENES: dict[str, Snapshot] = {
     "untouched": UNTOUCHED,
     "four": FOUR,
     "empty": EMPTY,
+    "selected-failure": station(*(replace(view, selected=view.bay == "9") for view in BENCH[6:10])),
     "sixteen": station(*BENCH),
 }
 
@@ -42,7 +42,7 @@ def test_scene(scene: str, pictures: SnapshotAssertion) -> None:
     assert picture(View(SCENES[scene]), (800, 480), NOW) == pictures
 
 
-@pytest.mark.parametrize("scene", ["held", "demo", "untouched", "sixteen"])
+@pytest.mark.parametrize("scene", ["held", "demo", "untouched", "sixteen", "selected-failure"])
 @pytest.mark.parametrize("size", [(480, 320), (480, 800), (1920, 1080)], ids=lambda size: f"{size[0]}x{size[1]}")
 def test_other_sizes(scene: str, size: tuple[int, int], pictures: SnapshotAssertion) -> None:
     assert picture(View(SCENES[scene]), size, NOW) == pictures

@@ -92,10 +92,10 @@ def test_percent_is_never_rounded_up(fraction: float, said: str) -> None:
 
 
 def test_everything_has_words() -> None:
-    assert set(words.PHASES) == set(Phase) == set(RESTORE_PHASES)
+    assert set(RESTORE_PHASES) == set(Phase)
     assert set(words.MODES) == set(PhoneMode)
-    assert set(words.SERVICES) == set(Service)
-    assert set(words.OUTCOMES) == set(words.OUTCOME_TAGS) == set(Outcome)
+    assert set(words.STARTS) == set(words.DOING) == set(Service)
+    assert set(words.OUTCOME_TAGS) == set(Outcome)
     assert set(LOOKS) == set(BayState)
 
 
@@ -111,6 +111,19 @@ def test_a_job_can_be_cancelled_until_the_erase() -> None:
 def test_a_phone_without_a_name() -> None:
     nameless = replace(bay(BayState.READY), phone=replace(PHONE, model_name="\0家", product_type="iPhone13,2"))
     assert words.model(nameless) == "iPhone13,2"
+
+
+def test_what_the_badge_says_is_not_said_again() -> None:
+    ready = replace(bay(BayState.READY), title="Ready", hint="Press START.")
+    assert (words.headline(ready), words.advice(ready)) == ("Press START.", "")
+    charging = replace(ready, title="Charging first")
+    assert (words.headline(charging), words.advice(charging)) == ("Charging first", "Press START.")
+
+
+def test_a_result_speaks_for_its_bay() -> None:
+    done = bay(BayState.DONE)
+    assert done.result is not None
+    assert (words.headline(done), words.advice(done)) == (done.result.title, done.result.remedy)
 
 
 def test_the_owners_name_is_never_shown() -> None:

@@ -6,20 +6,22 @@ from pygame import Rect
 
 from station.model.api import BayView, Snapshot
 from station.screen import words
-from station.screen.canvas import Canvas
+from station.screen.canvas import Canvas, Lengths
 from station.screen.choices import buttons, choices
 from station.screen.text import Style
 from station.screen.theme import MUTED, TEXT
 from station.screen.tile import fit, tile
-from station.screen.widgets import column, paragraph
+from station.screen.widgets import NEEDED, Part, column, largest, paragraph
 
 
 def draw(canvas: Canvas, box: Rect, snapshot: Snapshot) -> None:
     """Fill the box."""
     selected = next((bay for bay in snapshot.bays if bay.selected), None)
-    foot = Rect(box.left, box.bottom - canvas.px(72), box.width, canvas.px(72))
+    wide = box.width > box.height
+    foot = Rect(box.left, 0, box.width, canvas.px(88 if wide else 128))
+    foot.bottom = box.bottom
     gap = canvas.px(12)
-    _foot(canvas, foot, selected)
+    _foot(canvas, foot, selected, lines=3 if wide else 6)
     grid = Rect(box.left, box.top, box.width, foot.top - gap - box.top)
     columns = best_columns(canvas, grid, len(snapshot.bays), gap)
     rows = math.ceil(len(snapshot.bays) / columns)
@@ -49,7 +51,7 @@ def _share(start: int, length: int, number: int, count: int, gap: int) -> tuple[
     return round(begin), round(begin + size)
 
 
-def _foot(canvas: Canvas, box: Rect, bay: BayView | None) -> None:
+def _foot(canvas: Canvas, box: Rect, bay: BayView | None, *, lines: int) -> None:
     """Who is selected and what is to be done, and the buttons for it."""
     if bay is None:
         column(box, paragraph(canvas, "Touch a bay.", Style(canvas.px(22), MUTED), box.width, align=0.5), align=0.5)
@@ -57,16 +59,18 @@ def _foot(canvas: Canvas, box: Rect, bay: BayView | None) -> None:
     offered = choices(bay)
     room = box.width
     if offered:
-        width = min(canvas.px(260), round(box.width * 0.42))
-        buttons(canvas, Rect(box.right - width, box.top, width, box.height), offered)
+        width = min(canvas.px(200), round(box.width * 0.3))
+        buttons(canvas, Rect(box.right - width, box.centery - canvas.px(36), width, canvas.px(72)), offered)
         room = box.width - width - canvas.px(16)
     name = words.model(bay)
     title = f"Bay {bay.bay}: {name}" if name else f"Bay {bay.bay}"
-    said = " ".join(part for part in (words.headline(bay), words.advice(bay)) if part)
+    said = " ".join(words.sentence(part) for part in (words.headline(bay), words.advice(bay)) if part)
     speech = Rect(box.left, box.top, room, box.height)
-    column(
-        speech,
-        paragraph(canvas, title, Style(canvas.px(22), TEXT, bold=True), room)
-        + paragraph(canvas, said, Style(canvas.px(17), MUTED), room, lines=2, rank=1),
-        align=0.5,
-    )
+
+    def build(px: Lengths) -> list[Part]:
+        return [
+            *paragraph(canvas, title, Style(px(22), TEXT, bold=True), room),
+            *paragraph(canvas, said, Style(px(16), MUTED), room, lines=lines, rank=NEEDED),
+        ]
+
+    column(speech, largest(canvas, speech.height, build), align=0.5)

@@ -6,11 +6,11 @@ from pygame import Rect
 
 from station.model.api import BayView, ConfirmView, HoldBegan, HoldEnded, Snapshot
 from station.screen import text, widgets, words
-from station.screen.canvas import Canvas, Target
+from station.screen.canvas import Canvas, Lengths, Target
 from station.screen.choices import buttons, choices, subject
 from station.screen.text import Style
 from station.screen.theme import BLUE, CARD, MUTED, TEXT, Shape, mix
-from station.screen.widgets import Part, column, paragraph
+from station.screen.widgets import Part, column, largest, paragraph
 
 SMOOTH = 1 / 60
 """Seconds between two pictures of a moving ring."""
@@ -31,29 +31,27 @@ def draw(canvas: Canvas, box: Rect, snapshot: Snapshot, bay: BayView, confirm: C
     keys = Rect(speech.left, speech.bottom - canvas.px(64), speech.width, canvas.px(64))
     buttons(canvas, keys, choices(bay))
     speech.height = keys.top - canvas.px(10) - speech.top
-    column(speech, _speech(canvas, speech.width, snapshot, bay, confirm))
+    column(speech, largest(canvas, speech.height, lambda px: _speech(canvas, px, speech.width, snapshot, bay, confirm)))
 
 
-def _speech(canvas: Canvas, room: int, snapshot: Snapshot, bay: BayView, confirm: ConfirmView) -> list[Part]:
+def _speech(
+    canvas: Canvas, px: Lengths, room: int, snapshot: Snapshot, bay: BayView, confirm: ConfirmView
+) -> list[Part]:
     name = f"{words.model(bay)} in bay {bay.bay}" if len(snapshot.bays) > 1 else words.model(bay)
-    title = text.fitting(name, Style(canvas.px(38), TEXT, bold=True), room, smallest=canvas.px(28))
+    title = text.fitting(name, Style(px(38), TEXT, bold=True), room, smallest=px(28))
     parts = paragraph(canvas, name, title, room)
     if bay.phone is not None and bay.phone.emulated:
-        height = canvas.px(26)
-        parts.append(Part(height, lambda place: widgets.emulated(canvas, place), rank=2, gap=canvas.px(6)))
-    warning = Style(canvas.px(30), TEXT, bold=True)
-    small = Style(canvas.px(21), MUTED)
+        height = px(26)
+        parts.append(Part(height, lambda place: widgets.emulated(canvas, place), rank=2, gap=px(6)))
+    warning = Style(px(30), TEXT, bold=True)
+    small = Style(px(21), MUTED)
     left = max(0, math.ceil(confirm.until - canvas.now))
     how = "Hold your finger on the ring" if snapshot.touch_confirms else "Hold the CONFIRM button"
     version = f"iOS {confirm.target_version} is installed. " if confirm.target_version else ""
-    parts += paragraph(
-        canvas, "Everything on this phone will be erased.", warning, room, lines=3, gap=canvas.px(14), rank=0
-    )
-    parts += paragraph(canvas, f"{version}This cannot be undone.", small, room, lines=2, gap=canvas.px(6), rank=1)
-    parts += paragraph(
-        canvas, f"{how} until it is full.", Style(canvas.px(21), BLUE, bold=True), room, lines=2, gap=canvas.px(14)
-    )
-    parts += paragraph(canvas, f"{left} seconds left to decide", small, room, gap=canvas.px(4), rank=3)
+    parts += paragraph(canvas, "Everything on this phone will be erased.", warning, room, lines=3, gap=px(14), rank=0)
+    parts += paragraph(canvas, f"{version}This cannot be undone.", small, room, lines=2, gap=px(6), rank=1)
+    parts += paragraph(canvas, f"{how} until it is full.", Style(px(21), BLUE, bold=True), room, lines=2, gap=px(14))
+    parts += paragraph(canvas, f"{left} seconds left to decide", small, room, gap=px(4), rank=3)
     return parts
 
 

@@ -4,11 +4,11 @@ from pygame import Rect
 
 from station.model.api import BayState, BayView, JobView
 from station.screen import art, text, widgets, words
-from station.screen.canvas import Canvas
+from station.screen.canvas import Canvas, Lengths
 from station.screen.choices import buttons, choices
 from station.screen.text import Style
 from station.screen.theme import LOOKS, MUTED, TEXT, tinted
-from station.screen.widgets import Part, column, label, paragraph
+from station.screen.widgets import Part, column, label, largest, paragraph
 
 
 def draw(canvas: Canvas, box: Rect, bay: BayView) -> None:
@@ -28,7 +28,8 @@ def draw(canvas: Canvas, box: Rect, bay: BayView) -> None:
         keys = Rect(speech.left, speech.bottom - canvas.px(68), speech.width, canvas.px(68))
         buttons(canvas, keys, offered)
         speech.height = keys.top - canvas.px(12) - speech.top
-    column(speech, _speech(canvas, speech.width, bay), align=0.0 if offered else 0.5)
+    parts = largest(canvas, speech.height, lambda px: _speech(canvas, px, speech.width, bay))
+    column(speech, parts, align=0.0 if offered or inner.width <= inner.height else 0.5)
 
 
 def _picture(canvas: Canvas, box: Rect, bay: BayView) -> None:
@@ -39,8 +40,7 @@ def _picture(canvas: Canvas, box: Rect, bay: BayView) -> None:
         art.phone_with(canvas, box, look.shape, look.colour)
 
 
-def _speech(canvas: Canvas, room: int, bay: BayView) -> list[Part]:
-    px = canvas.px
+def _speech(canvas: Canvas, px: Lengths, room: int, bay: BayView) -> list[Part]:
     muted = Style(px(21), MUTED)
     parts = [Part(px(34), lambda place: _tags(canvas, place, bay))]
     name = words.model(bay)
@@ -50,17 +50,14 @@ def _speech(canvas: Canvas, room: int, bay: BayView) -> list[Part]:
         parts += paragraph(canvas, words.version(bay.phone), muted, room, rank=4, gap=px(2))
     parts += paragraph(canvas, words.headline(bay), Style(px(27), TEXT, bold=True), room, lines=3, gap=px(14))
     if bay.job is not None and bay.state is BayState.WORKING:
-        return parts + _progress(canvas, room, bay, bay.job)
-    parts += paragraph(canvas, words.advice(bay), Style(px(22), MUTED), room, lines=3, gap=px(6), rank=1)
+        return parts + _progress(canvas, px, room, bay, bay.job)
+    parts += paragraph(canvas, words.advice(bay), Style(px(22), MUTED), room, lines=5, gap=px(6), rank=1)
     if bay.result is not None:
-        outcome = words.OUTCOMES[bay.result.outcome]
-        parts += paragraph(canvas, outcome, Style(px(21), TEXT), room, lines=2, gap=px(12), rank=2)
-        parts += paragraph(canvas, words.proof(bay.result), Style(px(18), MUTED), room, gap=px(4), rank=3)
+        parts += paragraph(canvas, words.proof(bay.result), Style(px(18), MUTED), room, gap=px(10), rank=3)
     return parts
 
 
-def _progress(canvas: Canvas, room: int, bay: BayView, job: JobView) -> list[Part]:
-    px = canvas.px
+def _progress(canvas: Canvas, px: Lengths, room: int, bay: BayView, job: JobView) -> list[Part]:
     colour = LOOKS[bay.state].colour
     left = "" if job.eta is None else words.time_left(job.eta - canvas.now)
     phase, weak = Style(px(21), TEXT), Style(px(21), MUTED)
@@ -68,7 +65,7 @@ def _progress(canvas: Canvas, room: int, bay: BayView, job: JobView) -> list[Par
     def under(place: Rect) -> None:
         aside = Rect(place.right - text.width(left, weak), place.top, text.width(left, weak), place.height)
         said = Rect(place.left, place.top, aside.left - px(12) - place.left, place.height)
-        label(canvas, said, words.PHASES[job.phase], phase)
+        label(canvas, said, bay.title, phase)
         label(canvas, aside, left, weak)
 
     if job.eta is not None:
@@ -79,7 +76,9 @@ def _progress(canvas: Canvas, room: int, bay: BayView, job: JobView) -> list[Par
         *paragraph(canvas, words.step(job), Style(px(18), MUTED), room, gap=px(2), rank=4),
     ]
     if job.keep_plugged:
-        parts += paragraph(canvas, "Do not unplug.", Style(px(22), TEXT, bold=True), room, gap=px(10), rank=1)
+        parts += paragraph(
+            canvas, bay.hint or "Do not unplug.", Style(px(22), TEXT, bold=True), room, gap=px(10), rank=1
+        )
     else:
         parts += paragraph(canvas, bay.hint, Style(px(21), MUTED), room, lines=2, gap=px(10), rank=3)
     return parts

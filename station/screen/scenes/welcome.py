@@ -22,14 +22,14 @@ def draw(canvas: Canvas, box: Rect, snapshot: Snapshot) -> None:
         speech = Rect(box.left, picture.bottom + gap, box.width, box.bottom - picture.bottom - gap)
         align = 0.5
     art.phone_and_cable(canvas, picture)
-    one = snapshot.bays[0] if len(snapshot.bays) == 1 else None
     names = ", ".join(bay.bay for bay in snapshot.bays)
-    title = (one.title if one else "") or "Plug in a phone"
-    hint = (one.hint if one else "") or (f"Any bay is free: {names}." if names and not one else "")
+    hint = f"Any bay is free: {names}." if len(snapshot.bays) > 1 else "The station finds out what it is by itself."
     column(
         speech,
         [
-            *paragraph(canvas, title, Style(canvas.px(54), TEXT, bold=True), speech.width, lines=3, align=align),
+            *paragraph(
+                canvas, "Plug in a phone", Style(canvas.px(54), TEXT, bold=True), speech.width, lines=3, align=align
+            ),
             *paragraph(
                 canvas,
                 hint,
