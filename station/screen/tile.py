@@ -49,7 +49,7 @@ def _parts(canvas: Canvas, room: int, bay: BayView, scale: float, lines: int) ->
         parts += paragraph(canvas, words.version(bay.phone), Style(px(15), MUTED), room, rank=6)
     working = bay.job is not None and bay.state is BayState.WORKING
     if bay.job is not None and working:
-        parts += _progress(canvas, room, bay, bay.job, scale)
+        parts += _progress(canvas, room, bay.job, scale)
     else:
         parts += paragraph(canvas, words.headline(bay), Style(px(17), TEXT), room, lines=lines, gap=px(6), rank=3)
         parts += paragraph(canvas, words.advice(bay), Style(px(15), MUTED), room, lines=lines, gap=px(4), rank=5)
@@ -76,7 +76,7 @@ def _head(canvas: Canvas, place: Rect, bay: BayView) -> None:
     widgets.badge(canvas, pill, look)
 
 
-def _progress(canvas: Canvas, room: int, bay: BayView, job: JobView, scale: float) -> list[Part]:
+def _progress(canvas: Canvas, room: int, job: JobView, scale: float) -> list[Part]:
     def px(length: float) -> int:
         return max(1, round(length * scale))
 
@@ -99,5 +99,5 @@ def _progress(canvas: Canvas, room: int, bay: BayView, job: JobView, scale: floa
     return [
         Part(px(8), draw_bar, gap=px(8), rank=1),
         Part(px(20), numbers, gap=px(2), rank=2),
-        *paragraph(canvas, bay.title, Style(px(15), MUTED), room, rank=4),
+        *paragraph(canvas, words.PHASES[job.phase], Style(px(15), MUTED), room, rank=4),
     ]

@@ -92,7 +92,7 @@ def test_percent_is_never_rounded_up(fraction: float, said: str) -> None:
 
 
 def test_everything_has_words() -> None:
-    assert set(RESTORE_PHASES) == set(Phase)
+    assert set(words.PHASES) == set(RESTORE_PHASES) == set(Phase)
     assert set(words.MODES) == set(PhoneMode)
     assert set(words.STARTS) == set(words.DOING) == set(Service)
     assert set(words.OUTCOME_TAGS) == set(Outcome)

@@ -65,7 +65,7 @@ def _progress(canvas: Canvas, px: Lengths, room: int, bay: BayView, job: JobView
     def under(place: Rect) -> None:
         aside = Rect(place.right - text.width(left, weak), place.top, text.width(left, weak), place.height)
         said = Rect(place.left, place.top, aside.left - px(12) - place.left, place.height)
-        label(canvas, said, bay.title, phase)
+        label(canvas, said, words.PHASES[job.phase], phase)
         label(canvas, aside, left, weak)
 
     if job.eta is not None:
