@@ -43,12 +43,14 @@ def time_left(seconds: float) -> str:
     if seconds <= 0:
         return "any moment now"
     if seconds < 45:
-        return "less than a minute left"
+        return "under a minute left"
     return f"about {time_left_short(seconds)} left"
 
 
 def time_left_short(seconds: float) -> str:
     """The same where there is little room."""
+    if seconds < 45:
+        return "< 1 min"
     minutes = max(1, round(seconds / 60))
     return f"{minutes} min" if minutes < 100 else f"{round(minutes / 60)} h"
 

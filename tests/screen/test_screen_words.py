@@ -76,7 +76,7 @@ def test_digits_are_equally_wide() -> None:
     ("seconds", "said"),
     [
         (-5, "any moment now"),
-        (20, "less than a minute left"),
+        (20, "under a minute left"),
         (50, "about 1 min left"),
         (250, "about 4 min left"),
         (3600 * 3, "about 3 h left"),

@@ -59,8 +59,13 @@ def _speech(canvas: Canvas, px: Lengths, room: int, bay: BayView) -> list[Part]:
 
 def _progress(canvas: Canvas, px: Lengths, room: int, bay: BayView, job: JobView) -> list[Part]:
     colour = LOOKS[bay.state].colour
-    left = "" if job.eta is None else words.time_left(job.eta - canvas.now)
+    left = ""
     phase, weak = Style(px(21), TEXT), Style(px(21), MUTED)
+    if job.eta is not None:
+        left = words.time_left(job.eta - canvas.now)
+        if text.width(words.PHASES[job.phase], phase) + px(12) + text.width(left, weak) > room:
+            left = words.time_left_short(job.eta - canvas.now)
+        canvas.again_in(1)
 
     def under(place: Rect) -> None:
         aside = Rect(place.right - text.width(left, weak), place.top, text.width(left, weak), place.height)
@@ -68,8 +73,6 @@ def _progress(canvas: Canvas, px: Lengths, room: int, bay: BayView, job: JobView
         label(canvas, said, words.PHASES[job.phase], phase)
         label(canvas, aside, left, weak)
 
-    if job.eta is not None:
-        canvas.again_in(1)
     parts = [
         Part(px(20), lambda place: widgets.bar(canvas, place, job.fraction, colour), gap=px(16)),
         Part(px(28), under, gap=px(10)),
