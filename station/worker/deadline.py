@@ -22,6 +22,7 @@ class Deadline:
         self._silence = 0.0
         self._end = 0.0
         self._fed = 0.0
+        self._strikes = 0.0
 
     def begin(self, phase: Phase) -> None:
         """A phase begins: its deadline counts from now on."""
@@ -36,10 +37,11 @@ class Deadline:
             self._arm(now)
 
     def share(self, fraction: float) -> float:
-        """A part of the present phase's deadline, in seconds: for waits that end with a reason before it strikes."""
-        return self._silence * fraction
+        """A part of the time until it strikes, in seconds: for waits that end with a reason before that."""
+        return max(self._strikes - boottime(), 0.0) * fraction
 
     def _arm(self, now: float) -> None:
         self._fed = now
+        self._strikes = min(now + self._silence, self._end)
         # Never 0, which would disarm the timer.
-        signal.setitimer(signal.ITIMER_REAL, max(min(self._silence, self._end - now), 0.001))
+        signal.setitimer(signal.ITIMER_REAL, max(self._strikes - now, 0.001))
