@@ -8,7 +8,7 @@ from pygame import Rect
 from station.screen import shapes, text
 from station.screen.canvas import Canvas, Lengths, Target
 from station.screen.text import Style
-from station.screen.theme import BLUE, CARD, INK, LINE, RAISED, TEXT, VIOLET, VIOLET_DEEP, Colour, Look, mix
+from station.screen.theme import BLUE, INK, LINE, RAISED, TEXT, VIOLET, VIOLET_DEEP, Colour, Look, mix
 
 NEEDED = 1
 """Parts up to this rank are what a person must know."""
@@ -102,16 +102,13 @@ LEAST_BADGE = 0.8
 """The share of its width that a badge's word can still be read in."""
 
 
-def badge(canvas: Canvas, box: Rect, look: Look, *, dim: bool = False) -> None:
-    """A state as shape, word and colour, at the left of the box; the shape alone where the word has no room.
-
-    `dim` draws the dark half of a blink.
-    """
+def badge(canvas: Canvas, box: Rect, look: Look) -> None:
+    """A state as shape, word and colour, at the left of the box; the shape alone where the word has no room."""
     height = box.height
     width = min(badge_width(look, height), box.width)
     spelled = width >= LEAST_BADGE * badge_width(look, height)
     pill = Rect(box.left, box.top, width if spelled else height, height)
-    canvas.panel(pill, mix(look.colour, CARD, 0.45) if dim else look.colour, height // 2)
+    canvas.panel(pill, look.colour, height // 2)
     inset = round(height * 0.24)
     side = height - 2 * inset
     left = pill.left + (round(height * 0.36) if spelled else inset)
