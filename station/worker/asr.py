@@ -11,9 +11,9 @@ from pymobiledevice3.restore.asr import ASR_PAYLOAD_CHUNK_SIZE, ASRClient
 
 from station.errors import InputRejected
 from station.worker import plists
-from station.worker.connection import connect
+from station.worker.connection import PhoneConnection, connect
 from station.worker.image4 import whole_file
-from station.worker.pump import checksummed, checksummed_size, plain, pump
+from station.worker.pump import checksummed, checksummed_size, plain
 
 _END = b"</plist>\n"
 _MAX_OUT_OF_BAND = 16 << 20
@@ -75,10 +75,7 @@ class ImageClient(ASRClient):
         await self.send_buffer(data)
 
     async def _send_image(self, image: Path) -> None:
-        async def send(buffer: memoryview) -> None:
-            await self.service.sendall(buffer)  # type: ignore[arg-type]  # a transport takes memoryviews too
-            self._progress(len(buffer))
-
+        assert isinstance(self.service, PhoneConnection)
         with whole_file(image).reader() as reader:
             fill = checksummed(reader, ASR_PAYLOAD_CHUNK_SIZE) if self.checksum_chunks else plain(reader)
-            await pump(fill, send, checksummed_size(ASR_PAYLOAD_CHUNK_SIZE, _CHUNKS))
+            await self.service.stream(fill, checksummed_size(ASR_PAYLOAD_CHUNK_SIZE, _CHUNKS), self._progress)

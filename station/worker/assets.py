@@ -25,7 +25,7 @@ _OURS = {"host", "content-length", "transfer-encoding", "connection", "expect", 
 
 def allowed(hosts: Sequence[str], host: str, port: int) -> bool:
     """Whether HOST, or HOST:PORT, is on a list. HOST alone stands for HTTPS."""
-    return f"{host}:{port}" in hosts or (port == 443 and host in hosts)
+    return ":" not in host and (f"{host}:{port}" in hosts or (port == 443 and host in hosts))
 
 
 class Assets:

@@ -1,10 +1,16 @@
 """Connections to a phone's ports: bounded in what they accept, patient for a while, streaming what is large."""
 
 import asyncio
+import os
 import plistlib
+from collections.abc import Callable
 from typing import Any
 
-from pymobiledevice3.exceptions import ConnectionFailedError, ConnectionFailedToUsbmuxdError
+from pymobiledevice3.exceptions import (
+    ConnectionFailedError,
+    ConnectionFailedToUsbmuxdError,
+    ConnectionTerminatedError,
+)
 from pymobiledevice3.service_connection import ServiceConnection, build_plist
 from pymobiledevice3.usbmux import MuxDevice
 
@@ -12,6 +18,7 @@ from station.model.causes import Cause
 from station.worker import plists
 from station.worker.failures import JobFailed
 from station.worker.patience import tries
+from station.worker.pump import Fill, pump
 
 ANSWER_SECONDS = 10.0
 """How long usbmuxd may take for a connection, and a phone for the answer to a question that needs no thought."""
@@ -59,6 +66,20 @@ class PhoneConnection(ServiceConnection):
             for piece in plists.frame(d):
                 for chunk in piece.chunks() if isinstance(piece, plists.Blob) else (piece,):
                     await self.sendall(chunk)  # type: ignore[arg-type]  # a transport takes memoryviews too
+
+    async def stream(self, fill: Fill, size: int, sent: Callable[[int], None]) -> None:
+        """Send all that `fill` gives, from a thread; see `pump`. `sent` is called here, on the loop."""
+        await self.writer.drain()  # what was written before goes first
+        loop = asyncio.get_running_loop()
+
+        def tell(count: int) -> None:
+            loop.call_soon_threadsafe(sent, count)
+
+        fd = os.dup(self.writer.get_extra_info("socket").fileno())
+        try:
+            await asyncio.to_thread(pump, fd, fill, size, tell)
+        except OSError as error:
+            raise ConnectionTerminatedError from error
 
 
 async def connect_once(udid: str, port: int) -> PhoneConnection:

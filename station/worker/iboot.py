@@ -175,7 +175,8 @@ class Iboot(IRecv):
         blob = buf if isinstance(buf, Blob) else Parts(buf)
         self.ctrl_transfer(0x41, 0)
         for packet in blob.chunks(IRECV_TRANSFER_SIZE_RECOVERY):
-            if self.device.write(0x04, packet, timeout=USB_TIMEOUT) != len(packet):
+            # bytes, because pyusb copies any other buffer number by number
+            if self.device.write(0x04, bytes(packet), timeout=USB_TIMEOUT) != len(packet):
                 raise IRecvNoDeviceConnectedError("the phone did not take the whole packet")
             sent(len(packet))
         if len(blob) % _BULK_PACKET == 0:  # what ends a transfer is a short packet

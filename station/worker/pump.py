@@ -1,16 +1,18 @@
-"""From the disk to the phone: while one buffer is sent, a thread fills the other."""
+"""From the disk to the phone, in one thread: read, put into its wire form, send.
 
-import asyncio
+asyncio would copy whatever a socket does not take at once, which is most of it: half of the cost per byte.
+"""
+
 import hashlib
-from collections.abc import Awaitable, Callable
+import os
+import select
+from collections.abc import Callable
 
 from station.worker.image4 import Reader
 from station.worker.plists import file_data_frame
 
 Fill = Callable[[memoryview], int]
-"""Puts the next bytes of the wire into a buffer and returns how many; 0 at the end. Runs in a thread."""
-Send = Callable[[memoryview], Awaitable[None]]
-"""Sends a buffer; it is used again when this returns."""
+"""Puts the next bytes of the wire into a buffer and returns how many; 0 at the end."""
 
 FILE_DATA_CHUNK = 8192
 """Bytes in one FileData message, as the library sends it (restore.py:396)."""
@@ -18,17 +20,32 @@ _FRAMES = 64
 _CHECKSUM = 20
 
 
-async def pump(fill: Fill, send: Send, size: int) -> None:
-    """Send all that `fill` gives, through two buffers of `size` bytes."""
-    now, ahead = memoryview(bytearray(size)), memoryview(bytearray(size))
-    count = await asyncio.to_thread(fill, now)
-    while count:
-        filling = asyncio.create_task(asyncio.to_thread(fill, ahead))
-        try:
-            await send(now[:count])
-        finally:  # the thread writes into the buffer until it is done, whatever became of the sending
-            count = await filling
-        now, ahead = ahead, now
+def pump(fd: int, fill: Fill, size: int, sent: Callable[[int], None]) -> None:
+    """Send all that `fill` gives to a socket.
+
+    Args:
+        fd: the socket, not blocking; it is closed at the end.
+        fill: where the bytes come from.
+        size: of the buffer that is filled and sent, again and again.
+        sent: called with the number of bytes after each buffer.
+
+    Raises:
+        OSError: the other side is gone.
+    """
+    buffer = memoryview(bytearray(size))
+    room = select.poll()
+    room.register(fd, select.POLLOUT)
+    try:
+        while count := fill(buffer):
+            at = 0
+            while at < count:
+                try:
+                    at += os.write(fd, buffer[at:count])
+                except BlockingIOError:
+                    room.poll()
+            sent(count)
+    finally:
+        os.close(fd)
 
 
 def plain(reader: Reader) -> Fill:
@@ -59,15 +76,16 @@ def checksummed_size(chunk: int, chunks: int) -> int:
 def file_data(reader: Reader, length: int) -> Fill:
     """`length` bytes as FileData messages: the library's, without building each of them anew."""
     head, tail = file_data_frame(FILE_DATA_CHUNK)
+    frame = file_data_size(1)
     left = length
 
     def fill(buffer: memoryview) -> int:
         nonlocal left
         at = 0
-        while left >= FILE_DATA_CHUNK and at + _frame_size() <= len(buffer):
+        while left >= FILE_DATA_CHUNK and at + frame <= len(buffer):
             at = _frame(reader, buffer, at, FILE_DATA_CHUNK, head, tail)
             left -= FILE_DATA_CHUNK
-        if 0 < left < FILE_DATA_CHUNK and at + _frame_size() <= len(buffer):
+        if 0 < left < FILE_DATA_CHUNK and at + frame <= len(buffer):
             at = _frame(reader, buffer, at, left, *file_data_frame(left))
             left = 0
         return at
@@ -75,19 +93,15 @@ def file_data(reader: Reader, length: int) -> Fill:
     return fill
 
 
-def _frame(reader: Reader, buffer: memoryview, at: int, length: int, head: bytes, tail: bytes) -> int:
-    buffer[at : at + len(head)] = head
-    at += len(head)
-    reader.readinto(buffer[at : at + length])
-    at += length
-    buffer[at : at + len(tail)] = tail
-    return at + len(tail)
-
-
-def _frame_size() -> int:
-    return FILE_DATA_CHUNK + sum(map(len, file_data_frame(FILE_DATA_CHUNK)))
-
-
 def file_data_size(frames: int = _FRAMES) -> int:
     """Room for so many FileData messages."""
-    return frames * _frame_size()
+    return frames * (FILE_DATA_CHUNK + sum(map(len, file_data_frame(FILE_DATA_CHUNK))))
+
+
+def _frame(reader: Reader, buffer: memoryview, at: int, length: int, head: bytes, tail: bytes) -> int:
+    """Put one message into `buffer` at `at`; where it ends."""
+    begin, end = at + len(head), at + len(head) + length
+    buffer[at:begin] = head
+    reader.readinto(buffer[begin:end])
+    buffer[end : end + len(tail)] = tail
+    return end + len(tail)

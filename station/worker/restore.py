@@ -31,7 +31,7 @@ from station.worker.image4 import Parts, whole_file
 from station.worker.messages import Journal, verdict
 from station.worker.patience import tries
 from station.worker.plists import file_data_frame
-from station.worker.pump import FILE_DATA_CHUNK, file_data, file_data_size, pump
+from station.worker.pump import FILE_DATA_CHUNK, file_data, file_data_size
 from station.worker.recovery import RestoreDevice, StationRecovery
 from station.worker.reporter import Reporter
 from station.worker.restored import COMING_AND_GOING, Restored, serials
@@ -242,18 +242,14 @@ class StationRestore(StreamedComponents, Conversation):
         await service.send_plist({"FileDataDone": True})
 
     async def _send_file_data(self, service: PhoneConnection, blob: Parts, name: str) -> None:
-        async def send(buffer: memoryview) -> None:
-            await service.sendall(buffer)  # type: ignore[arg-type]  # a transport takes memoryviews too
-            self._journal.sent(len(buffer), name)
-
         with blob.reader() as reader:
             fill = file_data(reader, len(blob))
             first = memoryview(bytearray(file_data_size(1)))
-            await send(first[: fill(first)])
+            await service.sendall(bytes(first[: fill(first)]))
             start = len(file_data_frame(FILE_DATA_CHUNK)[0])
             if first[start : start + len(_ENCRYPTED)] == _ENCRYPTED:
                 await self._offer_key(service)
-            await pump(fill, send, file_data_size())
+            await service.stream(fill, file_data_size(), lambda count: self._journal.sent(count, name))
 
     async def _offer_key(self, service: PhoneConnection) -> None:
         """Let the phone ask for the key of what it is being sent; in another way, if the first one failed."""

@@ -83,9 +83,8 @@ def _granted(answer: Answer) -> TSSResponse:
 
 def check_ticket(response: TSSResponse, *, ecid: int, ap_nonce: bytes | None) -> None:
     """Raise JobFailed unless the response holds a ticket for this very phone and boot (IM4M: ECID, BNCH)."""
-    ticket = response.get("ApImg4Ticket")
     try:
-        manifest = IM4M(ticket)
+        manifest = IM4M(response["ApImg4Ticket"])
         for_ecid, for_nonce = manifest.ecid, manifest.apnonce
     except Exception as error:  # pyimg4 and asn1 let many kinds of exceptions out of themselves
         raise JobFailed(Cause.SIGNING_GARBLED, "the ticket cannot be read") from error

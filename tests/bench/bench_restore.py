@@ -8,8 +8,7 @@ so the virtual phone's own work beside it does not count; wall time is shared wi
 
 import argparse
 import asyncio
-import os
-import resource
+import json
 import sys
 import tempfile
 import time
@@ -41,20 +40,16 @@ class Cost:
     """Peak resident memory of one process, MiB."""
 
 
-async def spend(command: list[str], log: Path) -> resource.struct_rusage:
-    """Run a command to its end; what it used, children included."""
-    with log.open("wb") as output:
-        process = await asyncio.to_thread(
-            os.posix_spawn,
-            command[0],
-            command,
-            os.environ,
-            file_actions=[(os.POSIX_SPAWN_DUP2, output.fileno(), 1), (os.POSIX_SPAWN_DUP2, output.fileno(), 2)],
-        )
-    _, status, usage = await asyncio.to_thread(os.wait4, process, 0)
-    if status:
-        sys.exit(f"{' '.join(command[:4])} failed ({status}):\n{log.read_text()[-3000:]}")
-    return usage
+async def spend(command: list[str], log: Path) -> dict[str, float]:
+    """Run a command to its end; CPU seconds and peak memory of it and its children."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.bench.spend", log, *command, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await process.communicate()
+    used: dict[str, float] = json.loads(output)
+    if used["status"]:
+        sys.exit(f"{' '.join(command[:4])} failed ({used['status']}); see {log}")
+    return used
 
 
 class Bench:
@@ -78,8 +73,7 @@ class Bench:
             assert phone.system.build == self._firmware.build
             assert phone.socket is not None
             await self._station.host.bus.unplug(phone.socket)
-        cpu = sum(usage.ru_utime + usage.ru_stime for usage in usages)
-        return Cost(name, wall, cpu, max(usage.ru_maxrss for usage in usages) / 1024)
+        return Cost(name, wall, sum(usage["cpu"] for usage in usages), max(usage["peak"] for usage in usages))
 
     def _worker(self, phone: VirtualPhone) -> list[str]:
         directory = JobDirectory.create(self._station.jobs, self._station.spec(phone))

@@ -134,15 +134,15 @@ async def station_host(directory: Path, firmware: Firmware) -> AsyncIterator[Sta
             await station.close()
 
 
-def reached(phone: VirtualPhone, name: str) -> asyncio.Event:
+def reached(phone: VirtualPhone, at: str) -> asyncio.Event:
     """An event for the moment when the phone is at a step."""
     event = asyncio.Event()
     step = phone.step
 
-    async def watched(at: str, *, seconds: float = 0.0) -> None:
-        if fnmatchcase(at, name):
+    async def watched(name: str, *, seconds: float = 0.0) -> None:
+        if fnmatchcase(name, at):
             event.set()
-        await step(at, seconds=seconds)
+        await step(name, seconds=seconds)
 
     phone.step = watched  # type: ignore[method-assign]  # a window into this one phone
     return event

@@ -7,6 +7,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import pytest
@@ -32,7 +33,12 @@ def change(**values: object) -> Change:
 
 def consent(**values: object) -> Change:
     """A consent that differs in some fields."""
-    return lambda spec: msgspec.structs.replace(spec, consent=msgspec.structs.replace(spec.consent, **values))
+
+    def changed(spec: JobSpec) -> JobSpec:
+        assert spec.consent is not None
+        return msgspec.structs.replace(spec, consent=msgspec.structs.replace(spec.consent, **values))
+
+    return changed
 
 
 def reach(**values: object) -> Change:
@@ -48,12 +54,10 @@ class Case:
     """The cause it ends with, or the signal when only the deadline can end it."""
     fault: Fault | None = None
     changes: tuple[Change, ...] = ()
-    order: dict[str, object] = field(default_factory=dict)
+    order: dict[str, Any] = field(default_factory=dict)
     status: int | None = None
     erased: bool = False
     """Whether the owner's data may be gone."""
-    acts: tuple[Act, ...] = ()
-    """What it may have done until then; () for anything."""
     revoke_at: str | None = None
     """The step at which the daemon voids the consent."""
 
@@ -69,8 +73,7 @@ UNPLUG, SILENCE, STATUS, REFUSE, STAY = (
     FaultKind.REFUSE,
     FaultKind.STAY,
 )
-RECOVERY = {"auto_boot": False}
-NOTHING = (Act.ENTER_RECOVERY,)
+RECOVERY: dict[str, Any] = {"auto_boot": False}
 
 CASES = {
     "nobody confirmed": Case(Cause.CONSENT_VOID, changes=(change(consent=None),)),

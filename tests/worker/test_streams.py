@@ -61,7 +61,7 @@ def test_message_with_blobs_is_plistlibs(tmp_path):
 def test_a_blob_shows_nothing_of_itself():
     blob = Parts(b"content")
     assert len(blob) == 7
-    for look in (lambda: blob[:3], lambda: list(blob), lambda: blob + b"", lambda: b"c" in blob):
+    for look in (lambda: blob[:3], lambda: list(blob), lambda: blob + b"", lambda: 99 in blob):
         with pytest.raises(TypeError, match="streamed"):
             look()
 

@@ -1,0 +1,133 @@
+"""The one identity that fits, or none; and files that are there, or not sent."""
+
+import hashlib
+import plistlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from ipsw_parser.exceptions import NoSuchBuildIdentityError
+
+from station.model.causes import Cause
+from station.model.firmware import Firmware
+from station.worker.failures import JobFailed, explain
+from station.worker.firmware import FirmwareDirectory, StrictManifest, check_files, open_firmware
+
+ERASE, RESEARCH, UPDATE = (
+    "Customer Erase Install (IPSW)",
+    "Research Customer Erase Install (IPSW)",
+    "Customer Upgrade Install (IPSW)",
+)
+LIBRARY_ASKS_FOR = "Erase Install (IPSW)"
+REAL = Path(__file__).parents[3] / "shared/facts/real/manifests"
+
+
+def identity(variant: str, behavior: str | None, device: str = "d53gap") -> dict[str, Any]:
+    info = {"DeviceClass": device, "Variant": variant} | ({"RestoreBehavior": behavior} if behavior else {})
+    return {"Info": info, "Manifest": {}, "UniqueBuildID": variant.encode()}
+
+
+def manifest(*identities: dict[str, Any]) -> StrictManifest:
+    return StrictManifest(None, plistlib.dumps({"BuildIdentities": list(identities), "ProductBuildVersion": "23C71"}))
+
+
+def test_the_erase_identity_wherever_it_stands():
+    identities = [identity(RESEARCH, None), identity(UPDATE, "Update"), identity(ERASE, "Erase")]
+    for order in (identities, identities[::-1]):
+        found = manifest(*order).get_build_identity("d53gap", "Erase", LIBRARY_ASKS_FOR)
+        assert found["Info"]["Variant"] == ERASE
+
+
+@pytest.mark.parametrize(
+    "asked", [("d53gap", "Update", UPDATE), ("d53gap", None, "macOS Customer"), ("d54pap", "Erase", LIBRARY_ASKS_FOR)]
+)
+def test_nothing_else_is_served(asked):
+    with pytest.raises(NoSuchBuildIdentityError):
+        manifest(identity(ERASE, "Erase"), identity(UPDATE, "Update")).get_build_identity(*asked)
+
+
+@pytest.mark.parametrize(
+    "identities",
+    [[identity(ERASE, "Update")], [identity(ERASE, None)], [identity(ERASE, "Erase"), identity(ERASE, "Erase")]],
+    ids=["updates", "unsaid", "twice"],
+)
+def test_a_manifest_that_contradicts_itself(identities):
+    with pytest.raises(JobFailed) as failed:
+        manifest(*identities).get_build_identity("d53gap", "Erase", LIBRARY_ASKS_FOR)
+    assert failed.value.cause is Cause.FIRMWARE_CORRUPT
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="real manifests are not at hand")
+def test_real_manifests():
+    seen = 0
+    for path in sorted(REAL.glob("*[0-9].plist")):
+        strict = StrictManifest(None, path.read_bytes())
+        for device in {each["Info"]["DeviceClass"] for each in strict.build_identities}:
+            found = strict.get_build_identity(device, "Erase", LIBRARY_ASKS_FOR)
+            assert (found["Info"]["Variant"], found["Info"]["RestoreBehavior"]) == (ERASE, "Erase")
+            seen += 1
+    assert seen > 10
+
+
+@pytest.fixture
+def copy(firmware: Firmware, tmp_path: Path) -> Firmware:
+    """A firmware that may be damaged."""
+    directory = shutil.copytree(firmware.directory, tmp_path / "copy")
+    return msgspec.structs.replace(firmware, directory=str(directory))
+
+
+def erase_identity(firmware: Firmware) -> tuple[Any, Any]:
+    ipsw = open_firmware(firmware)
+    return ipsw, ipsw.build_manifest.get_build_identity("d53gap", "Erase", LIBRARY_ASKS_FOR)
+
+
+def test_whole(firmware):
+    check_files(*erase_identity(firmware))
+
+
+def test_damaged_files_are_noticed(copy):
+    ipsw, found = erase_identity(copy)
+    ramdisk = Path(copy.directory) / found.get_component_path("RestoreRamDisk")
+    ramdisk.write_bytes(b"")
+    with pytest.raises(FileNotFoundError) as empty:
+        check_files(ipsw, found)
+    ramdisk.unlink()
+    with pytest.raises(FileNotFoundError):
+        check_files(ipsw, found)
+    assert explain(empty.value).cause is Cause.FIRMWARE_CORRUPT
+
+
+def test_another_manifest_is_noticed(copy):
+    path = Path(copy.directory) / "BuildManifest.plist"
+    path.write_bytes(path.read_bytes() + b"\n")
+    with pytest.raises(JobFailed, match="not the one") as failed:
+        open_firmware(copy)
+    assert failed.value.cause is Cause.FIRMWARE_CORRUPT
+
+
+def test_another_build_is_noticed(copy):
+    with pytest.raises(JobFailed, match="another build"):
+        open_firmware(msgspec.structs.replace(copy, build="23C72"))
+
+
+def test_no_directory(firmware, tmp_path):
+    with pytest.raises(JobFailed) as failed:
+        open_firmware(msgspec.structs.replace(firmware, directory=str(tmp_path / "nowhere")))
+    assert failed.value.cause is Cause.FIRMWARE_MISSING
+
+
+@pytest.mark.parametrize("path", ["../secret", "/etc/hostname", "inside/../../secret", "link", "a\0b", ".", ""])
+def test_nothing_outside_is_read(tmp_path, path):
+    root = tmp_path / "firmware"
+    root.mkdir()
+    (tmp_path / "secret").write_bytes(b"secret")
+    (root / "link").symlink_to(tmp_path / "secret")
+    with pytest.raises(FileNotFoundError):
+        FirmwareDirectory(root).read(path)
+
+
+def test_digest_of_the_manifest_names_the_firmware(firmware):
+    raw = (Path(firmware.directory) / "BuildManifest.plist").read_bytes()
+    assert hashlib.sha256(raw).hexdigest() == firmware.manifest_sha256

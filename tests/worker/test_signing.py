@@ -1,0 +1,101 @@
+"""Apple's signing server, and what else may answer in its place."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymobiledevice3.restore.tss import TSSRequest, TSSResponse
+
+from station.model.causes import Cause
+from station.virtual.apple import AppleServers, AppleService, Behaviour
+from station.virtual.image4 import SigningKey, sign_ticket
+from station.worker import signing
+from station.worker.failures import JobFailed
+from station.worker.signing import SigningServer, check_ticket
+
+
+def server(apple: AppleServers, patience: float = 0.5) -> SigningServer:
+    return SigningServer(apple.signing_url, lambda: patience)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "cause"),
+    [
+        (Behaviour.REFUSE, Cause.SIGNING_REFUSED),
+        (Behaviour.UNAVAILABLE, Cause.SIGNING_UNREACHABLE),
+        (Behaviour.PORTAL, Cause.SIGNING_GARBLED),
+        (Behaviour.GARBAGE, Cause.SIGNING_GARBLED),
+        (Behaviour.HANG, Cause.SIGNING_UNREACHABLE),
+    ],
+)
+async def test_no_ticket(behaviour, cause):
+    async with AppleServers() as apple:
+        apple.behaviours[AppleService.SIGNING] = behaviour
+        with pytest.raises(JobFailed) as failed:
+            await server(apple).sign({"@ApImg4Ticket": True})
+        assert failed.value.cause is cause
+        if behaviour is Behaviour.REFUSE:
+            assert "isn't eligible" in str(failed.value)
+            assert len(apple.requests) == 1
+        if behaviour is Behaviour.UNAVAILABLE:
+            assert len(apple.requests) > 1
+
+
+async def test_a_server_that_comes_back_is_asked_again():
+    async with AppleServers() as apple:
+        apple.behaviours[AppleService.SIGNING] = Behaviour.UNAVAILABLE
+        asking = asyncio.create_task(server(apple, 10).sign({"@ApImg4Ticket": True}))
+        async with asyncio.timeout(10):
+            await apple.arrival(AppleService.SIGNING)
+            apple.behaviours[AppleService.SIGNING] = Behaviour.REFUSE
+            with pytest.raises(JobFailed) as failed:
+                await asking
+        assert failed.value.cause is Cause.SIGNING_REFUSED
+
+
+async def test_nobody_there():
+    with pytest.raises(JobFailed) as failed:
+        await SigningServer("http://127.0.0.1:9/TSS", lambda: 0.2).sign({})
+    assert failed.value.cause is Cause.SIGNING_UNREACHABLE
+
+
+async def test_an_answer_without_end_is_not_read(monkeypatch):
+    monkeypatch.setattr(signing, "MAX_ANSWER", 1000)
+    async with AppleServers() as apple:
+        apple.behaviours[AppleService.SIGNING] = Behaviour.GARBAGE
+        with pytest.raises(JobFailed, match="more than 1000 bytes") as failed:
+            await server(apple).sign({})
+        assert failed.value.cause is Cause.SIGNING_GARBLED
+
+
+async def test_the_library_asks_through_it(monkeypatch, tmp_path: Path):
+    monkeypatch.setattr(TSSRequest, "send_receive", TSSRequest.send_receive)  # put back afterwards
+    async with AppleServers() as apple:
+        server(apple).serve()
+        with pytest.raises(JobFailed) as failed:
+            await TSSRequest().send_receive()
+        assert failed.value.cause is Cause.SIGNING_REFUSED
+        assert len(apple.requests) == 1
+
+
+def ticket(**changes):
+    facts: dict[str, Any] = {"ecid": 5, "chip": 0x8101, "board": 12, "nonce": b"n" * 32, "sep_nonce": b"s" * 20}
+    return sign_ticket(SigningKey.create(), **(facts | changes), digests={"krnl": b"d" * 48})
+
+
+def test_a_ticket_for_this_phone_and_boot():
+    check_ticket(TSSResponse({"ApImg4Ticket": ticket()}), ecid=5, ap_nonce=b"n" * 32)
+    check_ticket(TSSResponse({"ApImg4Ticket": ticket()}), ecid=5, ap_nonce=None)
+
+
+@pytest.mark.parametrize("response", [{}, {"ApImg4Ticket": b"junk"}, {"ApImg4Ticket": 3}])
+def test_no_ticket_at_all(response):
+    with pytest.raises(JobFailed, match="cannot be read"):
+        check_ticket(TSSResponse(response), ecid=5, ap_nonce=None)
+
+
+@pytest.mark.parametrize("changes", [{"ecid": 6}, {"nonce": b"m" * 32}])
+def test_a_ticket_for_something_else(changes):
+    with pytest.raises(JobFailed, match="not for"):
+        check_ticket(TSSResponse({"ApImg4Ticket": ticket(**changes)}), ecid=5, ap_nonce=b"n" * 32)
