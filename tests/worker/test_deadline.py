@@ -25,7 +25,7 @@ class Timer:
 def timer(monkeypatch):
     timer = Timer()
     monkeypatch.setattr(deadline, "boottime", timer.boottime)
-    monkeypatch.setattr(deadline.signal, "setitimer", timer.setitimer)
+    monkeypatch.setattr("station.worker.deadline.signal.setitimer", timer.setitimer)
     return timer
 
 
