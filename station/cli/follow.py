@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
 from station.model.api import BayView, JobView
-from station.model.job import RESTORE_PHASES, Phase
-from station.screen.words import PHASES, time_left
+from station.model.job import PHASE_WORDS, RESTORE_PHASES, Phase
+from station.screen.words import time_left
 
 WHOLE = "Whole restore"
 
@@ -64,9 +64,9 @@ class Follower:
             self._whole = self._progress.add_task(f"[bold]{WHOLE}", total=1.0, note="")
         for phase in RESTORE_PHASES[: RESTORE_PHASES.index(job.phase) + 1]:
             if phase not in self._bars:
-                self._bars[phase] = self._progress.add_task(PHASES[phase], total=1.0, note="")
+                self._bars[phase] = self._progress.add_task(PHASE_WORDS[phase], total=1.0, note="")
                 if not self._console.is_terminal:
-                    self._console.print(f"  {PHASES[phase]} …")
+                    self._console.print(f"  {PHASE_WORDS[phase]} …")
             if phase is not job.phase:
                 self._progress.update(self._bars[phase], completed=1.0, note="")
 

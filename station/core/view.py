@@ -18,23 +18,10 @@ from station.model.api import (
     Snapshot,
 )
 from station.model.causes import EXPLANATIONS
-from station.model.job import Phase
+from station.model.job import PHASE_WORDS, Phase
 from station.model.panel import Control
 from station.model.phone import PhoneMode
 from station.model.record import Outcome
-
-PHASE_WORDS: dict[Phase, str] = {
-    Phase.CONNECT: "Checking the phone",
-    Phase.TICKET: "Asking Apple to sign",
-    Phase.RECOVERY: "Entering recovery mode",
-    Phase.RAMDISK: "Starting the restore system",
-    Phase.RESTORED: "Waiting for the restore system",
-    Phase.PREPARE: "Erasing and preparing",
-    Phase.IMAGE: "Installing iOS",
-    Phase.FIRMWARE: "Updating the phone's parts",
-    Phase.RETURN: "Waiting for the phone to start",
-    Phase.VERIFY: "Checking the result",
-}
 
 FIXED_WORDS = {
     BayState.EMPTY: ("Empty", "Plug in a phone."),

@@ -55,6 +55,20 @@ RESTORE_PHASES = (
     Phase.VERIFY,
 )
 
+PHASE_WORDS: dict[Phase, str] = {
+    Phase.CONNECT: "Checking the phone",
+    Phase.TICKET: "Asking Apple to sign",
+    Phase.RECOVERY: "Entering recovery mode",
+    Phase.RAMDISK: "Starting the restore system",
+    Phase.RESTORED: "Waiting for the restore system",
+    Phase.PREPARE: "Erasing and preparing",
+    Phase.IMAGE: "Installing iOS",
+    Phase.FIRMWARE: "Updating the phone's parts",
+    Phase.RETURN: "Waiting for the phone to start",
+    Phase.VERIFY: "Checking the result",
+}
+"""Each phase in a person's words."""
+
 DEADLINES: dict[Phase, float] = {
     # Seconds without any sign of progress (event, checkpoint, bytes moved) after which the worker is killed.
     # Real phones are silent for up to 8 minutes while they seal the system volume.

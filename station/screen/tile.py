@@ -3,6 +3,7 @@
 from pygame import Rect
 
 from station.model.api import BayState, BayView, JobView, Select
+from station.model.job import PHASE_WORDS
 from station.screen import text, widgets, words
 from station.screen.canvas import Canvas, Target
 from station.screen.text import Style
@@ -99,5 +100,5 @@ def _progress(canvas: Canvas, room: int, job: JobView, scale: float) -> list[Par
     return [
         Part(px(8), draw_bar, gap=px(8), rank=1),
         Part(px(20), numbers, gap=px(2), rank=2),
-        *paragraph(canvas, words.PHASES[job.phase], Style(px(15), MUTED), room, rank=4),
+        *paragraph(canvas, PHASE_WORDS[job.phase], Style(px(15), MUTED), room, rank=4),
     ]

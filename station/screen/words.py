@@ -19,20 +19,6 @@ MODES: dict[PhoneMode, str] = {
 }
 
 
-PHASES: dict[Phase, str] = {
-    Phase.CONNECT: "Checking the phone",
-    Phase.TICKET: "Asking Apple to sign",
-    Phase.RECOVERY: "Entering recovery mode",
-    Phase.RAMDISK: "Starting the restore system",
-    Phase.RESTORED: "Waiting for the restore system",
-    Phase.PREPARE: "Erasing and preparing",
-    Phase.IMAGE: "Installing iOS",
-    Phase.FIRMWARE: "Updating the phone's parts",
-    Phase.RETURN: "Waiting for the phone to start",
-    Phase.VERIFY: "Checking the result",
-}
-
-
 def percent(fraction: float) -> str:
     """A share in whole percent; 100 only when it is all."""
     return f"{int(max(0.0, min(fraction, 1.0)) * 100)}%"

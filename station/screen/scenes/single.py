@@ -3,6 +3,7 @@
 from pygame import Rect
 
 from station.model.api import BayState, BayView, JobView
+from station.model.job import PHASE_WORDS
 from station.screen import art, text, widgets, words
 from station.screen.canvas import Canvas, Lengths
 from station.screen.choices import buttons, choices
@@ -63,14 +64,14 @@ def _progress(canvas: Canvas, px: Lengths, room: int, bay: BayView, job: JobView
     phase, weak = Style(px(21), TEXT), Style(px(21), MUTED)
     if job.eta is not None:
         left = words.time_left(job.eta - canvas.now)
-        if text.width(words.PHASES[job.phase], phase) + px(12) + text.width(left, weak) > room:
+        if text.width(PHASE_WORDS[job.phase], phase) + px(12) + text.width(left, weak) > room:
             left = words.time_left_short(job.eta - canvas.now)
         canvas.again_in(1)
 
     def under(place: Rect) -> None:
         aside = Rect(place.right - text.width(left, weak), place.top, text.width(left, weak), place.height)
         said = Rect(place.left, place.top, aside.left - px(12) - place.left, place.height)
-        label(canvas, said, words.PHASES[job.phase], phase)
+        label(canvas, said, PHASE_WORDS[job.phase], phase)
         label(canvas, aside, left, weak)
 
     parts = [
