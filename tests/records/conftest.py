@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -22,13 +23,22 @@ RECORDS = (
 """Verified, failed, verified by a wrong clock, verified: two certificates."""
 
 
-async def fill(state: Path) -> None:
+@asynccontextmanager
+async def opened_store(state: Path) -> AsyncIterator[RecordStore]:
+    """A store that is closed whatever happens: an open one keeps its process alive."""
     store = await RecordStore.open(state)
-    for each in RECORDS:
-        sealed = await store.append(each)
-        if not certificate.refusal(each):
-            await certificate.issue(store, sealed)
-    await store.close()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def fill(state: Path) -> None:
+    async with opened_store(state) as store:
+        for each in RECORDS:
+            sealed = await store.append(each)
+            if not certificate.refusal(each):
+                await certificate.issue(store, sealed)
 
 
 @pytest.fixture(scope="session")
@@ -55,14 +65,4 @@ def key(pristine) -> PublicKey:
 
 @pytest.fixture
 def opened():
-    """Opens stores and closes them, whatever happens: an open one keeps its process alive."""
-
-    @asynccontextmanager
-    async def opened(state: Path):
-        store = await RecordStore.open(state)
-        try:
-            yield store
-        finally:
-            await store.close()
-
-    return opened
+    return opened_store

@@ -21,7 +21,7 @@ from station.adapters import audit, certificate, chain, durable
 from station.adapters.records import RecordStore, chain_files, migrations
 from station.adapters.signing import DemonstrationKey, PublicKey, StationKey
 from station.errors import InputRejected, RecordsBroken, StorageError
-from tests.records.conftest import RECORDS
+from tests.records.conftest import RECORDS, opened_store
 from tests.records.samples import failed, record
 
 
@@ -256,18 +256,14 @@ def test_a_file_that_cannot_grow_costs_no_acknowledged_record(tmp_path, limit):
 
 
 async def _tell_again(state, jobs: int) -> None:
-    store = await RecordStore.open(state)
-    for number in range(jobs):
-        await certificate.issue(store, await store.append(record(f"job-{number}")))
-    await store.close()
+    async with opened_store(state) as store:
+        for number in range(jobs):
+            await certificate.issue(store, await store.append(record(f"job-{number}")))
 
 
 async def _append_one(state) -> None:
-    store = await RecordStore.open(state)
-    try:
+    async with opened_store(state) as store:
         await store.append(failed("after"))
-    finally:
-        await store.close()
 
 
 def _break_last_record(files):
@@ -321,10 +317,11 @@ def _another_key(directory) -> StationKey:
 
 
 @pytest.mark.parametrize("breakage", BREAKAGES)
-async def test_broken_records_are_not_opened(state, files, breakage):
+async def test_broken_records_are_not_opened(opened, state, files, breakage):
     BREAKAGES[breakage](files)
     with pytest.raises(RecordsBroken):
-        await RecordStore.open(state)
+        async with opened(state):
+            pass
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None)
@@ -339,17 +336,19 @@ def test_a_bit_that_flips_is_never_a_surprise(pristine, data):
             asyncio.run(_append_one(Path(state)))
 
 
-async def test_a_station_whose_key_is_gone_makes_no_new_one(state):
+async def test_a_station_whose_key_is_gone_makes_no_new_one(opened, state):
     StationKey.path(state / "keys").unlink()
     with pytest.raises(StorageError):
-        await RecordStore.open(state)
+        async with opened(state):
+            pass
     assert not StationKey.path(state / "keys").exists()
 
 
-async def test_a_state_directory_that_cannot_be_is_told(tmp_path):
+async def test_a_state_directory_that_cannot_be_is_told(opened, tmp_path):
     (tmp_path / "proof").write_text("a file where a directory should be")
     with pytest.raises(StorageError):
-        await RecordStore.open(tmp_path)
+        async with opened(tmp_path):
+            pass
 
 
 @pytest.mark.parametrize("version", range(len(migrations())))
@@ -365,17 +364,14 @@ async def test_every_older_database_is_migrated(opened, tmp_path, version):
     assert verify(tmp_path).good
 
 
-async def test_a_migration_happens_whole_or_not_at_all(tmp_path, monkeypatch):
-    scripts = [*migrations(), "CREATE TABLE half (n INTEGER) STRICT; CREATE TABLE half (n INTEGER) STRICT;"]
-
-    async def filled():
-        await _append_one(tmp_path)
-
-    await filled()
+async def test_a_migration_happens_whole_or_not_at_all(opened, tmp_path, monkeypatch):
+    await _append_one(tmp_path)
     with monkeypatch.context() as later:
+        scripts = [*migrations(), "CREATE TABLE half (n INTEGER) STRICT; CREATE TABLE half (n INTEGER) STRICT;"]
         later.setattr("station.adapters.records.migrations", lambda: scripts)
         with pytest.raises(StorageError):
-            await RecordStore.open(tmp_path)
+            async with opened(tmp_path):
+                pass
     assert verify(tmp_path).good
 
 
