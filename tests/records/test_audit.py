@@ -18,6 +18,7 @@ from station.errors import InputRejected, RecordsBroken
 from station.model.certificate import Certificate
 from station.model.record import ChainHead
 from tests.records.conftest import RECORDS
+from tests.records.damage import zero_an_index
 from tests.records.samples import failed, record
 
 ON_ONE_COPY = settings(
@@ -174,6 +175,18 @@ SWAP_2_AND_3 = """
 def test_what_was_done_to_the_database_is_named(files, key, script, words):
     edit(files, script)
     assert words in found(files, key)
+
+
+def test_damage_to_what_no_record_is_read_from_is_found(files, key):
+    zero_an_index(files)
+    assert "The database is damaged" in found(files, key)
+
+
+def test_a_broken_letter_is_a_finding_and_not_the_end(files, key):
+    edit(files, "UPDATE record SET payload = CAST(x'ff' AS TEXT) WHERE number = 2")
+    report = audit.verify(files.path, key)
+    assert report.records == 4
+    assert "Record 2 is not what was sealed: its digest differs." in report.findings
 
 
 def test_a_missing_trigger_is_found(files, key):

@@ -170,13 +170,11 @@ def test_an_emulated_phone_is_marked_wherever_one_looks(draft):
 
 
 def test_what_the_phone_did_not_say_is_not_verified(draft):
-    content = draft(record(status=None, operations=(42,)))
-    assert [(each.passed, each.observed) for each in content.reported] == [
-        (False, "not verified"),
-        (True, "reported"),
-        (False, "not verified"),
-    ]
-    assert text_of(certificate_pdf.render(content)).count("not verified") == 2
+    for status, operations, said in ((None, (42,), [0, 1, 0]), (0, (50,), [1, 0, 1]), (4, (), [0, 0, 0])):
+        content = draft(record(status=status, operations=operations))
+        assert [each.passed for each in content.reported] == said
+        assert [each.observed for each in content.reported] == [("not verified", "reported")[each] for each in said]
+        assert text_of(certificate_pdf.render(content)).count("not verified") == said.count(0)
 
 
 def test_a_phone_that_could_not_be_asked_before_is_described_by_what_came_back(draft):
@@ -196,10 +194,12 @@ def test_every_hand_has_words(draft, hand):
 
 def test_the_same_certificate_makes_the_same_bytes(draft):
     content = draft()
-    assert certificate_pdf.render(content) == certificate_pdf.render(content)
+    pdf = certificate_pdf.render(content)
+    assert pdf == certificate_pdf.render(content)
+    assert b"/CreationDate (D:20261121062447" in pdf  # of the record, not of the drawing
 
 
-HOSTILE = "\x00\x1b[31m\u202eevil 日本 😀 " + "W" * 70_000
+HOSTILE = "\x00\x1b[31m\u202e\u200bevil 日本 😀 " + "W" * 70_000
 
 
 @pytest.mark.parametrize(("checks", "words"), [(9, "ordinary"), (10, "ordinary"), (5, HOSTILE), (60, HOSTILE)])
@@ -244,6 +244,7 @@ def test_it_is_one_page_and_nothing_overlaps(draft, monkeypatch, checks, words):
     shown = text_of(pdf)
     assert "\x00" not in shown
     assert "\u202e" not in shown
+    assert "\u200b" not in shown
 
 
 def test_letters_of_european_names_are_kept(draft):

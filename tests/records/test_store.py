@@ -22,6 +22,7 @@ from station.adapters.records import RecordStore, chain_files, migrations
 from station.adapters.signing import DemonstrationKey, PublicKey, StationKey
 from station.errors import InputRejected, RecordsBroken, StorageError
 from tests.records.conftest import RECORDS, opened_store
+from tests.records.damage import zero_an_index
 from tests.records.samples import failed, record
 
 
@@ -281,15 +282,6 @@ def _empty_the_database(files):
         database.executescript("DROP TRIGGER record_is_never_deleted; DELETE FROM record")
 
 
-def _zero_an_index(files):
-    """Damage that reading the last record does not meet."""
-    with closing(sqlite3.connect(files.database)) as database:
-        ((page,),) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_record_1'")
-    data = bytearray(files.database.read_bytes())
-    data[(page - 1) * 4096 : page * 4096] = bytes(4096)
-    files.database.write_bytes(data)
-
-
 def _version_of_tomorrow(files):
     with closing(sqlite3.connect(files.database)) as database:
         database.execute(f"PRAGMA user_version = {len(migrations()) + 1}")
@@ -300,7 +292,7 @@ BREAKAGES = {
     "last record cut off": _cut_off_last_record,
     "no record left": _empty_the_database,
     "database gone": lambda files: files.database.unlink(),
-    "an index zeroed": _zero_an_index,
+    "an index zeroed": zero_an_index,
     "no database": lambda files: files.database.write_bytes(b"no database" * 1000),
     "from a newer program": _version_of_tomorrow,
     "head gone": lambda files: files.head.unlink(),
@@ -342,6 +334,13 @@ async def test_a_station_whose_key_is_gone_makes_no_new_one(opened, state):
         async with opened(state):
             pass
     assert not StationKey.path(state / "keys").exists()
+
+
+async def test_a_public_key_that_is_gone_is_written_again(opened, state, files, key):
+    files.public_key.unlink()
+    async with opened(state):
+        pass
+    assert files.public_key.read_bytes() == key.pem
 
 
 async def test_a_state_directory_that_cannot_be_is_told(opened, tmp_path):
