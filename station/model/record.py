@@ -98,4 +98,4 @@ class ChainHead(Message, frozen=True, kw_only=True):
     digest: str
     key_id: str
     signature: str
-    """Ed25519 over the canonical JSON of (station, count, digest), hex."""
+    """Ed25519 over the canonical JSON of all other fields, hex."""
