@@ -3,6 +3,7 @@
 import asyncio
 import os
 import plistlib
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -35,13 +36,22 @@ class PhoneConnection(ServiceConnection):
         super().__init__(reader, writer, mux_device)
         # drain() then waits until all is sent, and a buffer may be used again after it.
         writer.transport.set_write_buffer_limits(high=0)
+        # What has arrived is read to its end, however the connection breaks: it may be the phone's last words.
+        reader.set_exception = self._end_of_reading  # type: ignore[method-assign]  # the library made it
         self._sending = asyncio.Lock()
+        self._outlet: socket.socket | None = None
+
+    def _end_of_reading(self, exc: Exception) -> None:
+        del exc
+        self.reader.feed_eof()
 
     async def close(self) -> None:
         """Hang up. A cancellation meanwhile is not lost, as `wait_for` loses it before Python 3.12 (cpython#86296)."""
         task = asyncio.current_task()
         assert task is not None
         before = task.cancelling()
+        if self._outlet is not None:
+            self._outlet.close()
         await super().close()
         if task.cancelling() > before:
             raise asyncio.CancelledError
@@ -66,6 +76,19 @@ class PhoneConnection(ServiceConnection):
             for piece in plists.frame(d):
                 for chunk in piece.chunks() if isinstance(piece, plists.Blob) else (piece,):
                     await self.sendall(chunk)  # type: ignore[arg-type]  # a transport takes memoryviews too
+
+    async def sendall(self, payload: bytes) -> None:
+        """Send; without TLS, through a descriptor of its own: a write that fails makes asyncio stop reading."""
+        if self.writer.get_extra_info("sslcontext") is not None:
+            await super().sendall(payload)
+            return
+        try:
+            if self._outlet is None:
+                self._outlet = socket.socket(fileno=os.dup(self._checked_writer().get_extra_info("socket").fileno()))
+                self._outlet.setblocking(False)
+            await asyncio.get_running_loop().sock_sendall(self._outlet, payload)
+        except OSError as error:
+            raise ConnectionTerminatedError from error
 
     async def stream(self, fill: Fill, size: int, sent: Callable[[int], None]) -> None:
         """Send all that `fill` gives, from a thread; see `pump`. `sent` is called here, on the loop."""
