@@ -359,9 +359,12 @@ class Job:
 
     def _not_returned(self, verdict: Verdict, now: Moment) -> list[Action]:
         self.verdict = verdict
-        seen = "nothing" if self.mode is None else f"a phone in {self.mode.value} mode that could not be asked"
+        mode, told = self.mode, self._look_failed
+        if mode is PhoneMode.NORMAL and told is not None and told.phone_mode is not None:
+            mode = told.phone_mode  # USB cannot tell the restore system
+        seen = "nothing" if mode is None else f"a phone in {mode.value} mode that could not be asked"
         self.checks = verification.absent(self.ecid, verdict.detail or seen)
-        return self._conclude(Observed(mode=self.mode), now)
+        return self._conclude(Observed(mode=mode), now)
 
     def _conclude(self, observed: Observed, now: Moment) -> list[Action]:
         seconds = self.story.seconds + max(0.0, now.at - self._worked_until)

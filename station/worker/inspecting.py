@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pymobiledevice3.exceptions import LockdownError
+from pymobiledevice3.exceptions import IncorrectModeError, LockdownError
 from pymobiledevice3.irecv_devices import IRECV_DEVICES
 
 from station.errors import InputRejected
@@ -40,9 +40,15 @@ async def connect(spec: JobSpec, reporter: Reporter, guard: Guard) -> Lockdown:
     """A trusted connection to the phone of the spec, in normal mode.
 
     Raises:
-        JobFailed: DISCONNECTED, it is not there; WRONG_PHONE, it says that it is another one.
+        JobFailed: DISCONNECTED, it is not there; WRONG_PHONE, it says that it is another one; NOT_RETURNED, it runs
+            the restore system, which USB does not tell.
     """
-    lockdown = await Lockdown.open(await _find(spec, reporter.deadline.share(0.3)), reporter, guard)
+    udid = await _find(spec, reporter.deadline.share(0.3))
+    try:
+        lockdown = await Lockdown.open(udid, reporter, guard)
+    except IncorrectModeError as error:
+        reporter.phone_mode = PhoneMode.RESTORE
+        raise JobFailed(Cause.NOT_RETURNED, "the phone still runs the restore system") from error
     ecid = lockdown.all_values.get("UniqueChipID")
     if spec.ecid is not None and ecid != spec.ecid:
         await lockdown.close()

@@ -181,6 +181,19 @@ def test_a_phone_that_comes_back_in_recovery_is_not_verified():
     assert bench.records[0].observed.mode is PhoneMode.RECOVERY
 
 
+def test_a_phone_that_stays_in_the_restore_system_is_recorded_as_such():
+    bench = Bench()
+    spec = bench.confirm()
+    bench.erase(spec.job)
+    bench.succeed(spec.job)
+    for _ in range(3):
+        bench.wait(10)
+        bench.fail(bench.all(StartWorker)[-1].spec.job, Cause.NOT_RETURNED, PhoneMode.RESTORE)
+    bench.wait(DEADLINES[Phase.RETURN] + DEADLINES[Phase.VERIFY])
+    assert (bench.records[0].outcome, bench.records[0].cause) == (Outcome.NOT_VERIFIED, Cause.NOT_RETURNED)
+    assert bench.records[0].observed.mode is PhoneMode.RESTORE
+
+
 def test_a_phone_that_comes_and_goes_does_not_keep_the_job_for_ever():
     bench = Bench()
     spec = bench.confirm()

@@ -116,7 +116,7 @@ async def test_a_phone_that_is_being_restored_is_not_inspected(station: StationH
     phone.appear(PhoneMode.RESTORE)
     worker = await station.start(station.spec(phone, JobKind.INSPECT))
     failure = await worker.failure()
-    assert failure.cause is Cause.NOT_RETURNED, worker.log()
+    assert (failure.cause, failure.phone_mode) == (Cause.NOT_RETURNED, PhoneMode.RESTORE), worker.log()
 
 
 async def test_a_phone_that_falls_silent_is_not_waited_for(station: StationHost):
