@@ -24,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from station.model.base import Ecid
 from station.virtual.tss import MAX_REQUEST, SigningServer, not_eligible
 
 _PORTAL = "<html><head><title>Guest Wi-Fi</title></head><body>Please log in to continue.</body></html>"
@@ -72,6 +73,8 @@ class AppleServers:
     def __init__(self) -> None:
         self.behaviours = dict.fromkeys(AppleService, Behaviour.OK)
         """May be changed at any time; holds from the next request on."""
+        self.exceptions: dict[tuple[AppleService, Ecid], Behaviour] = {}
+        """How signing and FDR behave to one phone, whatever they do to the others. Asset requests name no phone."""
         self.slow_seconds = 5.0
         self.requests: deque[Seen] = deque(maxlen=_LOG_LENGTH)
         self.signing = SigningServer()
@@ -163,10 +166,15 @@ class AppleServers:
         async with self._arrived:
             self.requests.append(Seen(service, request.url.path, bytes(body)))
             self._arrived.notify_all()
-        return bytes(body), await self._instead(service)
+        return bytes(body), await self._instead(service, self._behaviour(service, bytes(body)))
 
-    async def _instead(self, service: AppleService) -> Response | None:
-        behaviour = self.behaviours[service]
+    def _behaviour(self, service: AppleService, body: bytes) -> Behaviour:
+        for (misbehaving, ecid), behaviour in self.exceptions.items():
+            if misbehaving is service and f"<integer>{ecid}</integer>".encode() in body:
+                return behaviour
+        return self.behaviours[service]
+
+    async def _instead(self, service: AppleService, behaviour: Behaviour) -> Response | None:
         if behaviour in (Behaviour.HANG, Behaviour.SLOW):
             limit = self.slow_seconds if behaviour is Behaviour.SLOW else None
             with suppress(TimeoutError):

@@ -16,6 +16,7 @@ from pymobiledevice3.restore.recovery import Recovery
 from pymobiledevice3.restore.restore import Restore
 from pymobiledevice3.restore.tss import TSSRequest
 
+from station.model.base import Ecid
 from station.virtual.apple import AppleServers, AppleService, Behaviour
 from station.virtual.components import COMPONENTS, FOURCCS
 from station.virtual.image4 import Ticket, parse_img4
@@ -230,6 +231,17 @@ async def test_misbehaviour(apple, behaviour, status):
     response = await get(apple.asset_url("key"))
     assert (response.status_code, response.content == apple.asset_key) == (status, False)
     assert ("<html>" in response.text) == (behaviour is Behaviour.PORTAL)
+
+
+async def test_misbehaviour_to_one_phone_alone(apple):
+    apple.exceptions[AppleService.FDR, Ecid(7)] = Behaviour.UNAVAILABLE
+
+    async def ask(ecid: int) -> int:
+        question = plistlib.dumps({"ECID": ecid})
+        answer = await asyncio.to_thread(requests.post, f"http://{apple.host}/fdr", data=question, timeout=5)
+        return answer.status_code
+
+    assert [await ask(7), await ask(77), await ask(8)] == [503, 200, 200]
 
 
 async def test_slow_is_right_in_the_end(apple):
