@@ -50,8 +50,12 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.ENDED: frozenset(),
 }
 
-REENUMERATING = frozenset({Phase.RECOVERY, Phase.RAMDISK, Phase.RESTORED, Phase.FIRMWARE})
-"""Worker phases in which the phone itself leaves and comes back; in the others leaving means unplugged."""
+MUST_STAY = frozenset({Phase.CONNECT, Phase.TICKET})
+"""Worker phases in which a phone that leaves was unplugged.
+
+From RECOVERY on it leaves and comes back by itself. A departure that is told late may by then meet any later phase,
+so none of those can tell an unplugging; and from PREPARE on the worker holds a connection that would break.
+"""
 
 RESTORE_SYSTEM = frozenset({Phase.RAMDISK, Phase.RESTORED, Phase.PREPARE, Phase.IMAGE})
 """A phone that enumerates like a normal one in these phases runs the restore system (usbmuxd#147)."""
@@ -137,7 +141,7 @@ class Job:
         """Whether its phone, when it is away, is expected back: its stay then goes on."""
         match self.state:
             case JobState.RUNNING:
-                return self.story.phase in REENUMERATING and self._voided is None
+                return self.story.phase not in MUST_STAY and self._voided is None
             case JobState.RETURNING | JobState.VERIFYING:
                 return True
             case _:
@@ -207,7 +211,7 @@ class Job:
         self.mode = None
         match self.state:
             case JobState.RUNNING:
-                if self.story.phase in REENUMERATING:
+                if self.story.phase not in MUST_STAY:
                     self._gone_since = now.at
                     return []
                 return self.void(Cause.DISCONNECTED, now, detail=self._where(), at_once=False)

@@ -198,10 +198,10 @@ class Loop:
             path = None if certificate is None else str(certificate)
             await self._running.finish(Finished(record=record, number=number, certificate=path))
         except StationError as error:
-            bound.error("record not written", error=str(error))
+            bound.critical("record not written", error=str(error))
             self._inbox.put_nowait(RecordNotWritten(job=record.job, detail=str(error)))
         else:
-            bound.info("recorded", number=number, outcome=record.outcome.value, cause=record.cause)
+            bound.info("recorded", number=number, outcome=record.outcome.value, why=record.title)
             self._inbox.put_nowait(RecordWritten(job=record.job, number=number, certificate=path))
 
     async def _find(self, product_type: str) -> None:
@@ -211,7 +211,7 @@ class Loop:
         try:
             firmware = await asyncio.to_thread(self._firmware.newest_for, product_type)
         except (StationError, OSError) as error:
-            log.exception("the firmware store cannot be read", error=str(error))
+            log.warning("the firmware store cannot be read", error=str(error))
             firmware = None
         return FirmwareFound(product_type=product_type, firmware=firmware)
 

@@ -64,20 +64,22 @@ class Faces:
             log.info("station is up", bays=len(snapshot.bays))
 
 
-def run(settings: Settings) -> None:
-    """Run the daemon until it is told to end. Raises ConfigError or StorageError when it cannot begin."""
-    log_to_stderr()
-    with _lease(settings.state):
-        asyncio.run(serve(settings))
-
-
-async def serve(settings: Settings, *, starter: WorkerStarter | None = None) -> None:
-    """Serve until SIGTERM, SIGINT or cancelled. Workers go on after that.
+def run(settings: Settings, *, starter: WorkerStarter | None = None) -> None:
+    """Run the daemon until it is told to end (SIGTERM, SIGINT). Workers go on after that.
 
     Args:
         settings: everything that can be chosen.
         starter: how workers are started; child processes by default.
+
+    Raises:
+        ConfigError, StorageError: it cannot begin.
     """
+    log_to_stderr()
+    with _lease(settings.state):
+        asyncio.run(_serve(settings, starter or LocalStarter()))
+
+
+async def _serve(settings: Settings, starter: WorkerStarter) -> None:
     firmware = FirmwareStore(settings.firmware_store)
     shelf = await asyncio.to_thread(JobShelf, settings.state)
     policy = await asyncio.to_thread(policy_of, settings)
@@ -86,7 +88,7 @@ async def serve(settings: Settings, *, starter: WorkerStarter | None = None) -> 
         stack.push_async_callback(proof.close)
         loop = Loop(
             Station(policy, instance=_instance()),
-            running=Running(shelf, starter or LocalStarter(), firmware),
+            running=Running(shelf, starter, firmware),
             proof=proof,
             firmware=firmware,
             clock=moment,

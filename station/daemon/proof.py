@@ -29,7 +29,7 @@ class RecordedProof:
         try:
             return cls(await RecordStore.open(state), "")
         except RecordsBroken as error:
-            log.exception("records broken")
+            log.critical("records broken", error=str(error))
             return cls(None, f"{error} {error.remedy}".strip())
 
     async def write(self, record: Record) -> tuple[int, Path | None]:

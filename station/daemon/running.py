@@ -77,7 +77,7 @@ class Running:
         try:
             await asyncio.to_thread(self._shelf.directory(job).revoke)
         except StorageError as error:
-            log.exception("consent could not be revoked: the worker is ended", job=job, error=str(error))
+            log.critical("consent could not be revoked: the worker is ended", job=job, error=str(error))
             self.kill(job)
 
     def kill(self, job: JobId) -> None:
@@ -110,7 +110,7 @@ class Running:
             if spec.firmware is not None:
                 await asyncio.to_thread(self._firmware.verify, spec.firmware)
             if spec.job not in self._doomed:
-                directory.require_unrevoked()
+                await asyncio.to_thread(directory.require_unrevoked)
                 worker = await asyncio.to_thread(self._starter.start, directory)
                 self._follower.follow(spec.job, directory, worker)
                 bound.info("worker started", kind=spec.kind.value, pid=worker.pid)
@@ -137,7 +137,7 @@ class Running:
     async def _take_up_restore(self, found: Found) -> list[Event]:
         job = found.spec.job
         worker = await asyncio.to_thread(adopt, found.directory)
-        events: list[Event] = [JobFound(spec=found.spec, revoked=_revoked(found.directory))]
+        events: list[Event] = [JobFound(spec=found.spec, revoked=await asyncio.to_thread(_revoked, found.directory))]
         if worker is not None:
             log.info("worker adopted", job=job, bay=found.spec.bay, pid=worker.pid)
             self._follower.follow(job, found.directory, worker)

@@ -453,6 +453,19 @@ def test_another_phone_during_a_mode_change_ends_the_job_at_once():
     assert bench.records[0].observed.mode is None  # the other phone says nothing about this one
 
 
+@pytest.mark.parametrize("phase", [Phase.PREPARE, Phase.IMAGE])
+def test_a_departure_that_is_told_late_does_not_end_the_job(phase):
+    """The worker is a phase further than the bus's news: the phone left for the restore system, and is back."""
+    bench = Bench()
+    spec = bench.confirm()
+    bench.phase(spec.job, Phase.RAMDISK)
+    bench.phase(spec.job, phase)
+    bench.do(gone(), arrived(A))
+    assert not bench.all(RevokeConsent)
+    bench.do(gone())
+    assert KillWorker(job=spec.job) in bench.wait(DEADLINES[phase] + 1)
+
+
 def test_a_status_that_comes_after_the_phone_left_still_counts():
     bench = Bench()
     spec = bench.confirm()

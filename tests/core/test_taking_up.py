@@ -58,7 +58,7 @@ def test_the_phone_that_is_still_there_goes_on(spec, phase):
     bench.do(arrived(A), arrived(A))  # udev may tell twice while it starts
     assert not bench.all(RevokeConsent)
     bench.do(gone())
-    assert bool(bench.all(RevokeConsent)) is (phase is not Phase.RECOVERY)
+    assert bool(bench.all(RevokeConsent)) is (phase is Phase.CONNECT)
 
 
 def test_another_phone_in_its_place_voids_the_job(spec):

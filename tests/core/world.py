@@ -50,7 +50,8 @@ from station.model.record import Outcome, Record
 from station.model.service import Service
 from tests.core.helpers import FIRMWARE, RECOVERY, SOCKETS, arrived, clean_facts, facts, policy
 
-CHANGING = (Phase.RECOVERY, Phase.RAMDISK, Phase.RESTORED, Phase.FIRMWARE)
+STAYING = (Phase.CONNECT, Phase.TICKET)
+"""In these phases a phone that leaves was unplugged, and a living daemon can see it."""
 
 
 @dataclass
@@ -162,7 +163,7 @@ class World:
 
     def _changing(self, phone: Phone) -> bool:
         return any(
-            job.spec.consent is not None and job.spec.ecid == phone.ecid and job.phase in CHANGING
+            job.spec.consent is not None and job.spec.ecid == phone.ecid and job.phase not in STAYING
             for job in self.disk.values()
         )
 
@@ -191,8 +192,10 @@ class World:
         with suppress(Refused):
             self.tell(command)
 
-    def forget_start(self) -> None:
-        self._start = None
+    def forget_start(self, *, unless: BayId | None = None, of: BayId | None = None) -> None:
+        """The person changed their mind: about one bay, or about all but one."""
+        if self._start is not None and (self._start[1].bay == of if of is not None else self._start[1].bay != unless):
+            self._start = None
 
     def _button(self, control: Control, state: ControlState) -> None:
         self.tell(ButtonChanged(control=control, state=state))

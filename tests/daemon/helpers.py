@@ -1,0 +1,271 @@
+"""A daemon in the test's own loop, real worker processes that a test conducts, and a bus that is a queue."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+
+from station.adapters.api import ApiClient, ApiServer, connect
+from station.adapters.clock import boottime
+from station.adapters.jobshelf import JobShelf
+from station.adapters.workers import LocalStarter
+from station.core.events import Moment
+from station.core.station import Station
+from station.daemon.loop import Loop
+from station.daemon.proof import RecordedProof
+from station.daemon.running import Running
+from station.model.api import BayView, Command, Lamp, Snapshot
+from station.model.base import BayId, Ecid, JobId
+from station.model.consent import Act
+from station.model.events import (
+    FactsRead,
+    Intent,
+    Operation,
+    PhaseBegan,
+    Progress,
+    Succeeded,
+    WorkerEvent,
+    WorkerStarted,
+)
+from station.model.firmware import Firmware
+from station.model.job import JobSpec, Phase
+from station.model.panel import Control, ControlState
+from station.model.phone import PhoneFacts, UsbArrived, UsbEvent
+from tests.core.helpers import FIRMWARE, NORMAL, ONE, RECOVERY, A, facts, gone, policy
+from tests.core.helpers import arrived as real_arrived
+
+PATIENCE = 15.0
+WORKER = Path(__file__).with_name("scripted_worker.py")
+
+
+def arrived(ecid: Ecid = A, bay: BayId = ONE, product_id: int = NORMAL) -> UsbArrived:
+    """All phones here are emulated: their records need no trusted clock."""
+    return msgspec.structs.replace(real_arrived(ecid, bay, product_id), emulated=True)
+
+
+class Conducted:
+    """One scripted worker, as the conductor has it on the line."""
+
+    def __init__(self, job: JobId, pid: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.job = job
+        self.pid = pid
+        self._reader = reader
+        self._writer = writer
+
+    async def say(self, *events: WorkerEvent) -> None:
+        """Have it write events down; they are in the file when this returns."""
+        for event in events:
+            self._writer.write(msgspec.json.encode(event) + b"\n")
+            async with asyncio.timeout(PATIENCE):
+                assert await self._reader.readline() == b"ok\n"
+
+    async def exit(self, code: int = 0) -> None:
+        """Have it end."""
+        self._writer.write(f"exit {code}\n".encode())
+        await self.gone()
+
+    async def gone(self) -> None:
+        """Wait until its end of the line is closed."""
+        async with asyncio.timeout(PATIENCE):
+            with suppress(ConnectionError):
+                await self._reader.read()
+
+    def hang_up(self) -> None:
+        """Whoever is still on the line ends."""
+        self._writer.transport.abort()
+
+    # -- stretches of a story
+
+    async def inspect(self, found: PhoneFacts | None = None) -> None:
+        await self.say(WorkerStarted(at=boottime(), pid=self.pid), FactsRead(at=boottime(), facts=found or facts()))
+        await self.say(Succeeded(at=boottime()))
+        await self.exit(0)
+
+    async def begin(self, phase: Phase, fraction: float = 0.0) -> None:
+        await self.say(PhaseBegan(at=boottime(), phase=phase))
+        if fraction:
+            await self.say(Progress(at=boottime(), phase=phase, fraction=fraction))
+
+    async def erase(self, ecid: Ecid = A) -> None:
+        await self.begin(Phase.PREPARE)
+        await self.say(Intent(at=boottime(), act=Act.ERASE, ecid=ecid))
+        await self.say(*(Operation(at=boottime(), operation=number) for number in (42, 50)))
+
+    async def succeed(self) -> None:
+        await self.begin(Phase.FIRMWARE)
+        await self.say(Succeeded(at=boottime()))
+        await self.exit(0)
+
+
+class Conductor:
+    """Where scripted workers call."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._calls: asyncio.Queue[Conducted] = asyncio.Queue()
+        self._all: list[Conducted] = []
+        self._server: asyncio.Server | None = None
+        self.program = (sys.executable, str(WORKER), str(path))
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_unix_server(self._call, self.path)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for conducted in self._all:
+            conducted.hang_up()
+
+    async def worker(self) -> Conducted:
+        """The next worker that calls."""
+        async with asyncio.timeout(PATIENCE):
+            return await self._calls.get()
+
+    def nobody(self) -> bool:
+        return self._calls.empty()
+
+    async def _call(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        job, pid = (await reader.readline()).decode().split()
+        conducted = Conducted(JobId(job), int(pid), reader, writer)
+        self._all.append(conducted)
+        self._calls.put_nowait(conducted)
+
+
+class Shelf:
+    """A firmware store with one firmware in it."""
+
+    def __init__(self) -> None:
+        self.firmware: Firmware | None = FIRMWARE
+        self.damage: Exception | None = None
+
+    def newest_for(self, product_type: str) -> Firmware | None:
+        del product_type
+        return self.firmware
+
+    def verify(self, firmware: Firmware) -> None:
+        del firmware
+        if self.damage is not None:
+            raise self.damage
+
+
+@dataclass
+class House:
+    """Everything of a station that outlives a daemon."""
+
+    state: Path
+    sockets: Path
+    conductor: Conductor
+    firmware: Shelf = field(default_factory=Shelf)
+    changes: dict[str, object] = field(default_factory=dict)
+    daemons: int = 0
+
+    @property
+    def socket(self) -> Path:
+        return self.sockets / "station.sock"
+
+    @asynccontextmanager
+    async def daemon(self) -> AsyncGenerator["Daemon", None]:
+        """Run a daemon. Leaving is as sudden as a kill: workers and files stay as they are."""
+        self.daemons += 1
+        proof = await RecordedProof.open(self.state)
+        shelf = await asyncio.to_thread(JobShelf, self.state)
+        loop = Loop(
+            Station(policy(**self.changes), instance=f"d{self.daemons}"),
+            running=Running(shelf, LocalStarter(self.conductor.program), self.firmware),
+            proof=proof,
+            firmware=self.firmware,
+            clock=lambda: Moment(at=boottime(), utc="2026-01-01T00:00:00Z"),
+            state=self.state,
+        )
+        try:
+            async with ApiServer(self.socket, loop.carry_out) as server:
+                daemon = Daemon(loop, server)
+                running = asyncio.create_task(loop.run(daemon.usb(), daemon))
+                try:
+                    async with connect(self.socket) as daemon.client:
+                        yield daemon
+                finally:
+                    running.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await running
+        finally:
+            await proof.close()
+
+    def jobs(self) -> list[str]:
+        return sorted(path.name for path in (self.state / "jobs").iterdir())
+
+
+class Daemon:
+    """A running daemon, its bus, its buttons and a client."""
+
+    client: ApiClient
+
+    def __init__(self, loop: Loop, server: ApiServer) -> None:
+        self.loop = loop
+        self.lamps: list[Lamp] = []
+        self._server = server
+        self._bus: asyncio.Queue[UsbEvent] = asyncio.Queue()
+        self._commands = 0
+
+    def show(self, snapshot: Snapshot) -> None:
+        self.lamps.append(snapshot.lamp)
+        self._server.publish(snapshot)
+
+    async def usb(self) -> AsyncIterator[UsbEvent]:
+        while True:
+            yield await self._bus.get()
+
+    def tell(self, *events: UsbEvent) -> None:
+        for event in events:
+            self._bus.put_nowait(event)
+
+    def press(self, control: Control = Control.START) -> None:
+        self.loop.button(control, ControlState.DOWN)
+        self.loop.button(control, ControlState.UP)
+
+    async def command(self, kind: type[Command], **fields: Any) -> str:
+        self._commands += 1
+        answer = await self.client.command(kind(id=self._commands, **fields))
+        return answer.refused
+
+    async def until(self, fits: Callable[[BayView], object], bay: BayId = ONE) -> BayView:
+        """Wait until a bay looks so."""
+        async with asyncio.timeout(PATIENCE):
+            snapshot = self.client.latest or await self.client.snapshot()
+            while True:
+                for view in snapshot.bays:
+                    if view.bay == bay and fits(view):
+                        return view
+                snapshot = await self.client.snapshot()
+
+
+async def until_gone(pid: int) -> None:
+    """Wait until a process that is not our child has ended."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(pidfd, over.set)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await over.wait()
+    finally:
+        loop.remove_reader(pidfd)
+        os.close(pidfd)
+
+
+def spec_of(state: Path, job: JobId) -> JobSpec:
+    return msgspec.json.decode((state / "jobs" / job / "spec.json").read_bytes(), type=JobSpec)
+
+
+RESTORED = (gone(), arrived())
+IN_RECOVERY = (gone(), arrived(product_id=RECOVERY))

@@ -1,0 +1,240 @@
+"""The daemon's loop with real processes, real job directories, real records and the real socket."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from station.adapters.clock import boottime
+from station.adapters.jobshelf import JobShelf
+from station.adapters.records import chain_files
+from station.adapters.signing import DemonstrationKey
+from station.adapters.unpacked import FirmwareDamaged
+from station.daemon import loop as loop_module
+from station.errors import StorageError
+from station.model.api import BayState, Cancel, Dismiss, Lamp, OperatorConfirm, Start
+from station.model.causes import Cause
+from station.model.events import Failed
+from station.model.job import Phase
+from station.model.panel import Control, ControlState
+from station.model.record import Outcome, Record
+from station.model.service import Service
+from tests.core.helpers import FIRMWARE, ONE, TWO, A, B, clean_facts, facts, gone
+from tests.daemon.helpers import IN_RECOVERY, RESTORED, Conducted, Daemon, House, arrived, spec_of, until_gone
+
+
+async def ready(house: House, daemon: Daemon) -> None:
+    """A phone is plugged in and read."""
+    daemon.tell(arrived())
+    await (await house.conductor.worker()).inspect()
+    await daemon.until(lambda bay: bay.state is BayState.READY and "START" in bay.hint)
+
+
+async def confirmed(house: House, daemon: Daemon) -> Conducted:
+    """An operator confirms; the restore's worker."""
+    await ready(house, daemon)
+    assert await daemon.command(Start, bay=ONE, service=Service.RESTORE) == ""
+    assert await daemon.command(OperatorConfirm, bay=ONE, ecid=A) == ""
+    return await house.conductor.worker()
+
+
+def record(house: House, number: int = 1) -> Record:
+    files = sorted((house.state / "proof" / "demonstration" / "records").iterdir())
+    sealed = msgspec.json.decode(files[number - 1].read_bytes())
+    return msgspec.json.decode(sealed["payload"], type=Record)
+
+
+@pytest.fixture
+def house(house: House) -> House:
+    house.changes["operator_confirm"] = True
+    return house
+
+
+async def test_the_main_job(house):
+    house.changes["operator_confirm"] = False
+    async with house.daemon() as daemon:
+        await ready(house, daemon)
+        daemon.press()
+        await daemon.until(lambda bay: bay.state is BayState.ARMED)
+        daemon.loop.button(Control.CONFIRM, ControlState.DOWN)
+        worker = await house.conductor.worker()
+        daemon.loop.button(Control.CONFIRM, ControlState.UP)
+        spec = spec_of(house.state, worker.job)
+        assert (spec.ecid, spec.bay, spec.before) == (A, ONE, facts())
+        await worker.begin(Phase.RECOVERY)
+        daemon.tell(*IN_RECOVERY)
+        await worker.begin(Phase.RAMDISK)
+        daemon.tell(*RESTORED)
+        await worker.erase()
+        await worker.begin(Phase.IMAGE, 0.5)
+        working = await daemon.until(lambda bay: bay.job and bay.job.phase_fraction == 0.5)
+        assert working.state is BayState.WORKING
+        await worker.succeed()
+        daemon.tell(*RESTORED)
+        await (await house.conductor.worker()).inspect(clean_facts())
+        done = await daemon.until(lambda bay: bay.state is BayState.DONE)
+        assert done.result is not None
+        assert done.result.record == 1
+        assert done.result.certificate is not None
+        assert daemon.lamps[-1] is Lamp.DONE
+        daemon.tell(gone())
+        await daemon.until(lambda bay: bay.state is BayState.EMPTY)
+    assert await asyncio.to_thread(Path(done.result.certificate).exists)
+    assert record(house).outcome is Outcome.VERIFIED
+    assert house.jobs() == []
+    assert [path.name for path in (house.state / "closed").iterdir()] == [worker.job]
+
+
+async def test_what_a_worker_wrote_before_its_phone_left_is_read_first(house):
+    """Else a phone that goes into recovery because it was told to would be taken for an unplugged one."""
+    async with house.daemon() as daemon:
+        worker = await confirmed(house, daemon)
+        for events in (IN_RECOVERY, RESTORED):
+            await worker.begin(Phase.RECOVERY)
+            daemon.tell(*events)
+            await daemon.until(lambda bay: bay.job and bay.job.phase is Phase.RECOVERY)
+        assert not (house.state / "jobs" / worker.job / "revoked").exists()
+        await worker.exit(1)
+
+
+async def test_unplugging_revokes_the_consent_on_disk(house):
+    async with house.daemon() as daemon:
+        worker = await confirmed(house, daemon)
+        daemon.tell(gone())
+        await daemon.until(lambda bay: bay.phone is None)
+        assert (house.state / "jobs" / worker.job / "revoked").exists()
+        await worker.say(Failed(at=boottime(), cause=Cause.CONSENT_VOID, detail="revoked"))
+        await worker.exit(1)
+        await daemon.until(lambda bay: bay.result and bay.result.title.startswith("The phone was unplugged"))
+
+
+async def test_cancel_kills_the_worker(house):
+    async with house.daemon() as daemon:
+        worker = await confirmed(house, daemon)
+        assert await daemon.command(Cancel, bay=ONE) == ""
+        await worker.gone()
+        await until_gone(worker.pid)
+        await (await house.conductor.worker()).inspect()
+        await daemon.until(lambda bay: bay.result and bay.result.record == 1)
+        assert await daemon.command(Dismiss, bay=ONE) == ""
+        await daemon.until(lambda bay: bay.state is BayState.READY)
+    assert (record(house).outcome, record(house).cause) == (Outcome.FAILED_UNTOUCHED, Cause.CANCELLED)
+
+
+async def test_a_consent_that_cannot_be_revoked_costs_the_worker_its_life(house, monkeypatch):
+    def full(_self):
+        raise StorageError("full")
+
+    async with house.daemon() as daemon:
+        worker = await confirmed(house, daemon)
+        monkeypatch.setattr("station.adapters.jobdir.JobDirectory.revoke", full)
+        daemon.tell(gone())
+        await worker.gone()
+
+
+async def test_a_second_phone_is_not_disturbed_by_the_end_of_the_first(house):
+    async with house.daemon() as daemon:
+        first = await confirmed(house, daemon)
+        daemon.tell(arrived(B, TWO))
+        await (await house.conductor.worker()).inspect(facts(B))
+        await daemon.until(lambda bay: bay.state is BayState.READY and "START" in bay.hint, TWO)
+        assert await daemon.command(Start, bay=TWO, service=Service.RESTORE) == ""
+        assert await daemon.command(OperatorConfirm, bay=TWO, ecid=B) == ""
+        second = await house.conductor.worker()
+        os.kill(first.pid, signal.SIGKILL)
+        await daemon.until(lambda bay: bay.state is BayState.FAILED)
+        await second.begin(Phase.IMAGE, 0.25)
+        view = await daemon.until(lambda bay: bay.job and bay.job.phase_fraction == 0.25, TWO)
+        assert view.state is BayState.WORKING
+        await second.exit(1)
+
+
+async def test_garbage_in_the_events_ends_the_worker(house):
+    async with house.daemon() as daemon:
+        worker = await confirmed(house, daemon)
+        with (house.state / "jobs" / worker.job / "events.jsonl").open("a") as file:
+            file.write('{"type":"made up"}\n')
+        await worker.gone()
+        await daemon.until(lambda bay: bay.state is BayState.FAILED)
+
+
+async def test_damaged_firmware_starts_no_worker(house):
+    house.firmware.damage = FirmwareDamaged("a bit flipped")
+    async with house.daemon() as daemon:
+        await ready(house, daemon)
+        await daemon.command(Start, bay=ONE, service=Service.RESTORE)
+        await daemon.command(OperatorConfirm, bay=ONE, ecid=A)
+        await (await house.conductor.worker()).inspect()
+        await daemon.until(lambda bay: bay.result and bay.result.record == 1)
+    assert (record(house).outcome, record(house).cause) == (Outcome.FAILED_UNTOUCHED, Cause.FIRMWARE_CORRUPT)
+
+
+async def test_a_job_that_cannot_be_written_down_starts_no_worker(house, monkeypatch):
+    def full(_self, spec):
+        if spec.consent is not None:
+            raise StorageError("The job could not be written down: no space.")
+        return real(_self, spec)
+
+    real = JobShelf.create
+    monkeypatch.setattr(JobShelf, "create", full)
+    async with house.daemon() as daemon:
+        await ready(house, daemon)
+        await daemon.command(Start, bay=ONE, service=Service.RESTORE)
+        await daemon.command(OperatorConfirm, bay=ONE, ecid=A)
+        await (await house.conductor.worker()).inspect()
+        await daemon.until(lambda bay: bay.result and bay.result.record == 1)
+    assert record(house).cause is Cause.DISK_FULL
+
+
+async def test_firmware_that_arrives_later_is_found_at_start(house):
+    house.firmware.firmware = None
+    async with house.daemon() as daemon:
+        daemon.tell(arrived())
+        await (await house.conductor.worker()).inspect()
+        await daemon.until(lambda bay: bay.state is BayState.READY and "firmware" in bay.hint)
+        assert "firmware" in await daemon.command(Start, bay=ONE, service=Service.RESTORE)
+        house.firmware.firmware = FIRMWARE
+        assert await daemon.command(Start, bay=ONE, service=Service.RESTORE) == ""
+
+
+async def test_start_is_refused_on_a_full_disk(house, monkeypatch):
+    async with house.daemon() as daemon:
+        await ready(house, daemon)
+        monkeypatch.setattr(loop_module, "MIN_FREE", 1 << 62)
+        assert "disk" in await daemon.command(Start, bay=ONE, service=Service.RESTORE)
+        monkeypatch.setattr(loop_module, "MIN_FREE", 0)
+        assert await daemon.command(Start, bay=ONE, service=Service.RESTORE) == ""
+
+
+async def test_start_is_refused_when_the_records_are_broken(house):
+    async with house.daemon() as daemon:
+        worker = await confirmed(house, daemon)
+        os.kill(worker.pid, signal.SIGKILL)
+        await (await house.conductor.worker()).inspect()
+        await daemon.until(lambda bay: bay.result and bay.result.record == 1)
+        await daemon.command(Dismiss, bay=ONE)
+    chain_files(house.state, DemonstrationKey).database.write_bytes(b"not a database" * 100)
+    async with house.daemon() as daemon:
+        await ready(house, daemon)
+        assert await daemon.command(Start, bay=ONE, service=Service.RESTORE) != ""
+        assert daemon.lamps[-1] is Lamp.FAULT
+
+
+async def test_an_idle_daemon_does_nothing(house):
+    async with house.daemon() as daemon:
+        await ready(house, daemon)
+        asked = 0
+
+        def clock():
+            nonlocal asked
+            asked += 1
+            raise AssertionError("somebody asks what time it is")
+
+        await asyncio.sleep(0)
+        daemon.loop._clock = clock
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert asked == 0
