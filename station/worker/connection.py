@@ -34,8 +34,6 @@ class PhoneConnection(ServiceConnection):
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mux_device: MuxDevice | None = None
     ) -> None:
         super().__init__(reader, writer, mux_device)
-        # drain() then waits until all is sent, and a buffer may be used again after it.
-        writer.transport.set_write_buffer_limits(high=0)
         # What has arrived is read to its end, however the connection breaks: it may be the phone's last words.
         reader.set_exception = self._end_of_reading  # type: ignore[method-assign]  # the library made it
         self._sending = asyncio.Lock()
@@ -75,12 +73,12 @@ class PhoneConnection(ServiceConnection):
                 return
             for piece in plists.frame(d):
                 for chunk in piece.chunks() if isinstance(piece, plists.Blob) else (piece,):
-                    await self.sendall(chunk)  # type: ignore[arg-type]  # a transport takes memoryviews too
+                    await self.sendall(chunk)
 
-    async def sendall(self, payload: bytes) -> None:
+    async def sendall(self, payload: bytes | memoryview) -> None:
         """Send; without TLS, through a descriptor of its own: a write that fails makes asyncio stop reading."""
         if self.writer.get_extra_info("sslcontext") is not None:
-            await super().sendall(payload)
+            await super().sendall(bytes(payload))
             return
         try:
             if self._outlet is None:
@@ -92,7 +90,6 @@ class PhoneConnection(ServiceConnection):
 
     async def stream(self, fill: Fill, size: int, sent: Callable[[int], None]) -> None:
         """Send all that `fill` gives, from a thread; see `pump`. `sent` is called here, on the loop."""
-        await self.writer.drain()  # what was written before goes first
         loop = asyncio.get_running_loop()
 
         def tell(count: int) -> None:

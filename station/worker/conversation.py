@@ -8,6 +8,7 @@ and others serve; the first thing that goes wrong ends them all.
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from pymobiledevice3.exceptions import ConnectionTerminatedError, MuxException
@@ -61,7 +62,7 @@ class Conversation(Restore):
         """Connections to the ports that requests named, by the request's id()."""
 
     async def converse(self) -> None:
-        """Listen and serve until Status 0 has come and everything that was asked for is sent.
+        """Listen and serve until Status 0 has come and everything that was asked for is sent; then acknowledge it.
 
         Raises:
             whatever went wrong first, in the listener or in a server.
@@ -69,8 +70,11 @@ class Conversation(Restore):
         server = self._group.create_task(self._serve())
         while not self._restore_finished:
             await self._hear(await self._restored.recv())
+        await self._requests.join()
         await asyncio.gather(*self._serving)
         server.cancel()
+        with suppress(ConnectionTerminatedError):  # the phone may be restarting already
+            await self._restored.send({"MsgType": "ReceivedFinalStatusMsg"})
 
     async def handle_data_request_msg(self, message: dict[str, Any]) -> None:
         """Serve one request. Raises InputRejected when there is nobody to serve it; the phone would wait for ever."""
@@ -114,6 +118,7 @@ class Conversation(Restore):
                 self._beside(self._answer(message))
             else:
                 await self._answer(message)
+            self._requests.task_done()
 
     async def _answer(self, message: dict[str, Any]) -> None:
         try:

@@ -18,6 +18,7 @@ from station.worker.failures import JobFailed, printable
 
 MAX_CHANNELS = 32
 _CONNECT_SECONDS = 10.0
+_BLOCK = 1 << 16
 _DOMAIN_NAME = 3
 """The kind of address in a proxy request, as in SOCKS 5 (RFC 1928)."""
 
@@ -120,8 +121,8 @@ class Channel(FDRClient):
         except OSError:
             return
         ways = {
-            asyncio.create_task(_copy(self.service.reader, writer)),
-            asyncio.create_task(_copy(reader, self.service.writer)),
+            asyncio.create_task(self._outwards(writer)),
+            asyncio.create_task(self._inwards(reader)),
         }
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -133,9 +134,13 @@ class Channel(FDRClient):
             with suppress(OSError):
                 await writer.wait_closed()
 
+    async def _outwards(self, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, ConnectionTerminatedError):
+            while data := await self.service.recv_any(_BLOCK):
+                writer.write(data)
+                await writer.drain()
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(1 << 16):
-            writer.write(data)
-            await writer.drain()
+    async def _inwards(self, reader: asyncio.StreamReader) -> None:
+        with suppress(OSError, ConnectionTerminatedError):
+            while data := await reader.read(_BLOCK):
+                await self.service.sendall(data)

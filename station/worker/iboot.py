@@ -1,4 +1,4 @@
-"""iBoot, the phone in recovery mode: the library's IRecv on exactly one device, found without touching any other.
+"""iBoot, the phone in recovery and DFU mode: the library's IRecv on one device, found without touching any other.
 
 The library looks by opening every recovery device on every bus, without a pause and without end. Here a device
 is chosen by the socket it is in, which the bus tells without opening anything, and then must say the right ECID.
@@ -7,6 +7,7 @@ is chosen by the socket it is in, which the bus tells without opening anything, 
 import asyncio
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,10 +55,10 @@ class RecoverySocket:
         self._guard = guard
 
     async def look(self) -> "Iboot | None":
-        """The phone, opened, if it is there in recovery mode.
+        """The phone, opened, if it is there in recovery or DFU mode.
 
         Raises:
-            JobFailed: WRONG_PHONE, another phone is in the socket; PROTOCOL, it is in DFU mode.
+            JobFailed: WRONG_PHONE, another phone is in the socket.
         """
         return await asyncio.to_thread(self._look)
 
@@ -66,7 +67,7 @@ class RecoverySocket:
         async for _ in tries(patience):
             if (iboot := await self.look()) is not None:
                 return iboot
-        raise JobFailed(Cause.DISCONNECTED, f"no recovery mode within {patience:.0f} s")
+        raise JobFailed(Cause.DISCONNECTED, f"neither recovery nor DFU mode within {patience:.0f} s")
 
     async def present(self) -> Place | None:
         """Where the phone in the socket enumerated, if it is in recovery mode; nothing is opened."""
@@ -105,8 +106,6 @@ class RecoverySocket:
                 if self._tells(device):
                     raise JobFailed(Cause.WRONG_PHONE, f"{format_ecid(ecid)} is in the socket")
                 continue
-            if mode_of_product(device.idProduct) is PhoneMode.DFU:
-                raise JobFailed(Cause.PROTOCOL, "the phone is in DFU mode, from which nothing is restored yet")
             try:
                 return Iboot(device, info, self._guard)
             except USBError:
@@ -115,7 +114,7 @@ class RecoverySocket:
 
 
 class Iboot(IRecv):
-    """An opened phone in recovery mode."""
+    """An opened phone in recovery or DFU mode."""
 
     def __init__(self, device: usb.core.Device, info: dict[str, str], guard: Guard) -> None:
         self._opened = device, info
@@ -125,7 +124,8 @@ class Iboot(IRecv):
 
     def _find(self, ecid: int | None = None, timeout: int = 0, is_recovery: bool | None = None) -> None:
         device, _ = self._opened
-        self._device, self._mode = device, Mode.get_mode_from_value(device.idProduct)
+        # The library does not know the DFU product ids of the newest phones.
+        self._device, self._mode = device, Mode.get_mode_from_value(device.idProduct) or Mode.DFU_MODE
 
     def _populate_device_info(self) -> None:
         self._device_info = self._opened[1]
@@ -142,6 +142,11 @@ class Iboot(IRecv):
             return str(super().hardware_model)
         except KeyError as error:
             raise JobFailed(Cause.FIRMWARE_MISSING, str(error)) from error
+
+    @property
+    def phone_mode(self) -> PhoneMode:
+        """RECOVERY or DFU."""
+        return PhoneMode.RECOVERY if self.mode.is_recovery else PhoneMode.DFU
 
     def close(self) -> None:
         """Let go of the device."""
@@ -161,8 +166,13 @@ class Iboot(IRecv):
             return None
         return value.rstrip(b"\0") or None if value else None
 
+    def reset(self) -> None:
+        """Reset the device, which ends a DFU upload; it comes back as another one."""
+        with suppress(USBError):
+            self.device.reset()
+
     def send_buffer(self, buf: bytes, desc: str | None = None, *, sent: Callable[[int], None] = lambda _: None) -> None:
-        """Upload a component.
+        """Upload a component; in DFU it runs at once, so only if this is the phone that may get it.
 
         Args:
             buf: its bytes; a blob is streamed.
@@ -173,6 +183,10 @@ class Iboot(IRecv):
             USBError: the phone left, or did not take a packet within ten seconds.
         """
         blob = buf if isinstance(buf, Blob) else Parts(buf)
+        if not self.mode.is_recovery:
+            self._guard.authorise(Act.BOOT_RESTORE_SYSTEM, self.ecid)
+            super().send_buffer(b"".join(map(bytes, blob.chunks())))  # an iBSS: some hundred kilobytes
+            return
         self.ctrl_transfer(0x41, 0)
         for packet in blob.chunks(IRECV_TRANSFER_SIZE_RECOVERY):
             # bytes, because pyusb copies any other buffer number by number

@@ -1,6 +1,7 @@
 """From wherever the phone is to the restore system: the ticket first, then recovery mode, then the ramdisk."""
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -69,10 +70,7 @@ class StationRecovery(StreamedComponents, Recovery):
         self._reporter.enter(Phase.RECOVERY)
         if self.device.lockdown is not None:
             await self._enter_recovery(self.device.lockdown)
-        self._reporter.phone_mode = PhoneMode.RECOVERY
-        if await self.device.get_ap_nonce() != self._signed_nonce:
-            # iBoot made another nonce on its way here. Nothing is erased yet, so there is time to ask again.
-            self.tss = await self.get_tss_response()
+        await self._renew_ticket()
         self._reporter.enter(Phase.RAMDISK)
         # pyusb blocks; in a thread of its own it does not hold up the loop, to which nothing here is bound.
         await asyncio.to_thread(asyncio.run, self._boot())
@@ -116,16 +114,31 @@ class StationRecovery(StreamedComponents, Recovery):
         self.device.set_lockdown(None)
         self.device.set_irecv(await self._socket.find(self._reporter.deadline.share(0.9)))
 
+    async def _renew_ticket(self) -> None:
+        """Ask for another ticket if iBoot has another nonce than was signed: it makes one at each start."""
+        self._reporter.phone_mode = self._iboot.phone_mode
+        if await self.device.get_ap_nonce() != self._signed_nonce:
+            self.tss = await self.get_tss_response()
+
     async def _boot(self) -> None:
         self._to_send = max(1, sum(len(self.personalise(name, self.require_tss(), {})) for name in self._names()))
-        before = self._iboot.place
-        await self.send_ibec()
-        if not await self._socket.left(before, _LEAVE_SECONDS):
-            raise JobFailed(Cause.STAYED_IN_RECOVERY, "iBEC did not start")
-        await self.reconnect_irecv()
+        if self._iboot.phone_mode is PhoneMode.DFU:
+            await self._leave(self.send_component("iBSS"), "iBSS")
+            await self._renew_ticket()
+        await self._leave(self.send_ibec(), "iBEC")
         await self.enter_restore()
         self.booted_from = self._iboot.place
         self._iboot.close()
+
+    async def _leave(self, starting: Coroutine[Any, Any, None], name: str) -> None:
+        """Start the next stage, and find the phone again when it runs."""
+        before = self._iboot.place
+        await starting
+        if not await self._socket.left(before, _LEAVE_SECONDS):
+            raise JobFailed(Cause.STAYED_IN_RECOVERY, f"{name} did not start")
+        await self.reconnect_irecv()
+        if self._iboot.phone_mode is not PhoneMode.RECOVERY:
+            raise JobFailed(Cause.STAYED_IN_RECOVERY, f"the phone came back in DFU mode from {name}")
 
     def _names(self) -> list[str]:
         manifest: dict[str, Any] = self.build_identity.manifest

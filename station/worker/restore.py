@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from ipsw_parser.ipsw import IPSW
-from pymobiledevice3.exceptions import ConnectionTerminatedError
 from pymobiledevice3.restore.asr import DEFAULT_ASR_SYNC_PORT
 from pymobiledevice3.restore.base_restore import Behavior
 from pymobiledevice3.restore.restore import FILE_DATA_FORMAT
@@ -134,10 +133,7 @@ class StationRestore(StreamedComponents, Conversation):
         """The verdict."""
         if isinstance(text := message.get("Log"), str):
             self._journal.keep("restored.log", text.encode())
-        if verdict(message):
-            self._restore_finished = True
-            with suppress(ConnectionTerminatedError):  # the phone may be restarting already
-                await self._restored.send({"MsgType": "ReceivedFinalStatusMsg"})
+        self._restore_finished = verdict(message)
 
     async def handle_checkpoint_msg(self, message: dict[str, Any]) -> None:
         """A checkpoint began or ended."""

@@ -5,7 +5,6 @@ from typing import Any
 
 from station.model.causes import Cause
 from station.model.job import JobSpec
-from station.model.phone import PhoneMode
 from station.worker.failures import JobFailed
 from station.worker.firmware import check_files, open_firmware
 from station.worker.guard import Guard
@@ -35,13 +34,13 @@ async def restore(spec: JobSpec, usb_backend: Any, reporter: Reporter, guard: Gu
 
 
 async def _find(spec: JobSpec, socket: RecoverySocket, reporter: Reporter, guard: Guard) -> RestoreDevice:
-    """The phone, in normal or in recovery mode, whichever it is found in first."""
+    """The phone, in normal, recovery or DFU mode, whichever it is found in first."""
     assert spec.ecid is not None
     seconds = reporter.deadline.share(0.6)
     async for _ in tries(seconds):
         iboot = await socket.look()
         if iboot is not None:
-            reporter.phone_mode = PhoneMode.RECOVERY
+            reporter.phone_mode = iboot.phone_mode
             return RestoreDevice(irecv=iboot)
         if await udid_of(spec.ecid, spec.udid) is not None:
             return RestoreDevice(await connect(spec, reporter, guard))

@@ -104,7 +104,7 @@ class StationHost:
 
     async def start(self, spec: JobSpec) -> Worker:
         """Write the job down and start a worker on it."""
-        return await self.start_in(JobDirectory.create(self.jobs, spec))
+        return await self.start_in(await asyncio.to_thread(JobDirectory.create, self.jobs, spec))
 
     async def start_in(self, directory: JobDirectory) -> Worker:
         """Start a worker on a job."""

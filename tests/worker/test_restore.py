@@ -65,6 +65,16 @@ async def test_restore_from_normal_and_from_recovery_at_once(station: StationHos
 
 
 @pytest.mark.system
+async def test_restore_from_dfu(station: StationHost):
+    phone = station.plug()
+    await phone.disappear()
+    phone.appear(PhoneMode.DFU)
+    worker = await station.start(station.spec(phone))
+    await worker.process.wait()
+    await assert_restored(worker, phone)
+
+
+@pytest.mark.system
 async def test_encrypted_firmware(short_path: Path):
     firmware = make_firmware(short_path / "firmware", os_bytes=1 << 20, cryptex_bytes=1 << 20, aea=True)
     async with station_host(short_path, firmware) as station:
