@@ -123,7 +123,11 @@ def link(path: Path) -> None:
     path.symlink_to(content)
 
 
-@pytest.mark.parametrize("spoil", [flip, grow, link, Path.unlink, lambda path: path.with_name("more").touch()], ids=str)
+@pytest.mark.parametrize(
+    "spoil",
+    [flip, grow, link, Path.unlink, lambda path: path.with_name("more").touch()],
+    ids=["flip", "grow", "link", "unlink", "add"],
+)
 def test_whatever_changed_is_found(store, ipsw, spoil):
     firmware = store.import_ipsw(ipsw)
     spoil(a_file(firmware))
