@@ -10,7 +10,8 @@ import msgspec
 import typer
 
 from station.adapters.api import ApiClient, connect
-from station.errors import Refused, StationError
+from station.cli.plainly import plain_errors
+from station.errors import Refused
 from station.model.api import BayView, Cancel, Command, Dismiss, OperatorConfirm, Snapshot, Start
 from station.model.base import BayId, Ecid, format_ecid
 from station.model.service import Service
@@ -61,12 +62,9 @@ def dismiss(bay: Bay, socket: Socket = SOCKET) -> None:
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
-    """Run it; end with an error's own words, and what a person can do."""
     try:
-        asyncio.run(work)
-    except StationError as error:
-        typer.echo(f"{error} {error.remedy}".strip(), err=True)
-        raise typer.Exit(1) from error
+        with plain_errors():
+            asyncio.run(work)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 

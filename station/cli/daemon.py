@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from station.errors import StationError
+from station.cli.plainly import plain_errors
 
 
 def daemon(
@@ -15,8 +15,5 @@ def daemon(
     """Own the station: watch phones, run jobs, keep records, until told to end."""
     from station.daemon import main, settings  # noqa: PLC0415 heavy, and this command's alone
 
-    try:
+    with plain_errors():
         main.run(settings.load(config, **({} if virtual is None else {"virtual": virtual})))
-    except StationError as error:
-        typer.echo(f"{error} {error.remedy}".strip(), err=True)
-        raise typer.Exit(1) from error

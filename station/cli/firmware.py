@@ -12,6 +12,7 @@ from rich.table import Table
 
 from station.adapters.firmware import FirmwareStore
 from station.adapters.unpacked import Advance
+from station.cli.plainly import fail, in_words, plain_errors
 from station.errors import StationError
 from station.model.firmware import Firmware
 
@@ -39,7 +40,7 @@ def import_firmware(
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Copy an IPSW into the store, whole or not at all."""
-    with _plain_errors(), _progress("Importing") as advance:
+    with plain_errors(), _progress("Importing") as advance:
         firmware = FirmwareStore(store).import_ipsw(path, advance)
     typer.echo(f"{_name(firmware)} is in the store.")
 
@@ -53,7 +54,7 @@ def verify_firmware(
     kept = FirmwareStore(store)
     chosen = [firmware for firmware in kept.list() if build in (None, firmware.build)]
     if build is not None and not chosen:
-        _fail(f"There is no firmware {build} in {store}.")
+        fail(f"There is no firmware {build} in {store}.")
     failed = build is None and _warn_of_unusable(kept)
     for firmware in chosen:
         try:
@@ -62,7 +63,7 @@ def verify_firmware(
             typer.echo(f"{_name(firmware)} is undamaged.")
         except StationError as error:
             failed = True
-            typer.echo(f"{error} {error.remedy}".strip(), err=True)
+            typer.echo(in_words(error), err=True)
     if failed:
         raise typer.Exit(1)
 
@@ -72,20 +73,6 @@ def _warn_of_unusable(store: FirmwareStore) -> bool:
     for name in store.unusable():
         typer.echo(f"{name} is damaged and cannot be used. Import it again.", err=True)
     return bool(store.unusable())
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """End with an error's own words, and what a person can do."""
-    try:
-        yield
-    except StationError as error:
-        _fail(f"{error} {error.remedy}".strip())
-
-
-def _fail(words: str) -> None:
-    typer.echo(words, err=True)
-    raise typer.Exit(1)
 
 
 def _name(firmware: Firmware) -> str:

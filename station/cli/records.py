@@ -1,7 +1,5 @@
 """`station records`: the records and certificates, and whether they are what was once written."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -17,8 +15,8 @@ from station.adapters.audit import Anchor, Report
 from station.adapters.chain import ChainFiles
 from station.adapters.records import chain_files
 from station.adapters.signing import PublicKey, key_type
+from station.cli.plainly import fail, plain_errors
 from station.daemon import settings
-from station.errors import StationError
 from station.model.base import format_ecid
 from station.model.certificate import Certificate
 
@@ -50,7 +48,7 @@ def list_records(
 ) -> None:
     """Show the newest records."""
     table = Table("Number", "Ended", "Phone", "ECID", "Bay", "Outcome", box=None)
-    with _plain_errors():
+    with plain_errors():
         for sealed in chain.read(_files(state, emulated), newest=newest):
             record = chain.record_of(sealed)
             phone = record.before or record.observed.facts
@@ -64,10 +62,10 @@ def list_records(
 @app.command("show")
 def show_record(number: int, state: State = None, emulated: Emulated = False) -> None:
     """Show one record whole, as JSON."""
-    with _plain_errors():
+    with plain_errors():
         found = next(chain.read(_files(state, emulated), number=number), None)
     if found is None:
-        _fail(f"There is no record {number}.")
+        fail(f"There is no record {number}.")
     else:
         typer.echo(msgspec.json.format(next(record_export.json_lines([found])), indent=2))
 
@@ -82,7 +80,7 @@ def export_records(
 ) -> None:
     """Write every record to standard output."""
     lines = record_export.csv_lines if form is Format.CSV else record_export.json_lines
-    with _plain_errors():
+    with plain_errors():
         for line in lines(chain.read(_files(state, emulated))):
             typer.echo(line, nl=False)
 
@@ -103,7 +101,7 @@ def verify_records(
     ] = None,
 ) -> None:
     """Find out whether anything was changed, left out, added or cut off. Exit code 1 when it was."""
-    with _plain_errors():
+    with plain_errors():
         if directory is None and key is not None and certificate is not None:
             held = PublicKey.read(key).read_document(certificate, Certificate)
             typer.echo(f"{held.notice}\n" if held.notice else "", nl=False)
@@ -146,17 +144,3 @@ def _printable(words: str) -> str:
 def _files(state: Path | None, emulated: bool) -> ChainFiles:
     """The station's own chain. Raises ConfigError when the settings do not tell where it is."""
     return chain_files(state or settings.load().state, key_type(emulated=emulated))
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """End with an error's own words, and what a person can do."""
-    try:
-        yield
-    except StationError as error:
-        _fail(f"{error} {error.remedy}".strip())
-
-
-def _fail(words: str) -> None:
-    typer.echo(words, err=True)
-    raise typer.Exit(1)

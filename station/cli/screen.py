@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from station.cli.client import SOCKET, Socket
-from station.errors import StationError
+from station.cli.plainly import plain_errors
 
 
 def screen(
@@ -26,14 +26,11 @@ def screen(
     from station.screen import app  # noqa: PLC0415 pygame is this command's alone
 
     pixels = _pixels(size)
-    try:
+    with plain_errors():
         if picture is not None:
             app.photograph(socket, picture, size=pixels)
         else:
             app.run(socket, size=pixels, fullscreen=fullscreen, pictures=pictures)
-    except StationError as error:
-        typer.echo(f"{error} {error.remedy}".strip(), err=True)
-        raise typer.Exit(1) from error
 
 
 def _pixels(size: str) -> tuple[int, int] | None:
