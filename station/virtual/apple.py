@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import uvicorn
 from cryptography.hazmat.primitives import serialization
@@ -24,8 +24,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from station.model.base import Ecid
 from station.virtual.tss import MAX_REQUEST, SigningServer, not_eligible
+
+if TYPE_CHECKING:
+    from station.model.base import Ecid
 
 _PORTAL = "<html><head><title>Guest Wi-Fi</title></head><body>Please log in to continue.</body></html>"
 _GARBAGE = hashlib.shake_256(b"garbage").digest(4096)
