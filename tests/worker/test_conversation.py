@@ -12,14 +12,21 @@ import pytest
 from pymobiledevice3.restore.tss import TSSResponse
 
 from station.adapters.jobdir import EventReader, EventWriter, JobDirectory
+from station.model.base import Ecid, JobId, SocketPath
 from station.model.causes import Cause
+from station.model.consent import Consent, Hand
 from station.model.events import Checkpoint, Intent, Operation
-from station.model.job import DEADLINES
+from station.model.firmware import Firmware
+from station.model.job import DEADLINES, JobKind, JobSpec, Reach
 from station.model.phone import PhoneMode
+from station.model.service import Service
 from station.virtual import framing
 from station.virtual.backend import UsbIpBackend
-from station.virtual.phone import Handler, VirtualPhone
+from station.virtual.bus import Bus
+from station.virtual.models import find_model
+from station.virtual.phone import Boots, Handler, VirtualPhone
 from station.virtual.usb import UsbDevice
+from station.virtual.usbmuxd import serve_usbmuxd
 from station.worker.connection import PhoneConnection
 from station.worker.failures import JobFailed, explain
 from station.worker.firmware import open_firmware
@@ -28,7 +35,7 @@ from station.worker.iboot import RecoverySocket
 from station.worker.reporter import Reporter
 from station.worker.restore import StationRestore
 from tests.virtual_restore.helpers import Device
-from tests.worker.station_host import StationHost
+from tests.worker.station_host import BAY, PLUG
 from tests.worker.test_reporter import Fed
 
 FDR_PORT, RESTORED_PORT, DATA_PORT = 1082, 62078, 50000
@@ -85,32 +92,48 @@ class Script:
 class Attempt:
     """A restore whose phone follows a script."""
 
-    def __init__(self, station: StationHost, place: Path) -> None:
-        self._station = station
+    def __init__(self, bus: Bus, usbmuxd: Path, firmware: Firmware, place: Path) -> None:
+        self._bus = bus
+        self._usbmuxd = usbmuxd
+        self._firmware = firmware
+        self._number = 0
         self.place = place
         self.script: Script
         self.directory: JobDirectory
 
     async def run(self, *said: dict[str, Any] | bytes) -> None:
         """Restore; the errors are the worker's own."""
-        phone = self._station.plug()
-        await phone.disappear()
+        self._number += 1
+        ecid, socket = Ecid(self._number), SocketPath(f"1-{self._number}")
+        identity = find_model("iPhone 12").identity(ecid)
+        boots = Boots({PhoneMode.RECOVERY: lambda _: self.script, PhoneMode.RESTORE: lambda _: self.script})
+        phone = VirtualPhone(identity, None, boots)
         self.script = Script(phone, list(said))
-        assert phone.bus is not None
-        phone._boots.by_mode[PhoneMode.RESTORE] = lambda _: self.script
+        self._bus.plug(phone, socket)
+        await phone.disappear()
         phone.appear(PhoneMode.RESTORE)
-        spec = self._station.spec(phone)
-        self.directory = await asyncio.to_thread(JobDirectory.create, self._station.jobs, spec)
+        consent = Consent(ecid=ecid, bay=BAY, plug=PLUG, service=Service.RESTORE, by=Hand.BUTTONS, at="")
+        spec = JobSpec(
+            job=JobId(f"job-{self._number}"),
+            kind=JobKind.RESTORE,
+            bay=BAY,
+            socket=socket,
+            plug=PLUG,
+            ecid=ecid,
+            udid=identity.udid,
+            emulated=True,
+            reach=Reach(usbmuxd=str(self._usbmuxd)),
+            deadlines=DEADLINES,
+            consent=consent,
+        )
+        self.directory = JobDirectory.create(self._usbmuxd.parent, spec)
         reporter = Reporter(EventWriter(self.directory), Fed(DEADLINES))
         guard = Guard(self.directory, spec, reporter)
-        assert spec.reach.usbip is not None
-        backend = UsbIpBackend(Path(spec.reach.usbip))
-        assert spec.ecid is not None
         restore = StationRestore(
             spec,
-            open_firmware(spec.firmware),  # type: ignore[arg-type]  # the bench's specs have one
+            open_firmware(self._firmware),
             Device(phone),  # type: ignore[arg-type]  # all that is asked of a device that has left recovery
-            socket=RecoverySocket(backend, spec.socket, spec.ecid, guard),
+            socket=RecoverySocket(UsbIpBackend(Path("nowhere")), socket, ecid, guard),
             guard=guard,
             reporter=reporter,
         )
@@ -133,7 +156,7 @@ class Attempt:
 
 @pytest.fixture
 async def attempt(
-    station: StationHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    firmware: Firmware, short_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncGenerator[Attempt, None]:
     connections = []
     connect = PhoneConnection.__init__
@@ -143,11 +166,16 @@ async def attempt(
         connect(self, *args, **kwargs)
 
     monkeypatch.setattr(PhoneConnection, "__init__", watched)
-    monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", station.host.reach.usbmuxd)
+    usbmuxd, bus = short_path / "usbmuxd", Bus()
+    monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", str(usbmuxd))
     monkeypatch.chdir(tmp_path)
-    yield Attempt(station, tmp_path)
-    for connection in connections:  # the end of the process does this for a worker
-        await connection.close()
+    async with serve_usbmuxd(bus, usbmuxd):
+        yield Attempt(bus, usbmuxd, firmware, tmp_path)
+        for connection in connections:  # the end of the process does this for a worker
+            await connection.close()
+        for phone in bus.phones:
+            assert phone.socket is not None
+            await bus.unplug(phone.socket)
 
 
 def request(kind: str, *, port: object = None, **arguments: object) -> dict[str, Any]:

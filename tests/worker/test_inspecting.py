@@ -62,6 +62,7 @@ async def inspect(station: StationHost, *faults: Fault, installed: Installed = O
     return await station.start(station.spec(phone, JobKind.INSPECT, consent=None, firmware=None, **changes))
 
 
+@pytest.mark.system
 async def test_all_sorts_of_phones(station: StationHost):
     """Side by side, because most of the time is spent in starting the workers."""
     workers = await asyncio.gather(
@@ -93,6 +94,7 @@ async def test_all_sorts_of_phones(station: StationHost):
     assert asked == [[Cause.NOT_TRUSTED], [Cause.LOCKED], []]
 
 
+@pytest.mark.system
 async def test_somebody_taps_trust_and_need_not_tap_twice(station: StationHost):
     phone = station.plug(installed=Installed(version="26.1", build="23B85", trusted=False))
     asked = reached(phone, "lockdown:Pair")
@@ -107,6 +109,7 @@ async def test_somebody_taps_trust_and_need_not_tap_twice(station: StationHost):
     assert phone.history.count("lockdown:Pair") == pairings
 
 
+@pytest.mark.system
 async def test_a_phone_that_is_being_restored_is_not_inspected(station: StationHost):
     phone = station.plug()
     await phone.disappear()
@@ -119,6 +122,7 @@ async def test_a_phone_that_is_being_restored_is_not_inspected(station: StationH
     assert (failure.cause, failure.phone_mode) == (Cause.NOT_RETURNED, PhoneMode.RESTORE), worker.log()
 
 
+@pytest.mark.system
 async def test_a_phone_that_falls_silent_is_not_waited_for(station: StationHost):
     worker = await inspect(
         station,

@@ -32,6 +32,7 @@ async def gone(worker: Worker) -> None:
         await asyncio.to_thread(wait)
 
 
+@pytest.mark.system
 async def test_a_job_is_taken_once(station: StationHost):
     phone = station.plug()
     first = await station.start(station.spec(phone, JobKind.INSPECT))
@@ -45,6 +46,7 @@ async def test_a_job_is_taken_once(station: StationHost):
     assert isinstance(events[-1], Succeeded)
 
 
+@pytest.mark.system
 async def test_a_second_worker_leaves_the_first_alone(station: StationHost):
     phone = station.plug(SILENT)
     silent = reached(phone, SILENT.at)
@@ -55,6 +57,7 @@ async def test_a_second_worker_leaves_the_first_alone(station: StationHost):
     assert first.directory.alive() == first.process.pid
 
 
+@pytest.mark.system
 async def test_the_worker_dies_with_its_keeper(station: StationHost):
     phone = station.plug(SILENT)
     silent = reached(phone, SILENT.at)
@@ -67,6 +70,7 @@ async def test_the_worker_dies_with_its_keeper(station: StationHost):
     assert worker.directory.ended() is None
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 async def test_the_keeper_tells_how_the_worker_died(station: StationHost, number):
     phone = station.plug(SILENT)
@@ -80,6 +84,7 @@ async def test_the_keeper_tells_how_the_worker_died(station: StationHost, number
     assert ended.signal == number
 
 
+@pytest.mark.system
 async def test_a_stopped_keeper_stops_the_worker(station: StationHost):
     phone = station.plug(SILENT)
     silent = reached(phone, SILENT.at)
@@ -90,6 +95,7 @@ async def test_a_stopped_keeper_stops_the_worker(station: StationHost):
     await gone(worker)
 
 
+@pytest.mark.system
 async def test_silence_ends_the_worker(station: StationHost):
     phone = station.plug(SILENT)
     worker = await station.start(station.spec(phone, JobKind.INSPECT, deadlines=deadlines(1.5, [Phase.CONNECT])))
@@ -99,6 +105,7 @@ async def test_silence_ends_the_worker(station: StationHost):
     assert ended.signal == signal.SIGALRM
 
 
+@pytest.mark.system
 async def test_nothing_of_the_worker_lies_about(station: StationHost):
     phone = station.plug()
     worker = await station.start(station.spec(phone, JobKind.INSPECT))

@@ -4,14 +4,18 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from pymobiledevice3.exceptions import NotPairedError
+from pymobiledevice3.usbmux import PlistMuxConnection, create_mux
 
 from station.model.consent import Act
 from station.model.events import Checkpoint, FactsRead, Intent, Operation, PhaseBegan, Progress, Succeeded
-from station.model.job import Phase
+from station.model.job import JobKind, Phase
 from station.model.phone import PhoneMode
 from station.virtual.apple import AppleService
 from station.virtual.phone import VirtualPhone
 from tests.worker.station_host import StationHost, Worker, make_firmware, station_host
+
+pytestmark = pytest.mark.system
 
 PHASES = [
     Phase.CONNECT,
@@ -23,6 +27,18 @@ PHASES = [
     Phase.IMAGE,
     Phase.FIRMWARE,
 ]
+
+
+async def knows_how_to_open(station: StationHost, phone: VirtualPhone) -> bool:
+    """Whether usbmuxd still has the record with which whoever has it can read the phone."""
+    mux = await create_mux(usbmux_address=station.host.reach.usbmuxd)
+    async with mux:
+        assert isinstance(mux, PlistMuxConnection)
+        try:
+            await mux.get_pair_record(phone.identity.udid)
+        except NotPairedError:
+            return False
+        return True
 
 
 async def assert_restored(worker: Worker, phone: VirtualPhone) -> None:
@@ -43,11 +59,15 @@ async def assert_restored(worker: Worker, phone: VirtualPhone) -> None:
 
 async def test_restore_from_normal_and_from_recovery_at_once(station: StationHost):
     normal, recovery = station.plug(), station.plug(auto_boot=False)
+    inspector = await station.start(station.spec(normal, JobKind.INSPECT))
+    await inspector.process.wait()
+    assert await knows_how_to_open(station, normal)
     workers = [await station.start(station.spec(phone)) for phone in (normal, recovery)]
     await asyncio.gather(*(worker.process.wait() for worker in workers))
     await assert_restored(workers[0], normal)
     await assert_restored(workers[1], recovery)
 
+    assert not await knows_how_to_open(station, normal)
     events = await workers[0].events()
     acts = [event.act for event in events if isinstance(event, Intent)]
     assert list(dict.fromkeys(acts)) == [Act.ENTER_RECOVERY, Act.BOOT_RESTORE_SYSTEM, Act.ERASE]
@@ -64,7 +84,6 @@ async def test_restore_from_normal_and_from_recovery_at_once(station: StationHos
     assert len(tickets) >= 2
 
 
-@pytest.mark.system
 async def test_restore_from_dfu(station: StationHost):
     phone = station.plug()
     await phone.disappear()
@@ -74,7 +93,6 @@ async def test_restore_from_dfu(station: StationHost):
     await assert_restored(worker, phone)
 
 
-@pytest.mark.system
 async def test_encrypted_firmware(short_path: Path):
     firmware = make_firmware(short_path / "firmware", os_bytes=1 << 20, cryptex_bytes=1 << 20, aea=True)
     async with station_host(short_path, firmware) as station:
