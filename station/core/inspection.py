@@ -22,8 +22,6 @@ class Inspection:
     spec: JobSpec
     policy: Policy
     story: Story = field(default_factory=Story)
-    cancelled: bool = False
-    """Whether its phone left meanwhile, so that whatever it found is of no use."""
     _leash: Leash = field(init=False)
 
     def __post_init__(self) -> None:
@@ -48,7 +46,6 @@ class Inspection:
 
     def end(self, now: Moment) -> list[Action]:
         """Its phone left: nobody wants to know any more."""
-        self.cancelled = True
         return self._leash.kill(now.at)
 
     def disbelieve(self, detail: str, now: Moment) -> list[Action]:

@@ -200,7 +200,7 @@ class Station:
         """An inspection is over."""
         bay.inspection = None
         actions: list[Action] = [CloseJob(job=inspection.id)]
-        if inspection.cancelled or bay.stay is None or bay.stay.plug != inspection.spec.plug:
+        if bay.stay is None or bay.stay.plug != inspection.spec.plug:
             return actions
         if isinstance(found, PhoneFacts) and bay.job is None and bay.stay.ecid not in (None, found.ecid):
             found = Failed(at=now.at, cause=Cause.WRONG_PHONE, detail="USB and lockdown name different ECIDs")

@@ -27,7 +27,7 @@ def verify(
     clean = (
         _check("activation state", UNACTIVATED, facts.activation_state),
         _check("passcode", "none", passcode),
-        *(_check(what, "seen", "seen" if number in operations else "not seen") for number, what in PROOFS),
+        *(_reported(what, number in operations) for number, what in PROOFS),
     )
     checks = (same_phone, build, *clean)
     if not same_phone.passed:
@@ -43,6 +43,12 @@ def verify(
 def absent(ecid: Ecid, observed: str) -> tuple[Check, ...]:
     """The one check of a phone that could not be looked at."""
     return (Check(what="phone came back", expected=format_ecid(ecid), observed=observed, passed=False),)
+
+
+def _reported(what: str, seen: bool) -> Check:
+    return Check(
+        what=what, expected="reported", observed="reported" if seen else "not reported", passed=seen, by_phone=True
+    )
 
 
 def _check(what: str, expected: str, observed: str) -> Check:

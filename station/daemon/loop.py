@@ -119,13 +119,11 @@ class Loop:
 
     async def _next(self) -> Item:
         """The next thing to handle. What has happened comes before the time that has passed."""
-        if not self._inbox.empty():
-            return self._inbox.get_nowait()
         deadline = self._station.next_deadline()
         wait = None if deadline is None else max(0.0, deadline - self._clock().at)
         try:
             async with asyncio.timeout(wait):
-                return await self._inbox.get()
+                return await self._inbox.get()  # does not wait when there is something, whatever the deadline
         except TimeoutError:
             return Tick()
 

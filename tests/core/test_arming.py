@@ -150,6 +150,12 @@ def test_a_faulty_button_means_nothing_until_it_was_released(bench):
     assert len(restores(bench)) == 1
 
 
+def test_no_button_confirms_while_one_is_faulty(bench):
+    bench.do(change(Control.START, FAULT), Start(id=1, bay=ONE, service=Service.RESTORE))
+    bench.hold()
+    assert not restores(bench)
+
+
 def test_touch_confirms_only_where_it_may(bench):
     bench.press()
     with pytest.raises(Refused):
