@@ -23,7 +23,6 @@ from station.model.phone import PhoneFacts
 from station.model.record import Check, Outcome, Record, SealedRecord
 from station.model.service import Service
 
-NOT_VERIFIED = "not verified"
 NOT_KNOWN = "not known"
 
 EMULATED = "EMULATED — NOT A PROOF. No real phone was erased: this is a demonstration."
@@ -48,9 +47,6 @@ CLASSIFICATION = (
     "This states the method and what was verified. "
     "Its NIST SP 800-88 category (Clear, Purge) is for the data’s owner to assign."
 )
-
-WIPE_STORAGE, MAKE_KEYS = 42, 50
-"""restored's operation numbers: the storage device is wiped, and a new system keybag is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +107,7 @@ def compose(sealed: SealedRecord, key: PublicKey) -> Certificate:
         clock_trusted=record.clock_trusted,
         confirmed_by=HANDS[record.consent.by],
         confirmed_at=record.consent.at,
-        verified=record.checks,
+        verified=tuple(check for check in record.checks if not check.by_phone),
         reported=_reported(record),
         not_verified=NOT_ASSESSED,
         classification=CLASSIFICATION,
@@ -145,13 +141,12 @@ def _version(facts: PhoneFacts | None) -> str:
 
 
 def _reported(record: Record) -> tuple[Check, ...]:
-    """The phone's own words about its work. It is the one who did it; nobody can look into its storage."""
-    claims = (
-        ("Restore finished", "Status 0", record.status == 0),
-        ("Storage wiped", f"operation {WIPE_STORAGE}", WIPE_STORAGE in record.operations),
-        ("New encryption keys made", f"operation {MAKE_KEYS}", MAKE_KEYS in record.operations),
+    """The phone's own words about its work."""
+    finished = Check(
+        what="restore finished",
+        expected="status 0",
+        observed="not reported" if record.status is None else f"status {record.status}",
+        passed=record.status == 0,
+        by_phone=True,
     )
-    return tuple(
-        Check(what=what, expected=sign, observed="reported" if seen else NOT_VERIFIED, passed=seen)
-        for what, sign, seen in claims
-    )
+    return (finished, *(check for check in record.checks if check.by_phone))

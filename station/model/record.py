@@ -31,6 +31,8 @@ class Check(Message, frozen=True, kw_only=True):
     expected: str
     observed: str
     passed: bool
+    by_phone: bool = False
+    """Whether the phone's own word is all there is: it did the work, and nobody can look into its storage."""
 
 
 class Observed(Message, frozen=True, kw_only=True):

@@ -40,6 +40,7 @@ CHECKS = (
     Check(what="Installed build", expected="21G80", observed="21G80", passed=True),
     Check(what="Activation state", expected="Unactivated", observed="Unactivated", passed=True),
     Check(what="No passcode", expected="no passcode", observed="no passcode", passed=True),
+    Check(what="Storage wiped", expected="reported", observed="reported", passed=True, by_phone=True),
 )
 
 
