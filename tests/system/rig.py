@@ -1,0 +1,322 @@
+"""A whole station: virtual phones in this process, a real daemon with its workers, and a person's hands.
+
+The virtual host lives in the test's own process, so that a test sees what really happened to a phone (`history`,
+`destructions`, `system`) and can hold it at any step. Everything else is what is delivered: `station daemon` as a
+process, its workers, its socket, its mock pins.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import tempfile
+from asyncio.subprocess import Process
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from fnmatch import fnmatchcase
+from itertools import count
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from station.adapters import chain
+from station.adapters.api import ApiClient, connect
+from station.adapters.firmware import FirmwareStore
+from station.adapters.jobdir import JobDirectory
+from station.adapters.records import chain_files
+from station.adapters.signing import DemonstrationKey, SigningKey
+from station.errors import Refused, StorageError
+from station.model.api import Answer, BayState, BayView, Command, Dismiss, OperatorConfirm, Snapshot, Start
+from station.model.base import BayId, JobId, SocketPath
+from station.model.record import Record, SealedRecord
+from station.model.service import Service
+from station.virtual.control import Installed, Plug
+from station.virtual.host import VirtualHost
+from station.virtual.panel import Hand
+from station.virtual.phone import VirtualPhone
+
+OLD = Installed(version="26.1", build="23B85")
+PATIENCE = 30.0
+"""Seconds for whatever does not depend on a phone, on a machine that is busy with others."""
+
+
+class Rig:
+    """A virtual world, and the place where a station keeps what it keeps."""
+
+    def __init__(
+        self, directory: Path, host: VirtualHost, store: FirmwareStore, *, bays: Sequence[str], settings: dict[str, str]
+    ) -> None:
+        self.host = host
+        self.store = store
+        self.state = directory / "state"
+        self.socket = directory / "station.sock"
+        self.log = directory / "daemon.log"
+        self.hand = Hand(host.directory / "panel")
+        self.sockets = {BayId(bay): SocketPath(f"1-1.{bay}") for bay in bays}
+        self.environment = {
+            "STATION_NAME": "Test station",
+            "STATION_STATE": str(self.state),
+            "STATION_SOCKET": str(self.socket),
+            "STATION_FIRMWARE": str(store.path),
+            "STATION_VIRTUAL": str(host.directory),
+            "STATION_OPERATOR_CONFIRM": "true",
+            "STATION_BAYS": msgspec.json.encode(self.sockets).decode(),
+            **settings,
+        }
+        self.program = (sys.executable, "-m", "station", "daemon")
+        self._notify = directory / "notify"
+
+    def plug(self, bay: str, *, installed: Installed | None = OLD, **order: object) -> VirtualPhone:
+        """Make a phone and plug it into a bay."""
+        socket_path = self.sockets[BayId(bay)]
+        return self.host.hands.plug(Plug(installed=installed, socket=socket_path, **order))  # type: ignore[arg-type]  # tests know
+
+    @asynccontextmanager
+    async def station(self) -> AsyncGenerator["Station", None]:
+        """Run the daemon while the context is open, unless it is killed before."""
+        daemon = await self.start_daemon()
+        try:
+            async with connect(self.socket) as watching, connect(self.socket) as commanding:
+                station = Station(self, daemon, watching, commanding)
+                async with station:
+                    yield station
+        finally:
+            if daemon.returncode is None:
+                daemon.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(PATIENCE):
+                await daemon.wait()
+
+    async def start_daemon(self) -> Process:
+        """Start a daemon, and wait until it tells systemd that it is up. AssertionError when it ends instead."""
+        self._notify.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear, self.log.open("ab") as log:
+            ear.setblocking(False)
+            ear.bind(str(self._notify))
+            daemon = await asyncio.create_subprocess_exec(
+                *self.program,
+                stdout=log,
+                stderr=log,
+                env=os.environ | self.environment | {"NOTIFY_SOCKET": str(self._notify)},
+            )
+            word = asyncio.create_task(asyncio.get_running_loop().sock_recv(ear, 4096))
+            end = asyncio.create_task(daemon.wait())
+            await asyncio.wait({word, end}, return_when=asyncio.FIRST_COMPLETED, timeout=PATIENCE)
+            up = word.done() and word.result().startswith(b"READY=1")
+            for waiting in (word, end):
+                waiting.cancel()
+            await asyncio.gather(word, end, return_exceptions=True)
+        assert up, f"the daemon did not come up:\n{self.log.read_text()[-3000:]}"
+        return daemon
+
+    # -- what is left on the disk
+
+    def sealed(self, key: type[SigningKey] = DemonstrationKey) -> list[SealedRecord]:
+        """The chain of one key, in order; empty where there is none."""
+        try:
+            return list(chain.read(chain_files(self.state, key)))
+        except StorageError:
+            return []
+
+    def records(self) -> list[Record]:
+        """Every record of an emulated phone, in order."""
+        return [chain.record_of(sealed) for sealed in self.sealed()]
+
+    def jobs(self) -> Iterator[JobDirectory]:
+        """Every job directory there still is."""
+        for place in ("jobs", "closed"):
+            for path in (self.state / place).glob("*"):
+                yield JobDirectory(path)
+
+    def job(self, job: JobId) -> JobDirectory:
+        """One job's directory, open or closed."""
+        return next(directory for directory in self.jobs() if directory.path.name == job)
+
+    def worker_log(self, job: JobId) -> str:
+        """A job's log, for a failed assertion."""
+        path = self.job(job).path / "log"
+        return path.read_text() if path.exists() else "no log"
+
+    def worker_of(self, phone: VirtualPhone, *, child: bool = False) -> int:
+        """The process id of a phone's living worker: of its keeper, or of the keeper's child that does the work."""
+        (job,) = [job for job in self.jobs() if job.alive() and job.spec().ecid == phone.identity.ecid]
+        both = {pid for pid, command in self.processes().items() if command.endswith(f"/{job.path.name}")}
+        keeper = job.alive()
+        assert keeper in both
+        (working,) = both - {keeper}
+        return working if child else keeper
+
+    def processes(self) -> dict[int, str]:
+        """Every process of this station but the daemon: whoever has a job directory in its command line."""
+        found = {}
+        for place in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                command = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+                if f"{self.state}/jobs/" in command:
+                    found[int(place.name)] = command
+        return found
+
+
+class Station:
+    """A running daemon, as its clients see it."""
+
+    def __init__(self, rig: Rig, process: Process, watching: ApiClient, commanding: ApiClient) -> None:
+        self.rig = rig
+        self.process = process
+        self.snapshot: Snapshot | None = None
+        """The newest; None once the daemon is gone."""
+        self._watching = watching
+        self._commanding = commanding
+        self._command_lock = asyncio.Lock()
+        self._arming = asyncio.Lock()
+        self._numbers = count(1)
+        self._news = asyncio.Condition()
+
+    async def __aenter__(self) -> Self:
+        self._following = asyncio.create_task(self._follow())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._following.cancel()
+        await asyncio.gather(self._following, return_exceptions=True)
+
+    async def kill(self) -> None:
+        """kill -9, and wait until it is dead."""
+        self.process.kill()
+        async with asyncio.timeout(PATIENCE):
+            await self.process.wait()
+
+    # -- eyes
+
+    async def until(self, seen: Callable[[Snapshot], bool], *, seconds: float = PATIENCE) -> Snapshot:
+        """Wait for a snapshot in which something is to be seen. Raises TimeoutError."""
+        async with asyncio.timeout(seconds), self._news:
+            await self._news.wait_for(lambda: self.snapshot is not None and seen(self.snapshot))
+        assert self.snapshot is not None
+        return self.snapshot
+
+    async def until_bay(self, bay: str, seen: Callable[[BayView], bool], *, seconds: float = PATIENCE) -> BayView:
+        """Wait until something is to be seen in a bay. AssertionError, with what is there, when it does not come."""
+        try:
+            return bay_of(await self.until(lambda snapshot: seen(bay_of(snapshot, bay)), seconds=seconds), bay)
+        except TimeoutError:
+            now = None if self.snapshot is None else bay_of(self.snapshot, bay)
+            raise AssertionError(f"bay {bay} after {seconds:.0f} s: {now}") from None
+
+    async def until_state(self, bay: str, *states: BayState, seconds: float = PATIENCE) -> BayView:
+        """Wait until a bay is in one of these states."""
+        return await self.until_bay(bay, lambda view: view.state in states, seconds=seconds)
+
+    async def until_recorded(self, bay: str, *, seconds: float = PATIENCE) -> BayView:
+        """Wait until a bay shows a result that is recorded."""
+        return await self.until_bay(
+            bay, lambda view: view.result is not None and view.result.record > 0, seconds=seconds
+        )
+
+    async def until_empty(self, bay: str) -> None:
+        """Wait until nothing is in a bay any more."""
+        await self.until_state(bay, BayState.EMPTY)
+
+    # -- hands
+
+    async def command(self, command: type[Command], bay: str, **fields: object) -> Answer:
+        """Give a command for a bay."""
+        async with self._command_lock:
+            return await self._commanding.command(command(id=next(self._numbers), bay=BayId(bay), **fields))  # type: ignore[arg-type]  # tests know
+
+    async def obeyed(self, command: type[Command], bay: str, **fields: object) -> None:
+        """Give a command that must not be refused."""
+        answer = await self.command(command, bay, **fields)
+        assert not answer.refused, f"{command.__name__} in bay {bay}: {answer.refused} {answer.remedy}"
+
+    async def confirm(self, bay: str, phone: VirtualPhone) -> None:
+        """Give START and an operator's confirmation, one bay after the other: there is one CONFIRM."""
+        await self.until_state(bay, BayState.READY)
+        async with self._arming:
+            await self.obeyed(Start, bay, service=Service.RESTORE)
+            await self.obeyed(OperatorConfirm, bay, ecid=phone.identity.ecid)
+
+    async def clear(self, bay: str) -> None:
+        """Take the phone out of a bay, if one is there, and dismiss the result, if there is one."""
+        if (phone := self.rig.host.bus.at(self.rig.sockets[BayId(bay)])) is not None:
+            assert phone.socket is not None
+            await self.rig.host.bus.unplug(phone.socket)
+        await self.command(Dismiss, bay)
+        await self.until_empty(bay)
+
+    async def _follow(self) -> None:
+        try:
+            while True:
+                self.snapshot = await self._watching.snapshot()
+                async with self._news:
+                    self._news.notify_all()
+        except Refused:
+            self.snapshot = None
+
+
+class Window:
+    """A window into one phone: tells when it is at a step, and holds it there until `go`."""
+
+    def __init__(
+        self,
+        phone: VirtualPhone,
+        name: str,
+        *,
+        after: str | None = None,
+        hold: bool = True,
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Watch for a step.
+
+        Args:
+            phone: whose.
+            name: a glob; it counts the first time.
+            after: a step that must have been before, where `name` comes more than once.
+            hold: whether it is held there.
+            then: called at that moment.
+        """
+        self.phone = phone
+        self.reached = asyncio.Event()
+        self._going = asyncio.Event()
+        if not hold:
+            self.go()
+        armed = after is None
+        step = phone.step
+
+        async def watched(at: str, *, seconds: float = 0.0) -> None:
+            nonlocal armed
+            if armed and not self.reached.is_set() and fnmatchcase(at, name):
+                self.reached.set()
+                then()
+                await self._going.wait()
+            armed = armed or (after is not None and fnmatchcase(at, after))
+            await step(at, seconds=seconds)
+
+        phone.step = watched  # type: ignore[method-assign, assignment]  # a window into this one phone
+
+    def go(self) -> None:
+        """Let it go on."""
+        self._going.set()
+
+
+def bay_of(snapshot: Snapshot, bay: str) -> BayView:
+    """One bay of a snapshot."""
+    return next(view for view in snapshot.bays if view.bay == bay)
+
+
+@asynccontextmanager
+async def make_rig(
+    store: FirmwareStore,
+    *,
+    bays: Sequence[str] = ("1", "2"),
+    pace: float = 0.0,
+    settings: Mapping[str, str] | None = None,
+) -> AsyncGenerator[Rig, None]:
+    """A rig in a directory of its own, whose path is short enough for sockets (107 bytes)."""
+    with tempfile.TemporaryDirectory(prefix="rig-") as name:
+        directory = Path(name)
+        async with VirtualHost(directory / "v", pace=pace) as host:
+            for firmware in await asyncio.to_thread(store.list):
+                await asyncio.to_thread(host.apple.register, Path(firmware.directory))
+            yield Rig(directory, host, store, bays=bays, settings=dict(settings or {}))
