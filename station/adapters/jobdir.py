@@ -28,6 +28,9 @@ from station.model.job import JobSpec
 MAX_LINE = 64 * 1024
 """No event is longer; a longer line is not ours."""
 
+MAX_UNWRITTEN = 1 << 20
+"""Bytes of events that a worker keeps while the disk is full."""
+
 _encoder = msgspec.json.Encoder()
 _spec_decoder = msgspec.json.Decoder(JobSpec)
 _event_decoder: msgspec.json.Decoder[WorkerEvent] = msgspec.json.Decoder(WorkerEvent)
@@ -128,22 +131,29 @@ class EventWriter:
         self._fd = os.open(
             directory.path / "events.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
         )
+        self._unwritten = bytearray()
 
     def write(self, event: WorkerEvent) -> None:
         """Append one event. Intents and verdicts are on the disk when this returns.
 
+        Others wait when the disk is full, and follow before whatever comes next: a restore is not to fail for
+        want of a line about its progress. The file is the beginning of the whole story at any time, never a
+        story with a gap.
+
         Raises:
-            StorageError: it is not written; whatever it announces must not happen.
+            StorageError: an intent or a verdict is not written; what it announces must not happen. Or too many
+                other events wait.
         """
-        line = _encoder.encode(event) + b"\n"
+        self._unwritten += _encoder.encode(event) + b"\n"
+        durable_one = isinstance(event, Intent | Succeeded | Failed)
         try:
-            written = os.write(self._fd, line)
-            if isinstance(event, Intent | Succeeded | Failed):
+            while self._unwritten:
+                del self._unwritten[: os.write(self._fd, self._unwritten)]
+            if durable_one:
                 os.fsync(self._fd)
         except OSError as error:
-            raise StorageError(f"The job's events could not be written: {error.strerror}.") from error
-        if written != len(line):
-            raise StorageError("The job's events could not be written: the disk is full.")
+            if durable_one or len(self._unwritten) > MAX_UNWRITTEN:
+                raise StorageError(f"The job's events could not be written: {error.strerror}.") from error
 
     def close(self) -> None:
         """Close the file."""

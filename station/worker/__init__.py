@@ -3,14 +3,19 @@
 The library blocks, spins and waits for ever in places, believes what a phone says and swallows what goes
 wrong. Nothing of that leaves this package:
 
-    keeper → child              a small parent that outlives the worker by a moment and writes down how it ended
+    keeper → child → job        a small parent that outlives the worker by a moment and writes down how it ended;
+                                the worker; its composition root, where real or virtual USB is chosen
     confine, deadline           what the kernel enforces: private directories, memory, files, silence
     reporter, guard             what the worker says; the one door to every irreversible act
-    plists, connection          messages and connections to the phone, bounded and streamed
+    inspecting, restoring       the two kinds of jobs
+    failures                    every error becomes one named cause
+
+    plists, connection          messages and connections to the phone, bounded; patience: waits that end
     firmware, image4, pump      the unpacked IPSW, streamed: never a component whole in memory
     fetch, signing, assets, fdr everything that leaves the station for Apple
-    lockdown, iboot, recovery, restored, asr, restore
-                                the library's classes, subclassed
-    failures                    every error becomes one named cause
-    inspecting, restoring       the two kinds of jobs
+
+    lockdown                    normal mode ┐
+    iboot, recovery             recovery    ├ the library's classes, subclassed
+    restored, conversation, messages, asr, components, restore
+                                restore mode┘
 """

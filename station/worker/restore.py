@@ -72,7 +72,7 @@ class StationRestore(StreamedComponents, Conversation):
 
     async def update(self) -> None:
         """Restore the phone; return only after Status 0."""
-        self._strangers = await serials() - {self._spec.udid or ""}
+        self._strangers = await serials()
         await super().update()
 
     async def restore_device(self) -> None:

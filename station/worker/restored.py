@@ -50,8 +50,8 @@ class Restored(RestoredClient):
             JobFailed: WRONG_PHONE, two phones say that they are ours.
             any of COMING_AND_GOING: try again.
         """
-        ours = [device for device in await select_devices_by_connection_type("USB") if _may_be(device, ecid, udid)]
-        ours = [device for device in ours if device.serial not in strangers]
+        present = await select_devices_by_connection_type("USB")
+        ours = [device for device in present if _may_be(device, ecid, udid, strangers)]
         if sum(device.ecid == ecid for device in ours) > 1:
             raise JobFailed(Cause.WRONG_PHONE, f"two phones say that they are {format_ecid(ecid)}")
         for device in ours:
@@ -86,10 +86,10 @@ class Restored(RestoredClient):
         await super().start_restore(opts)
 
 
-def _may_be(device: MuxDevice, ecid: int, udid: str | None) -> bool:
+def _may_be(device: MuxDevice, ecid: int, udid: str | None, strangers: Collection[str]) -> bool:
     if device.ecid is not None:
         return device.ecid == ecid
-    return udid is None or device.matches_udid(udid)
+    return device.matches_udid(udid) if udid else device.serial not in strangers
 
 
 async def serials() -> set[str]:

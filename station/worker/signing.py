@@ -3,6 +3,7 @@
 import asyncio
 import plistlib
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from pyimg4 import IM4M
@@ -58,7 +59,7 @@ class SigningServer:
                 continue
             except TooLarge as error:
                 raise JobFailed(Cause.SIGNING_GARBLED, f"signing server: {error}") from error
-            if answer.status < 500:
+            if answer.status < 500 or answer.status == HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED:
                 return _granted(answer)
             reason = f"HTTP {answer.status}"
         raise JobFailed(Cause.SIGNING_UNREACHABLE, f"signing server: {reason}")

@@ -23,6 +23,7 @@ def get(url: object) -> dict[str, object]:
         "http://wkms-public.apple.com:443/x",
         "https://wkms-public.apple.com:8443/x",
         "https://wkms-public.apple.com@10.0.0.1/x",
+        "https://user:word@wkms-public.apple.com/x",
         "https://10.0.0.1/x",
         "https://169.254.169.254/latest/meta-data",
         "https://127.0.0.1:22/",

@@ -1,5 +1,7 @@
 """What the worker says, and what feeds its deadline."""
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -8,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from station.adapters import jobdir
 from station.adapters.jobdir import EventReader, EventWriter, JobDirectory
-from station.errors import ConsentVoid, InputRejected
+from station.errors import ConsentVoid, InputRejected, StorageError
 from station.model.base import BayId, Ecid, JobId, PlugId, SocketPath
 from station.model.causes import Cause
 from station.model.consent import Act, Consent, Hand
@@ -113,6 +116,31 @@ def test_a_person_is_asked_once_for_each_thing(reporter, directory, deadline):
         Cause.NOT_TRUSTED,
     ]
     assert deadline.count == 0
+
+
+def test_a_full_disk_ends_what_must_be_written_down_and_nothing_else(directory, reporter, monkeypatch):
+    write, room = os.write, [20]
+    monkeypatch.setattr(jobdir, "MAX_UNWRITTEN", 2000)
+
+    def full(fd: int, data: bytes) -> int:
+        if room[0] == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        room[0] -= (count := min(room[0], len(data)))
+        return write(fd, bytes(data[:count]))
+
+    monkeypatch.setattr(os, "write", full)
+    reporter.operation(42)
+    reporter.operation(50)
+    with pytest.raises(StorageError):
+        reporter.intent(Act.ERASE, Ecid(5))
+    with pytest.raises(StorageError):  # noqa: PT012 (one of them, and it does not matter which)
+        for number in range(1000):
+            reporter.operation(number)
+    room[0] = 1 << 30
+    reporter.operation(7777)
+    operations = [event.operation for event in told(directory, Operation)]
+    assert (operations[:2], operations[-1]) == ([42, 50], 7777)
+    assert len(told(directory, Intent)) == 1
 
 
 @pytest.fixture
