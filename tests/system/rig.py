@@ -27,9 +27,10 @@ from station.adapters.firmware import FirmwareStore
 from station.adapters.jobdir import JobDirectory
 from station.adapters.records import chain_files
 from station.adapters.signing import DemonstrationKey, SigningKey
-from station.errors import Refused, StorageError
+from station.errors import InputRejected, Refused, StorageError
 from station.model.api import Answer, BayState, BayView, Command, Dismiss, OperatorConfirm, Snapshot, Start
 from station.model.base import BayId, JobId, SocketPath
+from station.model.job import JobSpec
 from station.model.record import Record, SealedRecord
 from station.model.service import Service
 from station.virtual.control import Installed, Plug
@@ -110,6 +111,12 @@ class Rig:
         assert up, f"the daemon did not come up:\n{self.log.read_text()[-3000:]}"
         return daemon
 
+    async def kill_daemon_at_start(self) -> None:
+        """Start a daemon, and kill it as soon as it is up."""
+        daemon = await self.start_daemon()
+        daemon.kill()
+        await daemon.wait()
+
     # -- what is left on the disk
 
     def sealed(self, key: type[SigningKey] = DemonstrationKey) -> list[SealedRecord]:
@@ -123,15 +130,16 @@ class Rig:
         """Every record of an emulated phone, in order."""
         return [chain.record_of(sealed) for sealed in self.sealed()]
 
-    def jobs(self) -> Iterator[JobDirectory]:
-        """Every job directory there still is."""
+    def jobs(self) -> Iterator[tuple[JobDirectory, JobSpec]]:
+        """Every job there still is; those of inspections disappear when they have ended."""
         for place in ("jobs", "closed"):
             for path in (self.state / place).glob("*"):
-                yield JobDirectory(path)
+                with suppress(InputRejected):
+                    yield JobDirectory(path), JobDirectory(path).spec()
 
     def job(self, job: JobId) -> JobDirectory:
         """One job's directory, open or closed."""
-        return next(directory for directory in self.jobs() if directory.path.name == job)
+        return next(directory for directory, spec in self.jobs() if spec.job == job)
 
     def worker_log(self, job: JobId) -> str:
         """A job's log, for a failed assertion."""
@@ -140,7 +148,7 @@ class Rig:
 
     def worker_of(self, phone: VirtualPhone, *, child: bool = False) -> int:
         """The process id of a phone's living worker: of its keeper, or of the keeper's child that does the work."""
-        (job,) = [job for job in self.jobs() if job.alive() and job.spec().ecid == phone.identity.ecid]
+        (job,) = [job for job, spec in self.jobs() if spec.ecid == phone.identity.ecid and job.alive()]
         both = {pid for pid, command in self.processes().items() if command.endswith(f"/{job.path.name}")}
         keeper = job.alive()
         assert keeper in both
@@ -265,6 +273,7 @@ class Window:
         *,
         after: str | None = None,
         hold: bool = True,
+        armed: bool = True,
         then: Callable[[], None] = lambda: None,
     ) -> None:
         """Watch for a step.
@@ -274,6 +283,7 @@ class Window:
             name: a glob; it counts the first time.
             after: a step that must have been before, where `name` comes more than once.
             hold: whether it is held there.
+            armed: whether it is watched from now on; otherwise `arm` it.
             then: called at that moment.
         """
         self.phone = phone
@@ -281,19 +291,24 @@ class Window:
         self._going = asyncio.Event()
         if not hold:
             self.go()
-        armed = after is None
+        self._armed = armed
+        seen_before = after is None
         step = phone.step
 
         async def watched(at: str, *, seconds: float = 0.0) -> None:
-            nonlocal armed
-            if armed and not self.reached.is_set() and fnmatchcase(at, name):
+            nonlocal seen_before
+            if self._armed and seen_before and not self.reached.is_set() and fnmatchcase(at, name):
                 self.reached.set()
                 then()
                 await self._going.wait()
-            armed = armed or (after is not None and fnmatchcase(at, after))
+            seen_before = seen_before or (after is not None and fnmatchcase(at, after))
             await step(at, seconds=seconds)
 
         phone.step = watched  # type: ignore[method-assign, assignment]  # a window into this one phone
+
+    def arm(self) -> None:
+        """Watch from now on."""
+        self._armed = True
 
     def go(self) -> None:
         """Let it go on."""
