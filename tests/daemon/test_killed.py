@@ -33,6 +33,8 @@ from tests.daemon.test_loop import record
 if TYPE_CHECKING:
     from station.model.base import SocketPath
 
+pytestmark = pytest.mark.system
+
 PROGRAM = Path(__file__).with_name("daemon_process.py")
 
 
