@@ -12,11 +12,11 @@ import typer
 from station.adapters.api import ApiClient, connect
 from station.cli.plainly import plain_errors
 from station.errors import Refused
-from station.model.api import BayView, Cancel, Command, Dismiss, OperatorConfirm, Snapshot, Start
+from station.model.api import DEFAULT_SOCKET, BayView, Cancel, Command, Dismiss, OperatorConfirm, Snapshot, Start
 from station.model.base import BayId, Ecid, format_ecid
 from station.model.service import Service
 
-SOCKET = Path("/run/restore-station/station.sock")
+SOCKET = Path(DEFAULT_SOCKET)
 
 Socket = Annotated[Path, typer.Option("--socket", help="The daemon's socket.", envvar="STATION_SOCKET")]
 Bay = Annotated[str, typer.Argument(help="The bay's name, as printed beside its socket.")]

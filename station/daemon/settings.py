@@ -14,13 +14,12 @@ from pydantic_settings import (
 )
 
 from station.errors import ConfigError
-from station.model.api import Lamp
+from station.model.api import DEFAULT_SOCKET, Lamp
 from station.model.base import BayId, SocketPath
 from station.model.job import DEADLINES, Phase, Reach
 from station.model.panel import Control
 
 DEFAULT_FILE = Path("/etc/restore-station/station.toml")
-DEFAULT_SOCKET = Path("/run/restore-station/station.sock")
 
 Pin = int | str
 
@@ -65,7 +64,7 @@ class Settings(BaseSettings):
     """As screens and records call this station."""
     state: Path = Path("/var/lib/restore-station")
     """Jobs, records and keys live here; it must survive power cuts."""
-    socket: Path = DEFAULT_SOCKET
+    socket: Path = Path(DEFAULT_SOCKET)
     """Where clients connect."""
     firmware: Path | None = None
     """The firmware store; by default in the state directory."""

@@ -13,6 +13,9 @@ from station.model.phone import PhoneMode
 from station.model.record import Outcome
 from station.model.service import Service
 
+DEFAULT_SOCKET = "/run/restore-station/station.sock"
+"""Where clients find the daemon, unless its settings say otherwise."""
+
 
 class BayState(Enum):
     """What a bay's tile, lamp and word show."""
