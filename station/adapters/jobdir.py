@@ -6,6 +6,7 @@
     events.jsonl   what the worker says; only appended
     revoked        made by the daemon when the consent is void: nothing irreversible may follow
     exit.json      how the worker ended; written by its keeper
+    reserve        room on the disk for the worker's last words; given up for them
     log            the worker's log, for people
     home/, cwd/    the worker's private HOME and working directory
 
@@ -14,8 +15,9 @@ Whoever starts anew finds all there is to know here.
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -27,6 +29,9 @@ from station.model.job import JobSpec
 
 MAX_LINE = 64 * 1024
 """No event is longer; a longer line is not ours."""
+
+RESERVE = 64 * 1024
+"""Bytes kept free for the end of the story: on a full disk a job still says why it failed, or that it did not."""
 
 MAX_UNWRITTEN = 1 << 20
 """Bytes of events that a worker keeps while the disk is full."""
@@ -49,12 +54,17 @@ class JobDirectory:
         path = parent / spec.job
         try:
             path.mkdir(mode=0o700)
-            (path / "home").mkdir(mode=0o700)
-            (path / "cwd").mkdir(mode=0o700)
         except OSError as error:
             raise StorageError(f"The job could not be written down: {error.strerror}.") from error
-        durable.write(path / "spec.json", _encoder.encode(spec))
-        durable.sync_directory(parent)
+        try:
+            (path / "home").mkdir(mode=0o700)
+            (path / "cwd").mkdir(mode=0o700)
+            durable.write(path / "reserve", bytes(RESERVE), mode=0o600)
+            durable.write(path / "spec.json", _encoder.encode(spec))
+            durable.sync_directory(parent)
+        except (OSError, StorageError) as error:
+            shutil.rmtree(path, ignore_errors=True)
+            raise StorageError(f"The job could not be written down: {error}") from error
         return cls(path)
 
     def spec(self) -> JobSpec:
@@ -119,8 +129,14 @@ class JobDirectory:
         except (OSError, msgspec.DecodeError):
             return None
 
+    def give_up_reserve(self) -> None:
+        """Make room for what must still be written down."""
+        with suppress(OSError):  # on a disk that takes nothing at all, the writing itself tells
+            (self.path / "reserve").unlink(missing_ok=True)
+
     def end(self, how: WorkerExit) -> None:
         """Write down how the worker ended. The keeper's."""
+        self.give_up_reserve()
         durable.write(self.path / "exit.json", _encoder.encode(how))
 
 
@@ -131,6 +147,7 @@ class EventWriter:
         self._fd = os.open(
             directory.path / "events.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
         )
+        self._directory = directory
         self._unwritten = bytearray()
 
     def write(self, event: WorkerEvent) -> None:
@@ -146,6 +163,8 @@ class EventWriter:
         """
         self._unwritten += _encoder.encode(event) + b"\n"
         durable_one = isinstance(event, Intent | Succeeded | Failed)
+        if isinstance(event, Succeeded | Failed):
+            self._directory.give_up_reserve()
         try:
             while self._unwritten:
                 del self._unwritten[: os.write(self._fd, self._unwritten)]

@@ -60,7 +60,7 @@ so none of those can tell an unplugging; and from PREPARE on the worker holds a 
 RESTORE_SYSTEM = frozenset({Phase.RAMDISK, Phase.RESTORED, Phase.PREPARE, Phase.IMAGE})
 """A phone that enumerates like a normal one in these phases runs the restore system (usbmuxd#147)."""
 
-RECORD_RETRY_SECONDS = 60.0
+RECORD_RETRY_SECONDS = 10.0
 
 
 @dataclass

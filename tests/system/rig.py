@@ -27,7 +27,7 @@ from station.adapters.firmware import FirmwareStore
 from station.adapters.jobdir import JobDirectory
 from station.adapters.records import chain_files
 from station.adapters.signing import DemonstrationKey, SigningKey
-from station.errors import InputRejected, Refused, StorageError
+from station.errors import InputRejected, Refused
 from station.model.api import Answer, BayState, BayView, Command, Dismiss, OperatorConfirm, Snapshot, Start
 from station.model.base import BayId, JobId, SocketPath
 from station.model.job import JobSpec
@@ -52,6 +52,8 @@ class Rig:
         self.host = host
         self.store = store
         self.state = directory / "state"
+        self.state_seen = self.state
+        """The same, as this process sees it."""
         self.socket = directory / "station.sock"
         self.log = directory / "daemon.log"
         self.hand = Hand(host.directory / "panel")
@@ -66,7 +68,7 @@ class Rig:
             "STATION_BAYS": msgspec.json.encode(self.sockets).decode(),
             **settings,
         }
-        self.program = (sys.executable, "-m", "station", "daemon")
+        self.program: tuple[str, ...] = (sys.executable, "-m", "station", "daemon")
         self._notify = directory / "notify"
 
     def plug(self, bay: str, *, installed: Installed | None = OLD, **order: object) -> VirtualPhone:
@@ -120,11 +122,9 @@ class Rig:
     # -- what is left on the disk
 
     def sealed(self, key: type[SigningKey] = DemonstrationKey) -> list[SealedRecord]:
-        """The chain of one key, in order; empty where there is none."""
-        try:
-            return list(chain.read(chain_files(self.state, key)))
-        except StorageError:
-            return []
+        """The records of one key's chain, in order, from their files."""
+        files = chain_files(self.state_seen, key).records.glob("*.json")
+        return [msgspec.json.decode(file.read_bytes(), type=SealedRecord) for file in sorted(files)]
 
     def records(self) -> list[Record]:
         """Every record of an emulated phone, in order."""
@@ -133,7 +133,7 @@ class Rig:
     def jobs(self) -> Iterator[tuple[JobDirectory, JobSpec]]:
         """Every job there still is; those of inspections disappear when they have ended."""
         for place in ("jobs", "closed"):
-            for path in (self.state / place).glob("*"):
+            for path in (self.state_seen / place).glob("*"):
                 with suppress(InputRejected):
                     yield JobDirectory(path), JobDirectory(path).spec()
 
@@ -194,6 +194,12 @@ class Station:
         self.process.kill()
         async with asyncio.timeout(PATIENCE):
             await self.process.wait()
+
+    async def stop(self) -> int:
+        """SIGTERM, as systemd does; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(PATIENCE):
+            return await self.process.wait()
 
     # -- eyes
 

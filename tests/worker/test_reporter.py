@@ -8,6 +8,7 @@ import sys
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 
 from station.adapters import jobdir
@@ -23,6 +24,19 @@ from station.worker import reporter as reporter_module
 from station.worker.deadline import Deadline
 from station.worker.guard import Guard
 from station.worker.reporter import MAX_CHECKPOINTS, Reporter
+
+SPEC = JobSpec(
+    job=JobId("j"),
+    kind=JobKind.RESTORE,
+    bay=BayId("1"),
+    socket=SocketPath("1-1"),
+    plug=PlugId("p"),
+    ecid=Ecid(5),
+    udid=None,
+    emulated=True,
+    reach=Reach(usbmuxd=""),
+    deadlines=DEADLINES,
+)
 
 
 class Fed(Deadline):
@@ -118,6 +132,27 @@ def test_a_person_is_asked_once_for_each_thing(reporter, directory, deadline):
     assert deadline.count == 0
 
 
+@pytest.mark.parametrize("last", ["succeeded", "failed"])
+def test_the_last_words_get_the_room_that_was_kept_for_them(tmp_path, last):
+    job = JobDirectory.create(tmp_path, SPEC)
+    assert (job.path / "reserve").stat().st_blocks > 0
+    reporter = Reporter(EventWriter(job), Fed(DEADLINES))
+    reporter.operation(42)
+    assert (job.path / "reserve").exists()
+    reporter.succeeded() if last == "succeeded" else reporter.failed(Cause.DISK_FULL, "", None)
+    assert not (job.path / "reserve").exists()
+
+
+def test_a_job_that_cannot_be_written_down_leaves_nothing(tmp_path, monkeypatch):
+    def full(path, data, **_):
+        raise StorageError("The disk is full.")
+
+    monkeypatch.setattr("station.adapters.jobdir.durable.write", full)
+    with pytest.raises(StorageError):
+        JobDirectory.create(tmp_path, SPEC)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_full_disk_ends_what_must_be_written_down_and_nothing_else(directory, reporter, monkeypatch):
     write, room = os.write, [20]
     monkeypatch.setattr(jobdir, "MAX_UNWRITTEN", 2000)
@@ -147,19 +182,7 @@ def test_a_full_disk_ends_what_must_be_written_down_and_nothing_else(directory, 
 def guard(directory, reporter) -> Guard:
     ecid, bay, plug = Ecid(5), BayId("1"), PlugId("p")
     consent = Consent(ecid=ecid, bay=bay, plug=plug, service=Service.RESTORE, by=Hand.BUTTONS, at="")
-    spec = JobSpec(
-        job=JobId("j"),
-        kind=JobKind.RESTORE,
-        bay=bay,
-        socket=SocketPath("1-1"),
-        plug=plug,
-        ecid=ecid,
-        udid=None,
-        emulated=True,
-        reach=Reach(usbmuxd=""),
-        deadlines=DEADLINES,
-        consent=consent,
-    )
+    spec = msgspec.structs.replace(SPEC, bay=bay, plug=plug, ecid=ecid, consent=consent)
     return Guard(directory, spec, reporter)
 
 
