@@ -40,7 +40,7 @@ venv_install() {
         say "Making a virtual environment in .venv"
         "$python" -m venv --clear "$venv"
     fi
-    local pip=("$venv/bin/python" -m pip --disable-pip-version-check --quiet install)
+    local pip=("$venv/bin/python" -m pip --disable-pip-version-check --quiet --quiet install)
     say "Installing Python packages (pinned, hashes checked); the first time takes a minute or two"
     "${pip[@]}" --require-hashes -r "${files[0]}"
     for name in "${files[@]:1}"; do

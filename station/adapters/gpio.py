@@ -15,7 +15,8 @@ from station.model.api import Lamp
 from station.model.panel import Control, ControlState
 
 DEBOUNCE_SECONDS = 0.05
-"""A level counts once it has stood this long; a shorter glitch is nothing."""
+"""A press counts once it has stood this long; a shorter glitch is nothing. A release counts at once: a finger that
+leaves CONFIRM must end the hold, and a contact that bounces then merely has to be held again."""
 STUCK_SECONDS = 10.0
 BOUNCING_EDGES = 40
 """So many edges within a second are a broken contact, not a finger."""
@@ -46,10 +47,11 @@ class Button:
         self._edges: deque[float] = deque(maxlen=BOUNCING_EDGES)
         self._settling: asyncio.TimerHandle | None = None
         self._stuck: asyncio.TimerHandle | None = None
-        self._device = gpiozero.Button(pin, pull_up=True, pin_factory=factory)
+        # Not gpiozero.Button, whose thread wakes ten times a second to see whether it is held: the core does that.
+        self._device = gpiozero.DigitalInputDevice(pin, pull_up=True, pin_factory=factory)
         self._device.when_activated = self._edge_from_thread
         self._device.when_deactivated = self._edge_from_thread
-        if self._device.is_pressed:
+        if self._device.is_active:
             # Somebody leans on it, or the wire is broken: it must be seen released before it may mean anything.
             self._become(ControlState.FAULT)
 
@@ -68,6 +70,8 @@ class Button:
         self._edges.append(now)
         if len(self._edges) == BOUNCING_EDGES and now - self._edges[0] < 1.0:
             self._become(ControlState.FAULT)
+        if self._state is ControlState.DOWN and not self._device.closed and not self._device.is_active:
+            self._become(ControlState.UP)
         if self._settling is not None:
             self._settling.cancel()
         self._settling = self._loop.call_later(DEBOUNCE_SECONDS, self._settle)
@@ -76,7 +80,7 @@ class Button:
         self._settling = None
         if self._device.closed:
             return
-        if not self._device.is_pressed:
+        if not self._device.is_active:
             self._become(ControlState.UP)
         elif self._state is ControlState.UP:
             self._become(ControlState.DOWN)

@@ -1,6 +1,7 @@
 """Buttons and lamps over gpiozero's mock pins: the same code, the pins' rules included."""
 
 import asyncio
+import threading
 
 import pytest
 from gpiozero.pins.mock import MockFactory, MockPin
@@ -84,6 +85,23 @@ async def test_bounces_are_one_press(bench, panel):
     assert await bench.next() == (Control.CONFIRM, ControlState.DOWN)
     bench.release(CONFIRM)
     assert await bench.next() == (Control.CONFIRM, ControlState.UP)
+
+
+async def test_a_release_is_reported_before_its_bounces_are_over(bench, panel, monkeypatch):
+    bench.press(CONFIRM)
+    assert await bench.next() == (Control.CONFIRM, ControlState.DOWN)
+    monkeypatch.setattr(gpio, "DEBOUNCE_SECONDS", 60)
+    bench.release(CONFIRM)
+    assert await bench.next() == (Control.CONFIRM, ControlState.UP)
+
+
+async def test_a_button_needs_no_thread_of_its_own(bench):
+    before = threading.active_count()
+    panel = bench.build()
+    try:
+        assert threading.active_count() == before
+    finally:
+        panel.close()
 
 
 async def test_a_glitch_is_nothing(bench, panel):
