@@ -7,4 +7,4 @@ class Service(Enum):
     """A service as a person chooses it. More join, gentlest first (mission: restart … restore)."""
 
     RESTORE = "restore"
-    """Erase, and install the newest signed build: firmware rebuilt from the ground up."""
+    """Erase, and install the newest build in the store, which Apple must sign for this very phone."""
