@@ -88,13 +88,31 @@ class JobDirectory:
         return (self.path / "claimed").exists()
 
     def revoke(self) -> None:
-        """Void the job's consent, durably. The worker sees it before its next irreversible act."""
-        durable.write(self.path / "revoked", b"")
+        """Void the job's consent. The worker sees it at once, while the disk may still be slow; durable on return.
+
+        Raises:
+            StorageError: it is not durable, and perhaps not even to be seen.
+        """
+        try:
+            (self.path / "revoked").touch(mode=0o600)
+            durable.sync_directory(self.path)
+        except OSError as error:
+            raise StorageError(f"The consent could not be revoked: {error.strerror}.") from error
 
     def require_unrevoked(self) -> None:
-        """Raise ConsentVoid when the daemon has voided the consent."""
-        if (self.path / "revoked").exists():
+        """Return only while the consent is seen to stand: the spec is there, and no revocation beside it.
+
+        Raises:
+            ConsentVoid: the daemon has voided the consent, or the directory cannot be looked into.
+        """
+        try:
+            names = {path.name for path in self.path.iterdir()}
+        except OSError as error:
+            raise ConsentVoid(f"Whether the consent still stands cannot be read: {error.strerror}.") from error
+        if "revoked" in names:
             raise ConsentVoid("The phone was unplugged or somebody cancelled after it was confirmed.")
+        if "spec.json" not in names:
+            raise ConsentVoid("The job that was confirmed is not in its directory any more.")
 
     @contextmanager
     def living(self) -> Iterator[None]:

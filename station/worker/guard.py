@@ -24,7 +24,7 @@ class Guard:
     def authorise(self, act: Act, observed: int | None) -> None:
         """Return if `act` may be sent now to the phone whose ECID was `observed` on the connection it goes through.
 
-        The intent is on the disk when this returns.
+        The intent is on the disk when this returns. It may be there although this raises: better told than done.
 
         Raises:
             ConsentVoid: it may not.
@@ -37,3 +37,4 @@ class Guard:
         )
         assert ecid is not None  # require() does not let an unreadable one pass
         self._reporter.intent(act, ecid)
+        self._directory.require_unrevoked()  # once more: the disk may have been slow, and people are not

@@ -53,7 +53,7 @@ class Fed(Deadline):
 
 @pytest.fixture
 def directory(tmp_path) -> JobDirectory:
-    return JobDirectory(tmp_path)
+    return JobDirectory.create(tmp_path, SPEC)
 
 
 @pytest.fixture
@@ -204,6 +204,44 @@ def test_a_revoked_consent_covers_nothing(guard, directory):
     with pytest.raises(ConsentVoid):
         guard.authorise(Act.ERASE, 5)
     assert told(directory, Intent) == []
+
+
+def test_a_consent_that_is_revoked_while_the_intent_is_written_covers_nothing(guard, directory, monkeypatch):
+    sync = os.fsync
+
+    def slow(fd: int) -> None:
+        monkeypatch.setattr(os, "fsync", sync)
+        directory.revoke()
+        sync(fd)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    with pytest.raises(ConsentVoid):
+        guard.authorise(Act.ERASE, 5)
+    assert len(told(directory, Intent)) == 1
+
+
+def test_a_revocation_is_seen_before_it_is_durable(guard, directory, monkeypatch):
+    seen = []
+
+    def slow(_: int) -> None:
+        with pytest.raises(ConsentVoid):
+            guard.authorise(Act.ERASE, 5)
+        seen.append(True)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", slow)
+    with pytest.raises(StorageError):
+        directory.revoke()
+    assert seen
+
+
+def test_a_job_that_is_not_there_any_more_covers_nothing(guard, directory):
+    directory.path.rename(directory.path.with_name("away"))
+    with pytest.raises(ConsentVoid):
+        guard.authorise(Act.ERASE, 5)
+    directory.path.mkdir()
+    with pytest.raises(ConsentVoid):
+        guard.authorise(Act.ERASE, 5)
 
 
 SILENCE = "deadline.begin(Phase.CONNECT)\nwhile True: pass"
