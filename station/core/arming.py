@@ -12,6 +12,8 @@ from station.model.service import Service
 
 ARMED_SECONDS = 30.0
 HOLD_SECONDS = 2.0
+LATE_SECONDS = 0.5
+"""A hold that is looked at later than this proves nothing: the finger may have left while nobody looked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,12 +83,14 @@ class Arming:
             self.holding = None
 
     def tick(self, now: Moment) -> Consent | None:
-        """Forget a START that is too old; make the consent when CONFIRM was held long enough."""
+        """Forget a START that is too old; make the consent when CONFIRM was seen to be held long enough."""
         if self.armed is None:
             return None
         if self.holding is not None:
             held = self.holding.since + HOLD_SECONDS
-            if held <= self.armed.until and now.at >= held:
+            if now.at > held + LATE_SECONDS:
+                self.holding = None
+            elif held <= self.armed.until and now.at >= held:
                 return self._consent(self.armed, self.holding.hand, now)
         if now.at >= self.armed.until:
             self.disarm()

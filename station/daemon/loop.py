@@ -124,8 +124,8 @@ class Loop:
         try:
             async with asyncio.timeout(wait):
                 return await self._inbox.get()  # does not wait when there is something, whatever the deadline
-        except TimeoutError:
-            return Tick()
+        except TimeoutError:  # and yet, after a stall, something may have come in the same instant
+            return Tick() if self._inbox.empty() else self._inbox.get_nowait()
 
     async def _take(self, item: Item) -> None:
         match item:

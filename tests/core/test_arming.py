@@ -3,8 +3,8 @@
 import pytest
 
 from station.core.actions import StartWorker
-from station.core.arming import ARMED_SECONDS
-from station.core.events import ButtonChanged, FirmwareFound, TroubleChanged
+from station.core.arming import ARMED_SECONDS, HOLD_SECONDS
+from station.core.events import ButtonChanged, FirmwareFound, Tick, TroubleChanged
 from station.errors import Refused
 from station.model.api import BayState, Cancel, HoldBegan, HoldEnded, Lamp, OperatorConfirm, Select, Start
 from station.model.consent import Hand
@@ -93,6 +93,25 @@ def test_a_late_release_is_still_a_release(bench):
     bench.do(change(Control.CONFIRM, UP))
     bench.wait(5)
     assert not restores(bench)
+
+
+@pytest.mark.parametrize("stall", [0.6, 20, 4000])
+def test_a_hold_that_nobody_watched_to_its_end_means_nothing(bench, stall):
+    bench.press()
+    bench.do(change(Control.CONFIRM, DOWN))
+    bench.now += HOLD_SECONDS + stall
+    bench.do(Tick())
+    bench.wait(5)
+    assert not restores(bench)
+
+
+def test_after_a_stall_confirm_is_pressed_again(bench):
+    bench.press()
+    bench.do(change(Control.CONFIRM, DOWN))
+    bench.now += HOLD_SECONDS + 1
+    bench.do(Tick(), change(Control.CONFIRM, UP))
+    bench.hold()
+    assert len(restores(bench)) == 1
 
 
 @pytest.mark.parametrize(

@@ -236,6 +236,17 @@ async def test_what_has_happened_comes_before_the_time_that_has_passed(house, mo
         assert isinstance(await daemon.loop._next(), Tick)
 
 
+async def test_what_happens_in_the_instant_of_a_deadline_comes_first(house, monkeypatch):
+    """After a stall, a release and the deadline are both there, and asyncio takes up the deadline first."""
+    async with house.daemon() as daemon:
+        await ready(house, daemon)
+        monkeypatch.setattr(daemon.loop, "_inbox", asyncio.Queue())
+        monkeypatch.setattr(daemon.loop._station, "next_deadline", lambda: 0.0)
+        waiting = asyncio.create_task(daemon.loop._next())
+        asyncio.get_running_loop().call_soon(daemon.loop.button, Control.CONFIRM, ControlState.UP)
+        assert isinstance(await waiting, ButtonChanged)
+
+
 async def test_an_idle_daemon_does_nothing(house):
     async with house.daemon() as daemon:
         await ready(house, daemon)
