@@ -34,6 +34,8 @@ class Desk:
         """The newest by product type, as far as it was asked for; None: there is none."""
         self.trouble = ""
         """Why no job may start; empty: they may."""
+        self.records_trouble = ""
+        """Why the last record could not be written: nothing is wiped without one; empty: it could."""
         self.notice = ""
         """Why a button did nothing, for a while."""
         self._notice_until: float | None = None
@@ -107,8 +109,8 @@ class Desk:
         self.selected = bay.id
 
     def _start(self, name: BayId, service: Service, now: Moment) -> None:
-        if self.trouble:
-            raise Refused(self.trouble)
+        if self.records_trouble or self.trouble:
+            raise Refused(self.records_trouble or self.trouble)
         bay = self._bay(name)
         firmware = may_start(bay, self._bays, self.firmware)
         assert bay.stay is not None

@@ -39,11 +39,11 @@ class Scheduler:
         self._queue.remove(bay.job)
         bay.job = None
 
-    def schedule(self, now: Moment) -> list[Action]:
-        """Start whatever may start now."""
+    def schedule(self, now: Moment, *, restores: bool = True) -> list[Action]:
+        """Start whatever may start now. `restores`: whether restores may; looks always may."""
         actions: list[Action] = []
         running = sum(bay.running for bay in self._bays)
-        while self._queue and running < self._policy.cap:
+        while restores and self._queue and running < self._policy.cap:
             running += 1
             actions += self._launch(self._queue.pop(0), now)
         looking = sum(bay.inspection is not None for bay in self._bays)

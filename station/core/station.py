@@ -43,8 +43,6 @@ class Station:
             instance: a text no earlier Station of this machine had: names of jobs and stays begin with it.
         """
         self.policy = policy
-        self.records_trouble = ""
-        """Why the last record could not be written."""
         self.bays = Bays(policy, instance)
         self._scheduler = Scheduler(self.bays, policy, instance)
         self.desk = Desk(self.bays, self._scheduler, policy)
@@ -55,7 +53,8 @@ class Station:
         Raises:
             Refused: the event was a command that cannot be carried out; nothing has changed.
         """
-        return self._dispatch(event, now) + self._scheduler.schedule(now)
+        actions = self._dispatch(event, now)
+        return actions + self._scheduler.schedule(now, restores=not self.desk.records_trouble)
 
     def next_deadline(self) -> float | None:
         """When a `Tick` is due next, whatever else happens; None: never, while nothing happens."""
@@ -230,7 +229,7 @@ class Station:
     # -- ends
 
     def _recorded(self, event: RecordWritten) -> list[Action]:
-        self.records_trouble = ""
+        self.desk.records_trouble = ""
         bay, job = self._work(event.job)
         if bay is None or not isinstance(job, Job) or job.state is not JobState.RECORDING:
             return []
@@ -240,7 +239,7 @@ class Station:
         return [] if same_stay else self._close_verified(bay)
 
     def _not_recorded(self, event: RecordNotWritten, now: Moment) -> None:
-        self.records_trouble = event.detail
+        self.desk.records_trouble = event.detail
         job = self._work(event.job)[1]
         if isinstance(job, Job):
             job.record_failed(now)

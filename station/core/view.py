@@ -38,9 +38,9 @@ def snapshot(station: Station, *, at: float, sequence: int) -> Snapshot:
     bays = tuple(_bay(station, bay) for bay in station.bays)
     faulty = station.desk.arming.faulty
     notice = " ".join(
-        filter(None, [station.records_trouble, station.desk.trouble, _button_trouble(faulty), station.desk.notice])
+        filter(None, [station.desk.records_trouble, station.desk.trouble, _button_trouble(faulty), station.desk.notice])
     )
-    fault = bool(faulty or station.records_trouble or station.desk.trouble)
+    fault = bool(faulty or station.desk.records_trouble or station.desk.trouble)
     return Snapshot(
         station=station.policy.name,
         sequence=sequence,

@@ -16,13 +16,14 @@ from station.core.leash import KILL_SECONDS
 from station.core.story import Story
 from station.core.verdict import judge
 from station.errors import Refused
-from station.model.api import BayState, Cancel, Dismiss, Lamp
+from station.model.api import BayState, Cancel, Dismiss, Lamp, Start
 from station.model.causes import Cause
 from station.model.consent import Hand
 from station.model.events import Operation, PhaseBegan, Progress, Succeeded, WorkerExit
 from station.model.job import DEADLINES, JobKind, Phase
 from station.model.phone import PhoneMode
 from station.model.record import Outcome, Record
+from station.model.service import Service
 from tests.core.helpers import (
     ALL_FINE,
     DFU,
@@ -117,6 +118,36 @@ def test_a_record_that_cannot_be_written_is_tried_again_and_seen():
     bench.do(RecordWritten(job=spec.job, number=1, certificate=None))
     assert bench.view().notice == ""
     assert bench.bay().state is BayState.DONE
+
+
+def test_while_a_record_cannot_be_written_nothing_is_wiped():
+    bench = Bench()
+    bench.writes_records = False
+    first = bench.confirm(A, ONE)
+    bench.plug(B, TWO)
+    bench.fail(first.job, Cause.SIGNING_REFUSED)
+    bench.inspect(facts(A))
+    bench.do(RecordNotWritten(job=first.job, detail="the disk is full"))
+    with pytest.raises(Refused, match="disk is full"):
+        bench.do(Start(id=1, bay=TWO, service=Service.RESTORE))
+    bench.do(RecordWritten(job=first.job, number=1, certificate=None))
+    bench.do(Start(id=2, bay=TWO, service=Service.RESTORE))
+    assert bench.bay(TWO).state is BayState.ARMED
+
+
+def test_a_queued_job_waits_for_records_that_can_be_written():
+    bench = Bench(cap=1)
+    bench.writes_records = False
+    first = bench.confirm(A, ONE)
+    bench.plug(B, TWO)
+    bench.press()
+    bench.hold()
+    bench.do(RecordNotWritten(job=first.job, detail="the disk is full"))
+    bench.fail(first.job, Cause.SIGNING_REFUSED)
+    bench.inspect(facts(A))
+    assert bench.bay(TWO).state is BayState.QUEUED
+    bench.do(RecordWritten(job=first.job, number=1, certificate=None))
+    assert bench.bay(TWO).state is BayState.WORKING
 
 
 @pytest.mark.parametrize(
