@@ -13,9 +13,11 @@ documents are verified field by field as they stand: a later version that adds f
 
 import hashlib
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from urllib.parse import quote
 
@@ -30,6 +32,14 @@ FIRST = "0" * 64
 
 MAX_SIZE = 1 << 20
 """No record, document or PDF of ours is larger, in bytes; what is larger is not read."""
+
+MAX_SECONDS = 600.0
+"""Computing on one look at a chain; one of 100 000 records takes a tenth of it. Who reads slowly is not counted."""
+
+_STEPS = 10_000
+"""SQLite's instructions between two looks at the clock: some milliseconds."""
+_MAX_RULES = 100
+"""No version has more tables, indices and triggers."""
 
 _encoder = msgspec.json.Encoder(order="sorted")
 
@@ -78,6 +88,12 @@ class ChainFiles:
         return self.certificates / f"certificate-{number:06d}.pdf"
 
 
+def migrations() -> list[str]:
+    """The numbered SQL scripts, in order: the n-th brings a database to `user_version` n."""
+    scripts = resources.files("station.adapters") / "migrations"
+    return [script.read_text() for script in sorted(scripts.iterdir(), key=lambda script: script.name)]
+
+
 def digest(previous: str, number: int, payload: str) -> str:
     """SHA-256(previous digest, 32 bytes ‖ number, 8 bytes big-endian ‖ payload, UTF-8), hex."""
     return hashlib.sha256(bytes.fromhex(previous) + number.to_bytes(8, "big") + payload.encode()).hexdigest()
@@ -103,6 +119,8 @@ def signed_part(document: Message) -> bytes:
 def read_file(path: Path) -> bytes:
     """A whole file. Raises InputRejected when it is absent, unreadable or larger than anything of ours."""
     try:
+        if path.exists() and not path.is_file():  # opening a pipe may never end
+            raise InputRejected(f"{path.name} is not a plain file.")
         with path.open("rb") as file:
             data = file.read(MAX_SIZE + 1)
     except FileNotFoundError:
@@ -117,19 +135,52 @@ def read_file(path: Path) -> bytes:
 def connect(files: ChainFiles) -> sqlite3.Connection:
     """Open the database to look at it. Writes nothing, so evidence on a write-protected medium can be read too.
 
+    Nobody knows who made it: look at nothing in it before `require_rules`. Whatever is in it, a look that takes
+    too much is interrupted, with a sqlite3.OperationalError.
+
     Raises:
         StorageError: it is not there, or cannot be opened.
     """
+    beside = [files.database.with_name(files.database.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")]
+    _, wal, *_ = beside
     # Without a write-ahead log nobody has the database open, and `immutable` reads it without leaving anything
     # beside it. With one, SQLite must be allowed to read that log: the newest records are in it.
-    mode = "mode=ro" if files.database.with_name(f"{files.database.name}-wal").exists() else "mode=ro&immutable=1"
+    mode = "mode=ro" if wal.exists() else "mode=ro&immutable=1"
+    if any(path.exists() and not path.is_file() for path in beside):  # opening a pipe may never end
+        raise StorageError(f"There are no records to read in {files.path}: the database is not a plain file.")
     try:
         connection = sqlite3.connect(f"file:{quote(str(files.database))}?{mode}", uri=True, timeout=5)
     except sqlite3.Error as error:
         raise StorageError(f"There are no records to read in {files.path}: {error}.") from error
+    end = time.thread_time() + MAX_SECONDS
+    connection.set_progress_handler(lambda: time.thread_time() > end, _STEPS)
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_SIZE)
     connection.row_factory = sqlite3.Row
     return connection
+
+
+def require_rules(database: sqlite3.Connection) -> None:
+    """Return if the database is made as the station makes it: what looks like a table may be a view without end.
+
+    Raises:
+        RecordsBroken: it is not.
+        sqlite3.Error, UnicodeDecodeError: it cannot be read.
+    """
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    scripts = migrations()
+    if not 0 < version <= len(scripts):
+        raise RecordsBroken(f"The database is of version {version}, which this program does not know.")
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        for script in scripts[:version]:
+            fresh.executescript(script)
+        expected = _rules(fresh)
+    if _rules(database) != expected:
+        raise RecordsBroken("The database's own rules (tables, triggers) were changed.")
+
+
+def _rules(database: sqlite3.Connection) -> list[tuple[object, ...]]:
+    found = database.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name")
+    return [tuple(row) for row in found.fetchmany(_MAX_RULES)]
 
 
 def read(files: ChainFiles, *, newest: int | None = None, number: int | None = None) -> Iterator[SealedRecord]:
@@ -137,11 +188,13 @@ def read(files: ChainFiles, *, newest: int | None = None, number: int | None = N
 
     Raises:
         StorageError: the database cannot be read.
+        RecordsBroken: it is not made as the station makes it.
     """
     where = "number = :number" if number is not None else "true"
     query = f"SELECT * FROM (SELECT * FROM record WHERE {where} ORDER BY number DESC LIMIT :limit) ORDER BY number"  # noqa: S608 - both texts are ours
     with closing(connect(files)) as connection:
         try:
+            require_rules(connection)
             for row in connection.execute(query, {"number": number, "limit": -1 if newest is None else newest}):
                 yield sealed_of(row)
         except (sqlite3.Error, msgspec.ValidationError, UnicodeDecodeError) as error:

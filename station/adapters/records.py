@@ -14,23 +14,16 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 
 import aiosqlite
 import msgspec
 
 from station.adapters import chain, durable
-from station.adapters.chain import ChainFiles
+from station.adapters.chain import ChainFiles, migrations
 from station.adapters.signing import DemonstrationKey, PublicKey, SigningKey, StationKey, key_type
 from station.errors import RecordsBroken, StorageError
 from station.model.record import ChainHead, Record, SealedRecord
-
-
-def migrations() -> list[str]:
-    """The numbered SQL scripts, in order: the n-th brings a database to `user_version` n."""
-    scripts = resources.files("station.adapters") / "migrations"
-    return [script.read_text() for script in sorted(scripts.iterdir(), key=lambda script: script.name)]
 
 
 def chain_files(state: Path, key: type[SigningKey]) -> ChainFiles:

@@ -1,5 +1,6 @@
 """Verification finds whatever is not as it was written, and stays silent about what is."""
 
+import os
 import shutil
 import sqlite3
 from contextlib import closing, contextmanager
@@ -195,13 +196,41 @@ def test_a_missing_trigger_is_found(files, key):
     assert found(files, key) == "The database's own rules (tables, triggers) were changed."
 
 
-def test_a_table_without_rules_full_of_nonsense_is_survived(files, key):
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT"
+
+
+def test_nothing_is_read_from_what_only_looks_like_the_table(files, key):
     with closing(sqlite3.connect(files.database)) as database:
         database.executescript(
-            "DROP TABLE record; CREATE TABLE record (number, job, previous, payload, digest, key_id);"
-            "INSERT INTO record VALUES (1, 2, 3, 4, 5, 6), ('x', x'ff', NULL, NULL, NULL, NULL);"
+            f"DROP TABLE record; CREATE VIEW record AS {ENDLESS} i AS number, 'j' AS job, '' AS previous,"
+            " '' AS payload, '' AS digest, '' AS key_id, '' AS signature FROM n;"
         )
-    assert "something that is no record" in found(files, key)
+    assert found(files, key) == "The database's own rules (tables, triggers) were changed."
+    for one in ({}, {"newest": 1}, {"number": 1}):
+        with pytest.raises(RecordsBroken):
+            next(chain.read(files, **one))
+
+
+def test_a_look_without_end_is_interrupted(files, monkeypatch):
+    monkeypatch.setattr(chain, "MAX_SECONDS", 0.05)
+    with closing(chain.connect(files)) as database, pytest.raises(sqlite3.OperationalError, match="interrupted"):
+        database.execute(f"{ENDLESS} max(i) FROM n").fetchone()
+
+
+def test_findings_are_not_listed_without_end(files, key, monkeypatch):
+    monkeypatch.setattr(audit, "MAX_FINDINGS", 2)
+    for number in range(5):
+        (files.records / f"{number}.txt").touch()
+    *listed, last = audit.verify(files.path, key).findings
+    assert (len(listed), last) == (2, "There is more, beyond these 2.")
+
+
+@pytest.mark.parametrize("name", ["head.json", "chain.sqlite", "chain.sqlite-wal", "records/000001.json"])
+def test_a_pipe_keeps_nobody_waiting(files, key, name):
+    path = files.path / name
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    assert "is not a plain file" in found(files, key)
 
 
 def test_a_huge_value_is_not_read(files, key):

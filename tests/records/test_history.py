@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from station.adapters import audit, certificate, chain
-from station.adapters.records import RecordStore, chain_files, migrations
+from station.adapters.chain import migrations
+from station.adapters.records import RecordStore, chain_files
 from station.adapters.signing import DemonstrationKey, PublicKey
 from tests.records.samples import failed, record
 

@@ -18,7 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from station.adapters import audit, certificate, chain, durable
-from station.adapters.records import RecordStore, chain_files, migrations
+from station.adapters.chain import migrations
+from station.adapters.records import RecordStore, chain_files
 from station.adapters.signing import DemonstrationKey, PublicKey, StationKey
 from station.errors import InputRejected, RecordsBroken, StorageError
 from tests.records.conftest import RECORDS, opened_store
