@@ -2,7 +2,8 @@
 
 Three parties, each what it is in a shop: the daemon and the screen (processes of their own, as their units run
 them), a virtual phone with Apple's servers (this process), and a person, who plugs the phone in, presses START
-and holds CONFIRM: fingers on mock pins, behind which everything is the station's own.
+and holds CONFIRM: fingers on mock pins, behind which everything is the station's own. Each run begins with an empty
+station; only the firmware is kept from one to the next.
 """
 
 import asyncio
@@ -11,19 +12,21 @@ import shutil
 import signal
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from station.adapters.api import ApiClient, connect
 from station.adapters.firmware import FirmwareStore
+from station.adapters.jobdir import JobDirectory
 from station.cli.follow import Follower
+from station.cli.plainly import in_words
 from station.errors import Refused, StationError
 from station.model.api import BayState, BayView, Lamp, Snapshot
 from station.model.base import BayId, SocketPath, format_ecid
@@ -40,6 +43,9 @@ SOCKET = SocketPath("1-1")
 OLD = ("26.1", "23B85")
 NEW = ("26.2", "23C55")
 
+MARK = ".demonstration"
+"""Says that a directory is a demonstration's, and may be cleared by the next."""
+
 START_SECONDS = 30.0
 """For a process to come up."""
 READ_SECONDS = 60.0
@@ -49,6 +55,8 @@ JOB_SECONDS = 900.0
 PRESS_SECONDS = 0.2
 HOLD_SECONDS = 2.4
 """A little longer than the station asks for."""
+
+COLOURS = {Lamp.DONE: "green", Lamp.FAULT: "red"}
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -68,6 +76,22 @@ class Stage:
         return self.home / "state"
 
     @property
+    def firmware(self) -> Path:
+        """The firmware store, which outlives a run."""
+        return self.home / "firmware"
+
+    def clear(self) -> None:
+        """Begin anew. Raises Refused for a directory that is not ours to clear."""
+        mark = self.home / MARK
+        if self.home.is_dir() and any(self.home.iterdir()) and not mark.is_file():
+            raise Refused(f"{self.home} holds something else.", remedy="Name an empty directory, or a new one.")
+        for old in (self.state, self.pictures):
+            if old.is_dir():
+                shutil.rmtree(old)
+        self.pictures.mkdir(parents=True)
+        mark.touch()
+
+    @property
     def pictures(self) -> Path:
         """The screen's pictures of this run."""
         return self.home / "pictures"
@@ -85,7 +109,7 @@ class Stage:
 
 def demo(
     directory: Annotated[
-        Path, typer.Option("--dir", help="What stays: records, certificates, pictures, logs.", file_okay=False)
+        Path, typer.Option("--dir", help="What stays of this run: records, certificates, pictures, logs.")
     ] = Path(".try"),
     model: Annotated[str, typer.Option(help="The phone that is plugged in.")] = "iPhone 12",
     pace: Annotated[float, typer.Option(min=0, help="How slow the phone is: 1 takes about half a minute.")] = 1.0,
@@ -106,30 +130,36 @@ def demo(
         stage = Stage(home=directory.absolute(), sockets=Path(sockets))
         try:
             done = asyncio.run(_run(stage, chosen, pace=0.0 if fast else pace, by_hand=by_hand, windowed=windowed))
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            console.print("Ended before it was done.")
             raise typer.Exit(130) from None
-        except (StationError, TimeoutError) as error:
-            words = "It took too long." if isinstance(error, TimeoutError) else str(error)
-            console.print(f"[red]{words}[/] Logs: {stage.home}")
+        except (StationError, OSError) as error:  # a TimeoutError is an OSError
+            words = in_words(error) if isinstance(error, StationError) else str(error) or "It took too long."
+            logs = f" The logs are in {stage.home}." if (stage.home / MARK).is_file() else ""
+            console.print(f"[red]{words}[/]{logs}")
             raise typer.Exit(1) from error
     if not done:
         raise typer.Exit(1)
 
 
 async def _run(stage: Stage, model: Model, *, pace: float, by_hand: bool, windowed: bool) -> bool:
-    shutil.rmtree(stage.pictures, ignore_errors=True)
-    stage.pictures.mkdir(parents=True)
+    this = asyncio.current_task()
+    assert this is not None
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, this.cancel)
+    await asyncio.to_thread(stage.clear)
     async with VirtualHost(stage.virtual, pace=pace) as host:
         host.apple.register(await asyncio.to_thread(_firmware, stage, model))
         async with (
+            _no_workers_left(stage),
             _process(stage, "daemon", _daemon_environment(stage, by_hand=by_hand), "daemon") as daemon,
             _connected(stage, daemon) as client,
-            _process(stage, "screen", _screen_environment(windowed=windowed), *_screen_arguments(stage)),
+            _process(stage, "screen", _screen_environment(windowed=windowed), *_screen_arguments(stage)) as screen,
         ):
-            done = await _main_job(stage, host, client, model, by_hand=by_hand)
+            done = await _unless_closed(screen, _main_job(stage, host, client, model, by_hand=by_hand))
             if windowed:
-                console.print("The window stays; Ctrl-C ends it.")
-                await asyncio.Event().wait()
+                console.print("Close the window to end.")
+                await screen.wait()
             return done
 
 
@@ -141,7 +171,7 @@ async def _main_job(stage: Stage, host: VirtualHost, client: ApiClient, model: M
     bay = await _until(client, BayState.READY, seconds=READ_SECONDS)
     console.print(f"  The station sees: {_phone(bay)}, {format_ecid(phone.identity.ecid)}. “{bay.title}”")
     if by_hand:
-        console.print("[bold]2[/] Now you: press START on the screen, then hold.")
+        console.print("[bold]2[/] Now you, in the window: press “Start restore”, then hold CONFIRM.")
     else:
         console.print("[bold]2[/] START is pressed, CONFIRM is held.")
         await hand.press(Control.START, seconds=PRESS_SECONDS)
@@ -165,13 +195,13 @@ async def _tell(stage: Stage, hand: Hand, bay: BayView, *, verified: bool) -> bo
     lit = await _lamp(hand, wanted)
     mark = "[green]✔[/]" if verified else "[red]✘[/]"
     console.print(f"[bold]3[/] {mark} {result.title} {result.remedy}".rstrip())
-    console.print(f"  Lamp: {wanted.value if lit else 'not lit'}. Record number {result.record}.")
+    console.print(f"  The {COLOURS[wanted]} lamp is {'' if lit else 'not '}lit. Record number {result.record}.")
     if result.certificate is not None:
         certificate = Path(result.certificate)
         console.print(f"  Certificate: {certificate}")
         console.print(f"               {certificate.with_suffix('.json')}")
-    pictures = sorted(stage.pictures.glob("*.png"))
-    console.print(f"  Pictures of the screen: {stage.pictures} ({len(pictures)})")
+    console.print(f"  Check it: station records verify --state {stage.state} --emulated")
+    console.print(f"  Pictures of the screen: {stage.pictures}")
     console.print(f"  Logs: {stage.home / 'daemon.log'}, {stage.home / 'screen.log'}")
     return verified and lit and result.certificate is not None
 
@@ -191,7 +221,7 @@ async def _until(client: ApiClient, *states: BayState, seconds: float) -> BayVie
         while bay.state not in states:
             before, bay = bay, _bay(await client.snapshot())
             if bay.state is BayState.NEEDS_PERSON and bay.title != before.title:
-                console.print(f"  “{bay.title}” (The virtual owner will do so.)")
+                console.print(f"  “{bay.title}” Its virtual owner taps “Trust”.")
         return bay
 
 
@@ -205,7 +235,7 @@ def _phone(bay: BayView) -> str:
 
 def _firmware(stage: Stage, model: Model) -> Path:
     """The newest firmware for the model in the station's store, made and imported the first time. Blocks."""
-    store = FirmwareStore(stage.state / "firmware")
+    store = FirmwareStore(stage.firmware)
     newest = store.newest_for(model.product_type)
     if newest is None or newest.build != NEW[1]:
         with console.status("Making a miniature iOS for it (once)…"), TemporaryDirectory() as directory:
@@ -218,6 +248,7 @@ def _daemon_environment(stage: Stage, *, by_hand: bool) -> dict[str, str]:
     return {
         "STATION_NAME": "Demonstration",
         "STATION_STATE": str(stage.state),
+        "STATION_FIRMWARE": str(stage.firmware),
         "STATION_SOCKET": str(stage.socket),
         "STATION_VIRTUAL": str(stage.virtual),
         "STATION_BAYS": f'{{"{BAY}": "{SOCKET}"}}',
@@ -232,6 +263,30 @@ def _screen_environment(*, windowed: bool) -> dict[str, str]:
 
 def _screen_arguments(stage: Stage) -> tuple[str, ...]:
     return ("screen", "--socket", str(stage.socket), "--size", "800x480", "--pictures", str(stage.pictures))
+
+
+async def _unless_closed(screen: Process, work: Coroutine[Any, Any, bool]) -> bool:
+    """The work's result. Raises Refused when the window is closed, or the screen fails, before it is done."""
+    working, closing = asyncio.ensure_future(work), asyncio.ensure_future(screen.wait())
+    try:
+        await asyncio.wait({working, closing}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise Refused("The screen was closed before the job was done.")
+        return await working
+    finally:
+        working.cancel()
+        closing.cancel()
+
+
+@asynccontextmanager
+async def _no_workers_left(stage: Stage) -> AsyncGenerator[None, None]:
+    """Workers outlive their daemon, as they must; those of a demonstration end with it."""
+    try:
+        yield
+    finally:
+        for directory in await asyncio.to_thread(lambda: list((stage.state / "jobs").glob("*"))):
+            if (pid := await asyncio.to_thread(JobDirectory(directory).alive)) is not None:
+                os.kill(pid, signal.SIGKILL)
 
 
 @asynccontextmanager
