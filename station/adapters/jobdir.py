@@ -165,6 +165,7 @@ class EventWriter:
         self._fd = os.open(
             directory.path / "events.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
         )
+        durable.sync_directory(directory.path)  # an event on a file without a name would be lost with the power
         self._directory = directory
         self._unwritten = bytearray()
 

@@ -132,6 +132,13 @@ def test_a_person_is_asked_once_for_each_thing(reporter, directory, deadline):
     assert deadline.count == 0
 
 
+def test_the_name_of_the_events_is_durable_before_the_first(directory, monkeypatch):
+    synced = []
+    monkeypatch.setattr(jobdir.durable, "sync_directory", lambda path: synced.extend(path.iterdir()))
+    EventWriter(directory).close()
+    assert directory.path / "events.jsonl" in synced
+
+
 @pytest.mark.parametrize("last", ["succeeded", "failed"])
 def test_the_last_words_get_the_room_that_was_kept_for_them(tmp_path, last):
     job = JobDirectory.create(tmp_path, SPEC)
