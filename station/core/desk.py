@@ -112,6 +112,12 @@ class Desk:
         if self.records_trouble or self.trouble:
             raise Refused(self.records_trouble or self.trouble)
         bay = self._bay(name)
+        armed = self.arming.armed
+        if armed is not None and armed.bay != bay.id and now.at < armed.until:
+            # A finger may be on its way to CONFIRM: what that means is not changed behind anybody's back.
+            raise Refused(
+                f"Bay {armed.bay} waits to be confirmed.", remedy=f"Cancel that, or choose bay {bay.id} first."
+            )
         firmware = may_start(bay, self._bays, self.firmware)
         assert bay.stay is not None
         assert bay.stay.ecid is not None

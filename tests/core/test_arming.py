@@ -95,6 +95,30 @@ def test_a_late_release_is_still_a_release(bench):
     assert not restores(bench)
 
 
+def test_start_of_another_bay_does_not_change_what_confirm_means(bench):
+    bench.press()
+    with pytest.raises(Refused, match="Bay 1 waits"):
+        bench.do(Start(id=1, bay=TWO, service=Service.RESTORE))
+    bench.hold()
+    assert [action.spec.bay for action in restores(bench)] == [ONE]
+
+
+@pytest.mark.parametrize("instead", [Cancel(id=1, bay=ONE), Select(id=1, bay=TWO), Tick()], ids=str)
+def test_start_of_another_bay_once_the_first_is_given_up(bench, instead):
+    bench.press()
+    bench.now += ARMED_SECONDS if isinstance(instead, Tick) else 1.0
+    bench.do(instead, Start(id=2, bay=TWO, service=Service.RESTORE))
+    bench.hold()
+    assert [action.spec.bay for action in restores(bench)] == [TWO]
+
+
+def test_a_start_that_has_expired_holds_up_no_other(bench):
+    bench.press()
+    bench.now += ARMED_SECONDS
+    bench.do(Start(id=1, bay=TWO, service=Service.RESTORE))
+    assert bench.bay(TWO).state is BayState.ARMED
+
+
 @pytest.mark.parametrize("stall", [0.6, 20, 4000])
 def test_a_hold_that_nobody_watched_to_its_end_means_nothing(bench, stall):
     bench.press()
@@ -124,7 +148,6 @@ def test_after_a_stall_confirm_is_pressed_again(bench):
         [arrived(B, ONE)],
         [arrived(A, TWO)],
         [Select(id=1, bay=TWO)],
-        [Start(id=1, bay=TWO, service=Service.RESTORE)],
         [Cancel(id=1, bay=ONE)],
         [change(Control.CONFIRM, FAULT)],
         [change(Control.START, FAULT)],
