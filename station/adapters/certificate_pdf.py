@@ -164,7 +164,8 @@ class _Page(FPDF):
             self._text(x, y, label, size=7, colour=SOFT)
             y = self._text(x, y + 3.5, value, size=8, width=RIGHT - x) + 1.25
         self._text(LEFT, BOTTOM - 5, certificate.classification, size=7, colour=SOFT)
-        check = f"To check this: station records verify --certificate FILE · Made by {certificate.software}"
+        which = "--emulated " if certificate.emulated else ""
+        check = f"To check this: station records verify {which}--certificate FILE · Made by {certificate.software}"
         self._text(LEFT, BOTTOM, check, size=7, colour=SOFT)
 
     def _qr(self, x: float, y: float, side: float) -> None:

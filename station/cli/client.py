@@ -18,6 +18,9 @@ from station.model.service import Service
 
 SOCKET = Path(DEFAULT_SOCKET)
 
+SETTLE_SECONDS = 1.0
+"""The daemon tells of every change within a tenth of a second."""
+
 Socket = Annotated[Path, typer.Option("--socket", help="The daemon's socket.", envvar="STATION_SOCKET")]
 Bay = Annotated[str, typer.Argument(help="The bay's name, as printed beside its socket.")]
 Json = Annotated[bool, typer.Option("--json", help="The whole snapshot, for programs.")]
@@ -91,8 +94,13 @@ async def _command(socket: Path, command: Command) -> None:
 
 
 async def _settled(client: ApiClient) -> None:
-    """Show what became of a command."""
-    _print(client.latest or await client.snapshot())
+    """Show what became of a command: the snapshot after it, or the one there is when it changed nothing."""
+    before = client.latest or await client.snapshot()
+    try:
+        async with asyncio.timeout(SETTLE_SECONDS):
+            _print(await client.snapshot())
+    except TimeoutError:
+        _print(before)
 
 
 def _print(snapshot: Snapshot) -> None:

@@ -13,21 +13,20 @@ from rich.table import Table
 from station.adapters.firmware import FirmwareStore
 from station.adapters.unpacked import Advance
 from station.cli.plainly import fail, in_words, plain_errors
+from station.daemon import settings
 from station.errors import StationError
 from station.model.firmware import Firmware
 
-DEFAULT_STORE = Path("/var/lib/restore-station/firmware")
-
 app = typer.Typer(help="Firmware the station keeps.", no_args_is_help=True)
 
-Store = Annotated[Path, typer.Option("--store", help="Directory of the firmware store.", envvar="STATION_FIRMWARE")]
+Store = Annotated[Path | None, typer.Option("--store", help="The firmware store, if not the settings' one.")]
 
 
 @app.command("list")
-def list_firmware(store: Store = DEFAULT_STORE) -> None:
+def list_firmware(store: Store = None) -> None:
     """Show every firmware, oldest version first."""
     table = Table("Version", "Build", "Models", box=None)
-    kept = FirmwareStore(store)
+    kept = _open(store)
     for firmware in kept.list():
         table.add_row(firmware.version, firmware.build, ", ".join(firmware.product_types))
     Console().print(table)
@@ -37,24 +36,24 @@ def list_firmware(store: Store = DEFAULT_STORE) -> None:
 @app.command("import")
 def import_firmware(
     path: Annotated[Path, typer.Argument(help="An IPSW file, or the directory of an unpacked one.")],
-    store: Store = DEFAULT_STORE,
+    store: Store = None,
 ) -> None:
     """Copy an IPSW into the store, whole or not at all."""
     with plain_errors(), _progress("Importing") as advance:
-        firmware = FirmwareStore(store).import_ipsw(path, advance)
+        firmware = _open(store).import_ipsw(path, advance)
     typer.echo(f"{_name(firmware)} is in the store.")
 
 
 @app.command("verify")
 def verify_firmware(
     build: Annotated[str | None, typer.Argument(help="A build, such as 23C71; every one by default.")] = None,
-    store: Store = DEFAULT_STORE,
+    store: Store = None,
 ) -> None:
     """Read every file of the firmware again, and compare it with what was imported."""
-    kept = FirmwareStore(store)
+    kept = _open(store)
     chosen = [firmware for firmware in kept.list() if build in (None, firmware.build)]
     if build is not None and not chosen:
-        fail(f"There is no firmware {build} in {store}.")
+        fail(f"There is no firmware {build} in the store.")
     failed = build is None and _warn_of_unusable(kept)
     for firmware in chosen:
         try:
@@ -66,6 +65,12 @@ def verify_firmware(
             typer.echo(in_words(error), err=True)
     if failed:
         raise typer.Exit(1)
+
+
+def _open(store: Path | None) -> FirmwareStore:
+    """The store that the daemon uses, unless another is named. Ends when the settings do not tell."""
+    with plain_errors():
+        return FirmwareStore(store or settings.load().firmware_store)
 
 
 def _warn_of_unusable(store: FirmwareStore) -> bool:

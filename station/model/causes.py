@@ -63,7 +63,7 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     ),
     Cause.SIGNING_REFUSED: Explanation(
         title="Apple does not sign this iOS version for this phone.",
-        remedy="Fetch the newest firmware for this model, then start again.",
+        remedy="Import the newest firmware for this model (station firmware import), then start again.",
     ),
     Cause.SIGNING_UNREACHABLE: Explanation(
         title="Apple's signing server cannot be reached.",
@@ -75,11 +75,11 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     ),
     Cause.FIRMWARE_MISSING: Explanation(
         title="The station has no firmware for this model.",
-        remedy="Import or download it, then start again.",
+        remedy="Import it (station firmware import), then start again.",
     ),
     Cause.FIRMWARE_CORRUPT: Explanation(
         title="The station's copy of the firmware is damaged.",
-        remedy="Delete it and download it again.",
+        remedy="Import it again (station firmware import).",
     ),
     Cause.DISK_FULL: Explanation(
         title="The station's disk is full.",
@@ -91,7 +91,7 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     ),
     Cause.STAYED_IN_RECOVERY: Explanation(
         title="The phone did not start the restore system and stayed in recovery.",
-        remedy="Retry once. If it repeats, fetch the firmware again.",
+        remedy="Retry once. If it repeats, import the firmware again.",
     ),
     Cause.WORKER_DIED: Explanation(
         title="The program working on this phone ended unexpectedly.",

@@ -47,7 +47,7 @@ def _speech(
     small = Style(px(21), MUTED)
     left = max(0, math.ceil(confirm.until - canvas.now))
     how = "Hold your finger on the ring" if snapshot.touch_confirms else "Hold the CONFIRM button"
-    version = f"iOS {confirm.target_version} is installed. " if confirm.target_version else ""
+    version = f"iOS {confirm.target_version} will be installed. " if confirm.target_version else ""
     parts += paragraph(canvas, "Everything on this phone will be erased.", warning, room, lines=3, gap=px(14), rank=0)
     parts += paragraph(canvas, f"{version}This cannot be undone.", small, room, lines=2, gap=px(6), rank=1)
     parts += paragraph(canvas, f"{how} until it is full.", Style(px(21), BLUE, bold=True), room, lines=2, gap=px(14))
