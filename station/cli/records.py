@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from station.adapters import audit, chain, record_export
@@ -47,7 +47,9 @@ def list_records(
     newest: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
 ) -> None:
     """Show the newest records."""
-    table = Table("Number", "Ended", "Phone", "ECID", "Bay", "Outcome", box=None)
+    table = Table("Number", "Ended", Column("Phone", overflow="fold"), "ECID", "Bay", "Outcome", box=None)
+    for column in table.columns[:2] + table.columns[3:4]:
+        column.no_wrap, column.overflow = True, "ignore"
     with plain_errors():
         for sealed in chain.read(_files(state, emulated), newest=newest):
             record = chain.record_of(sealed)
