@@ -26,6 +26,8 @@ PAUSE = 0.1
 """Between two snapshots to one client: what changes meanwhile is sent in one."""
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
+END_SECONDS = 3.0
+"""How long the end of a client, or of all of them, may take."""
 
 _encoder = msgspec.json.Encoder()
 _command_decoder: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
@@ -68,7 +70,11 @@ class ApiServer:
         """Close the socket and every connection."""
         assert self._server is not None
         self._server.close()
-        await self._server.wait_closed()
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                await self._server.wait_closed()
+        except TimeoutError:
+            log.warning("clients were left behind")
         with suppress(FileNotFoundError):
             await asyncio.to_thread(self._path.unlink)
 
@@ -120,7 +126,9 @@ class _Client:
         finally:
             sending.cancel()
             if self._holding is not None:  # nobody can say any more that the finger left
-                await self._carry_out(HoldEnded(id=0, bay=self._holding.bay))
+                with suppress(TimeoutError):  # it is in the loop's queue all the same
+                    async with asyncio.timeout(END_SECONDS):
+                        await self._carry_out(HoldEnded(id=0, bay=self._holding.bay))
             self._log.info("client left")
 
     async def _obey(self, frame: str | bytes) -> None:

@@ -46,7 +46,8 @@ class Given:
     """A client's command or the bus's news: whoever gives it waits until it is handled, so that none pile up."""
 
     event: Command | UsbEvent
-    answer: "asyncio.Future[Answer]"
+    done: "asyncio.Future[None]"
+    """Has a Refused in it when it could not be."""
 
 
 Item = Event | Given | Stirred | Ended
@@ -77,6 +78,8 @@ class Loop:
         # Not bounded itself, because every source is: one USB event, one command a client, one piece of news a
         # job, and buttons that are debounced.
         self._inbox: asyncio.Queue[Item] = asyncio.Queue()
+        self._unanswered: set[asyncio.Future[None]] = set()
+        self._closed = False
         self._shown: Snapshot | None = None
         self._sequence = 0
 
@@ -87,21 +90,28 @@ class Loop:
             usb: where phones come and go; its end is the end of the station.
             face: who shows it.
         """
-        async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            self._running.begin(tasks, self._inbox.put_nowait)
-            for event in await self._running.take_up():
-                await self._handle(event)
-            await self._refresh()
-            self._show(face)
-            tasks.create_task(self._pump(usb))
-            while True:
-                await self._take(await self._next())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                self._running.begin(tasks, self._inbox.put_nowait)
+                for event in await self._running.take_up():
+                    await self._handle(event)
+                await self._refresh()
                 self._show(face)
+                tasks.create_task(self._pump(usb))
+                while True:
+                    await self._take(await self._next())
+                    self._show(face)
+        finally:
+            self._close()
 
     async def carry_out(self, command: Command) -> Answer:
-        """Carry out a client's command."""
-        return await self._give(command)
+        """Carry out a client's command. Once the loop has ended, every command is refused."""
+        try:
+            await self._give(command)
+        except Refused as refused:
+            return Answer(id=command.id, refused=str(refused), remedy=refused.remedy)
+        return Answer(id=command.id)
 
     def button(self, control: Control, state: ControlState) -> None:
         """Take in a button; called on the loop."""
@@ -112,10 +122,24 @@ class Loop:
             await self._give(event)
         raise StationError("The bus says nothing any more.", remedy="See the log.")
 
-    async def _give(self, event: Command | UsbEvent) -> Answer:
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._inbox.put_nowait(Given(event, answer))
-        return await answer
+    async def _give(self, event: Command | UsbEvent) -> None:
+        """Have it handled, and wait until it is. Raises Refused."""
+        if self._closed:
+            raise _ending()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._unanswered.add(done)
+        self._inbox.put_nowait(Given(event, done))
+        try:
+            await done
+        finally:
+            self._unanswered.discard(done)
+
+    def _close(self) -> None:
+        """Nobody waits for a loop that has ended."""
+        self._closed = True
+        for done in self._unanswered:
+            if not done.done():
+                done.set_exception(_ending())
 
     async def _next(self) -> Item:
         """The next thing to handle. What has happened comes before the time that has passed."""
@@ -130,9 +154,7 @@ class Loop:
     async def _take(self, item: Item) -> None:
         match item:
             case Given():
-                answer = await self._answer(item.event)
-                if not item.answer.done():  # whoever asked may have left
-                    item.answer.set_result(answer)
+                await self._answer(item)
             case Stirred():
                 await self._catch_up(item.job)
             case Ended():
@@ -144,22 +166,26 @@ class Loop:
             case _:
                 await self._handle(item)
 
-    async def _answer(self, event: Command | UsbEvent) -> Answer:
+    async def _answer(self, given: Given) -> None:
+        try:
+            await self._obey(given.event)
+        except Refused as refused:
+            if not given.done.done():  # whoever asked may have left
+                given.done.set_exception(refused)
+        else:
+            if not given.done.done():
+                given.done.set_result(None)
+
+    async def _obey(self, event: Command | UsbEvent) -> None:
         if isinstance(event, UsbArrived | UsbGone):
             # A worker writes down that it sends its phone into another mode before it does. Read in this order, a
             # phone that leaves because it was told to is not taken for one that was unplugged.
             for job in self._running:
                 await self._catch_up(job)
             log.info("usb", **msgspec.to_builtins(event))
-            await self._handle(event)
-            return Answer(id=0)
-        if isinstance(event, Start):
+        elif isinstance(event, Start):
             await self._refresh()
-        try:
-            await self._handle(event)
-        except Refused as refused:
-            return Answer(id=event.id, refused=str(refused), remedy=refused.remedy)
-        return Answer(id=event.id)
+        await self._handle(event)
 
     async def _catch_up(self, job: JobId) -> None:
         for event in await self._running.said(job):
@@ -229,3 +255,7 @@ class Loop:
         self._shown = shown
         self._sequence += 1
         face.show(msgspec.structs.replace(shown, at=self._clock().at, sequence=self._sequence))
+
+
+def _ending() -> Refused:
+    return Refused("The station is ending.", remedy="Try again once it is up.")

@@ -187,7 +187,7 @@ class House:
         try:
             async with ApiServer(self.socket, loop.carry_out) as server:
                 daemon = Daemon(loop, server)
-                running = asyncio.create_task(loop.run(daemon.usb(), daemon))
+                daemon.running = running = asyncio.create_task(loop.run(daemon.usb(), daemon))
                 try:
                     async with connect(self.socket) as daemon.client:
                         yield daemon
@@ -206,6 +206,7 @@ class Daemon:
     """A running daemon, its bus, its buttons and a client."""
 
     client: ApiClient
+    running: "asyncio.Task[None]"
 
     def __init__(self, loop: Loop, server: ApiServer) -> None:
         self.loop = loop

@@ -173,6 +173,21 @@ async def test_a_hold_that_ended_is_not_ended_again(served):
     assert served.commands.qsize() == 2  # the server has seen its client leave when it has closed
 
 
+async def test_a_command_that_is_never_answered_does_not_keep_the_server(served, monkeypatch):
+    monkeypatch.setattr(api, "END_SECONDS", 0.01)
+    never = asyncio.Event()
+
+    async def carry_out(command: Command) -> Answer:
+        if isinstance(command, HoldEnded):
+            served.commands.put_nowait(command)
+            await never.wait()
+        return Answer(id=command.id)
+
+    async with asyncio.timeout(PATIENCE), ApiServer(served.path, carry_out), connect(served.path) as client:
+        await client.command(HoldBegan(id=1, bay=TWO))
+    assert served.commands.qsize() == 1
+
+
 async def test_who_commands_is_logged(served):
     with structlog.testing.capture_logs() as logs:
         async with served.server, connect(served.path) as client:

@@ -17,7 +17,7 @@ from station.core.events import ButtonChanged, Tick
 from station.daemon import loop as loop_module
 from station.daemon.follow import Follower
 from station.errors import StorageError
-from station.model.api import BayState, Cancel, Dismiss, Lamp, OperatorConfirm, Start
+from station.model.api import BayState, Cancel, Dismiss, HoldBegan, HoldEnded, Lamp, OperatorConfirm, Start
 from station.model.causes import Cause
 from station.model.events import Failed
 from station.model.job import Phase
@@ -25,7 +25,7 @@ from station.model.panel import Control, ControlState
 from station.model.record import Outcome, Record
 from station.model.service import Service
 from tests.core.helpers import FIRMWARE, ONE, TWO, A, B, clean_facts, facts, gone
-from tests.daemon.helpers import IN_RECOVERY, RESTORED, Conducted, Daemon, House, arrived, spec_of, until_gone
+from tests.daemon.helpers import IN_RECOVERY, PATIENCE, RESTORED, Conducted, Daemon, House, arrived, spec_of, until_gone
 
 
 async def ready(house: House, daemon: Daemon) -> None:
@@ -234,6 +234,40 @@ async def test_what_has_happened_comes_before_the_time_that_has_passed(house, mo
         assert isinstance(await daemon.loop._next(), ButtonChanged)
         assert isinstance(await daemon.loop._next(), ButtonChanged)
         assert isinstance(await daemon.loop._next(), Tick)
+
+
+async def test_the_daemon_ends_while_a_finger_holds_the_screen(house):
+    house.changes["touch_confirms"] = True
+    async with asyncio.timeout(PATIENCE), house.daemon() as daemon:
+        await ready(house, daemon)
+        await daemon.command(Start, bay=ONE, service=Service.RESTORE)
+        assert await daemon.command(HoldBegan, bay=ONE) == ""
+        daemon.running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await daemon.running
+        assert "ending" in await daemon.command(HoldEnded, bay=ONE)
+
+
+async def test_a_command_that_meets_the_end_is_answered(house, monkeypatch):
+    handling = asyncio.Event()
+
+    async def endless():
+        handling.set()
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(PATIENCE), house.daemon() as daemon:
+        await ready(house, daemon)
+        monkeypatch.setattr(daemon.loop, "_refresh", endless)
+        start = asyncio.create_task(daemon.loop.carry_out(Start(id=5, bay=ONE, service=Service.RESTORE)))
+        await handling.wait()
+        waits = asyncio.create_task(daemon.loop.carry_out(Cancel(id=6, bay=ONE)))
+        await asyncio.sleep(0)
+        daemon.running.cancel()
+        answers = await asyncio.gather(start, waits)
+        assert [(answer.id, answer.refused) for answer in answers] == [
+            (5, "The station is ending."),
+            (6, "The station is ending."),
+        ]
 
 
 async def test_what_happens_in_the_instant_of_a_deadline_comes_first(house, monkeypatch):
