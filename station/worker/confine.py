@@ -9,13 +9,19 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 
 _LIMITS = {
-    # Private writable memory, not address space: threads and libraries reserve much that they never touch.
-    resource.RLIMIT_DATA: 1 << 30,
+    # Private writable memory, not address space: libraries reserve much that they never touch.
+    resource.RLIMIT_DATA: 384 << 20,
     resource.RLIMIT_FSIZE: 64 << 20,
     resource.RLIMIT_NOFILE: 256,
     resource.RLIMIT_CPU: 3600,
 }
-"""Far above what a restore needs, far below what would hurt the jobs beside it."""
+"""A multiple of what a restore needs, which is about 80 MB of memory by this count, its threads' stacks included.
+
+A phone can make a worker use all of it, not more: a station of 4 GB has room for eight that do.
+"""
+
+_OUT_OF_MEMORY_SCORE = 500
+"""When memory runs out all the same, the kernel ends a worker and not the daemon: one phone's job, not everyone's."""
 
 _NICENESS = 5
 """The daemon and the screen come first."""
@@ -38,6 +44,8 @@ def confine(directory: Path, *, keeper: int, log: int) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.umask(0o077)
     os.nice(_NICENESS)
+    score = Path("/proc/self/oom_score_adj")
+    score.write_text(str(max(_OUT_OF_MEMORY_SCORE, int(score.read_text()))))
     for limit, wanted in _LIMITS.items():
         _, hard = resource.getrlimit(limit)
         value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

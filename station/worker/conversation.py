@@ -7,7 +7,6 @@ and others serve; the first thing that goes wrong ends them all.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -15,6 +14,7 @@ from pymobiledevice3.exceptions import ConnectionTerminatedError, MuxException
 from pymobiledevice3.restore.restore import Restore
 
 from station.errors import InputRejected
+from station.worker import plists
 from station.worker.connection import PhoneConnection, connect
 from station.worker.failures import printable
 from station.worker.reporter import Reporter
@@ -23,7 +23,9 @@ from station.worker.restored import Restored
 log = logging.getLogger(__name__)
 
 MAX_OPEN = 64
-"""Requests a phone may have open at once."""
+"""Requests a phone may have open at once, waiting or being served."""
+MAX_OPEN_BYTES = 32 << 20
+"""Memory that they take together. The largest known messages, logs, have 650 kB."""
 _REFUSED_SECONDS = 10.0
 _LAST_WORDS_SECONDS = 3.0
 """How long a broken connection waits for the status that may explain it."""
@@ -56,8 +58,10 @@ class Conversation(Restore):
     def prepare(self, reporter: Reporter) -> None:
         """Before the first message."""
         self._reporter = reporter
-        self._requests: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_OPEN)
+        self._requests: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._serving: set[asyncio.Task[None]] = set()
+        self._open: dict[int, int] = {}
+        """The weight of each open request, by the request's id()."""
         self._ports: dict[int, PhoneConnection] = {}
         """Connections to the ports that requests named, by the request's id()."""
 
@@ -94,14 +98,12 @@ class Conversation(Restore):
     async def _hear(self, message: dict[str, Any]) -> None:
         kind = message.get("MsgType")
         match kind:
-            case "DataRequestMsg" if self._requests.full():
-                raise InputRejected("The phone asks for too much at once.")
             case "DataRequestMsg":
-                self._requests.put_nowait(message)
+                self._requests.put_nowait(self._admitted(message))
             case "AsyncDataRequestMsg":
-                self._beside(self._answer(message))
+                self._beside(self._admitted(message))
             case "BasebandUpdaterOutputData":
-                self._beside(self._answer(message | {"DataType": kind}))
+                self._beside(self._admitted(message | {"DataType": kind}))
             case str() if kind in self._handlers:
                 try:
                     await self._handlers[kind](message)
@@ -115,7 +117,7 @@ class Conversation(Restore):
         while True:
             message = await self._requests.get()
             if message.get("DataType") in _BESIDE:
-                self._beside(self._answer(message))
+                self._beside(message)
             else:
                 await self._answer(message)
             self._requests.task_done()
@@ -130,12 +132,17 @@ class Conversation(Restore):
             await asyncio.sleep(_LAST_WORDS_SECONDS)
             raise
         await self._hang_up(message)
+        del self._open[id(message)]
 
-    def _beside(self, work: Coroutine[None, None, None]) -> None:
-        if len(self._serving) >= MAX_OPEN:
-            work.close()
+    def _admitted(self, message: dict[str, Any]) -> dict[str, Any]:
+        weight = plists.weight(message)
+        if len(self._open) >= MAX_OPEN or sum(self._open.values()) + weight > MAX_OPEN_BYTES:
             raise InputRejected("The phone asks for too much at once.")
-        task = self._group.create_task(work)
+        self._open[id(message)] = weight
+        return message
+
+    def _beside(self, message: dict[str, Any]) -> None:
+        task = self._group.create_task(self._answer(message))
         self._serving.add(task)
         task.add_done_callback(self._serving.discard)
 

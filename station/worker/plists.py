@@ -2,6 +2,7 @@
 
 import plistlib
 import struct
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
@@ -60,6 +61,20 @@ def _walk(root: object) -> None:
             size += len(node)
         elif not isinstance(node, int | float | datetime):
             raise InputRejected("The phone sent a message with a value of an unknown kind.")
+
+
+def weight(message: object) -> int:
+    """Bytes of memory that a message from `parse` takes, at most: what is referred to twice counts twice."""
+    total = 0
+    left = [message]
+    while left:
+        node = left.pop()
+        total += sys.getsizeof(node)
+        if isinstance(node, dict):
+            left += [*node, *node.values()]
+        elif isinstance(node, list):
+            left += node
+    return total
 
 
 class Blob(bytes):

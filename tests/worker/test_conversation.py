@@ -249,6 +249,14 @@ async def test_too_many_requests_end_it(attempt):
     assert (await attempt.failure(*asynchronous)).cause is Cause.PROTOCOL
 
 
+async def test_requests_that_are_too_large_together_end_it(attempt, monkeypatch):
+    monkeypatch.setattr("station.worker.conversation.MAX_OPEN_BYTES", 1 << 20)
+    large = [request("FDRTrustData", port=DATA_PORT, Data=bytes(300_000))] * 4
+    assert (await attempt.failure(*large)).cause is Cause.PROTOCOL
+    asynchronous = [each | {"MsgType": "AsyncDataRequestMsg"} for each in large]
+    assert (await attempt.failure(*asynchronous)).cause is Cause.PROTOCOL
+
+
 async def test_the_phones_own_words(attempt):
     log = "first line\n" + "x" * (2 << 20) + "\nRESTORED: \u202efailed to seal"
     failure = await attempt.failure({"MsgType": "StatusMsg", "Status": 27, "AMRError": 1015, "Log": log})

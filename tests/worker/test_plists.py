@@ -32,6 +32,12 @@ def test_a_message_is_read_in_either_format():
         assert plists.parse(plistlib.dumps(message, fmt=fmt)) == message
 
 
+def test_a_message_weighs_what_it_takes():
+    assert plists.weight({"a": bytes(1000)}) > 1000
+    assert plists.weight({"a": "\U0001f600" * 1000}) > 4000
+    assert plists.weight({"a": [{"b": number} for number in range(1000)]}) > 1000 * 100
+
+
 @pytest.mark.parametrize(
     "payload",
     [
