@@ -202,6 +202,11 @@ def _place(device: usb.core.Device) -> Place:
 
 
 def _read_serial(device: usb.core.Device) -> dict[str, str]:
-    """The serial string of iBoot, taken apart; odd tokens are passed over."""
-    text = device.serial_number or ""
-    return {match[1]: match[2] if match[2] is not None else match[3] for match in _TOKEN.finditer(text[:256])}
+    """The serial string of iBoot, taken apart; odd tokens are passed over, and of two with one name the first counts.
+
+    As it does in `model.phone.identity_of_serial`: a serial number that looks like tokens is nobody's identity.
+    """
+    info: dict[str, str] = {}
+    for match in _TOKEN.finditer((device.serial_number or "")[:256]):
+        info.setdefault(match[1], match[2] if match[2] is not None else match[3])
+    return info

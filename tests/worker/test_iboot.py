@@ -15,12 +15,13 @@ from station.errors import ConsentVoid
 from station.model.base import Ecid, SocketPath
 from station.model.causes import Cause
 from station.model.consent import Act
+from station.model.phone import identity_of_serial
 from station.virtual.backend import UsbIpBackend
 from station.virtual.control import Plug
 from station.virtual.host import VirtualHost
 from station.virtual.phone import VirtualPhone
 from station.worker.failures import JobFailed
-from station.worker.iboot import Iboot, RecoverySocket
+from station.worker.iboot import Iboot, RecoverySocket, _read_serial
 from tests.worker.station_host import OLD
 
 
@@ -45,6 +46,13 @@ async def host(short_path: Path) -> AsyncIterator[VirtualHost]:
 
 def plug(host: VirtualHost) -> VirtualPhone:
     return host.hands.plug(Plug(installed=OLD, auto_boot=False))
+
+
+def test_a_serial_number_that_looks_like_an_identity_is_none():
+    serial = "CPID:8101 BDID:0C ECID:0000000000000005 IBFL:3D SRNM:[X] ECID:0000000000000007 SRNM:[Y]"
+    info = _read_serial(Odd(serial))
+    assert (info["ECID"], info["SRNM"]) == ("0000000000000005", "X")
+    assert identity_of_serial(serial) == (5, None)
 
 
 def socket_of(host: VirtualHost, phone: VirtualPhone, door: Door | None = None) -> RecoverySocket:
