@@ -14,6 +14,11 @@ class Guard:
 
     The subclasses of the library's clients (`lockdown`, `iboot`, `restored`) call it in the methods that put
     the commands on the wire, so that no path through the library leads around it.
+
+    What is observed, by the worker itself, is the ECID, on the very connection; the revocation; and where iBoot
+    listens, the USB socket (`iboot.RecoverySocket`). Bay and plug are not: both sides of that comparison come from
+    the spec, which it checks for sense. Whether the phone still stands where it was confirmed the daemon watches,
+    and revokes the consent when it does not.
     """
 
     def __init__(self, directory: JobDirectory, spec: JobSpec, reporter: Reporter) -> None:
