@@ -25,7 +25,9 @@ def stopping() -> None:
 async def keep_watchdog_fed() -> None:
     """Feed the watchdog at a third of its interval, for ever; returns at once when there is none.
 
-    Runs on the event loop on purpose: a loop that is blocked feeds nothing, and systemd restarts the daemon.
+    Runs on the event loop on purpose: a loop that is blocked feeds nothing, and systemd restarts the daemon. That
+    is all it proves. It is a task apart from the one that decides: should that one wait for something that never
+    comes, with the event loop free, the watchdog is fed all the same. (Should it fail, the daemon ends.)
     """
     microseconds = int(os.environ.get("WATCHDOG_USEC", "0"))
     if not microseconds or os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
