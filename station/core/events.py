@@ -79,7 +79,8 @@ class FirmwareFound:
 class RecordWritten:
     """A job's record is in the chain, durably."""
 
-    job: JobId
+    record: Record
+    """As it is sealed: perhaps by an earlier daemon, which may have judged otherwise."""
     number: int
     certificate: str | None
     """Path of the PDF, when one was earned."""

@@ -79,8 +79,6 @@ class Job:
     """Of the whole, never going back."""
     verdict: Verdict | None = None
     checks: tuple[Check, ...] = ()
-    number: int = 0
-    certificate: str | None = None
     vigil: Vigil = field(default_factory=Vigil)
     _gone_since: float | None = None
     _fresh: bool = True
@@ -266,10 +264,9 @@ class Job:
         )
         return self._conclude(Observed(mode=PhoneMode.NORMAL, facts=facts), now)
 
-    def record_written(self, number: int, certificate: str | None) -> None:
+    def record_written(self) -> None:
         """Its record is in the chain."""
         self._become(JobState.ENDED)
-        self.number, self.certificate = number, certificate
 
     def record_failed(self, now: Moment) -> None:
         """Its record could not be written; try again later."""
@@ -277,7 +274,7 @@ class Job:
         self.vigil.wait(now.at + RECORD_RETRY_SECONDS)
 
     def result(self) -> ResultView | None:
-        """How it ended, as people see it; None while it has not."""
+        """How it ended, as people see it until it is recorded; None while it has not."""
         if self.verdict is None:
             return None
         return ResultView(
@@ -285,8 +282,8 @@ class Job:
             outcome=self.verdict.outcome,
             title=self.verdict.title,
             remedy=self.verdict.remedy,
-            record=self.number,
-            certificate=self.certificate,
+            record=0,
+            certificate=None,
         )
 
     def tick(self, now: Moment) -> list[Action]:

@@ -1,8 +1,9 @@
-"""What of a job goes into its record."""
+"""What of a job goes into its record, and what of that people see."""
 
 from typing import TYPE_CHECKING
 
 from station.core.events import Moment
+from station.model.api import ResultView
 from station.model.record import Observed, Record
 
 if TYPE_CHECKING:
@@ -44,4 +45,16 @@ def record_of(job: "Job", observed: Observed, *, seconds: float, now: Moment) ->
         ended=now.utc,
         duration_seconds=round(seconds, 1),
         clock_trusted=now.trusted,
+    )
+
+
+def result_of(record: Record, *, number: int, certificate: str | None) -> ResultView:
+    """How a recorded job ended, as people see it: what is shown is what is sealed."""
+    return ResultView(
+        job=record.job,
+        outcome=record.outcome,
+        title=record.title,
+        remedy=record.remedy,
+        record=number,
+        certificate=certificate,
     )

@@ -22,8 +22,8 @@ from station.core.events import (
 from station.core.inspection import Inspection
 from station.core.jobs import Job, JobState
 from station.core.policy import Policy
+from station.core.records import result_of
 from station.core.scheduler import Scheduler
-from station.model.api import ResultView
 from station.model.base import Ecid, JobId
 from station.model.causes import Cause
 from station.model.events import Failed, WorkerExit
@@ -230,11 +230,11 @@ class Station:
 
     def _recorded(self, event: RecordWritten) -> list[Action]:
         self.desk.records_trouble = ""
-        bay, job = self._work(event.job)
+        bay, job = self._work(event.record.job)
         if bay is None or not isinstance(job, Job) or job.state is not JobState.RECORDING:
             return []
-        job.record_written(event.number, event.certificate)
-        bay.job, bay.result = None, job.result()
+        job.record_written()
+        bay.job, bay.result = None, result_of(event.record, number=event.number, certificate=event.certificate)
         same_stay = bay.stay is not None and bay.stay.plug == job.spec.plug
         return [] if same_stay else self._close_verified(bay)
 
@@ -261,17 +261,9 @@ class Station:
 
     def _adopt_result(self, event: ResultFound) -> None:
         bay = self.bays.adopt(event.spec.bay, event.spec.socket)
-        record = event.record
-        bay.result = ResultView(
-            job=record.job,
-            outcome=record.outcome,
-            title=record.title,
-            remedy=record.remedy,
-            record=event.number,
-            certificate=event.certificate,
-        )
-        if record.outcome is Outcome.VERIFIED:
-            self._expect(bay, event.spec, record.ecid)
+        bay.result = result_of(event.record, number=event.number, certificate=event.certificate)
+        if event.record.outcome is Outcome.VERIFIED:
+            self._expect(bay, event.spec, event.record.ecid)
 
     @staticmethod
     def _expect(bay: Bay, spec: JobSpec, ecid: Ecid) -> None:

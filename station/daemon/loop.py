@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from station.adapters.jobshelf import Finished
 from station.core.actions import Action, CloseJob, FindFirmware, KillWorker, RevokeConsent, StartWorker, WriteRecord
 from station.core.events import (
     ButtonChanged,
@@ -218,15 +217,15 @@ class Loop:
     async def _write(self, record: Record) -> None:
         bound = log.bind(job=record.job, bay=record.bay, ecid=format_ecid(record.ecid))
         try:
-            number, certificate = await self._proof.write(record)
-            path = None if certificate is None else str(certificate)
-            await self._running.finish(Finished(record=record, number=number, certificate=path))
+            finished = await self._proof.write(record)
+            await self._running.finish(finished)
         except StationError as error:
             bound.critical("record not written", error=str(error))
             self._inbox.put_nowait(RecordNotWritten(job=record.job, detail=str(error)))
         else:
-            bound.info("recorded", number=number, outcome=record.outcome.value, why=record.title)
-            self._inbox.put_nowait(RecordWritten(job=record.job, number=number, certificate=path))
+            sealed, number = finished.record, finished.number
+            bound.info("recorded", number=number, outcome=sealed.outcome.value, why=sealed.title)
+            self._inbox.put_nowait(RecordWritten(record=sealed, number=number, certificate=finished.certificate))
 
     async def _find(self, product_type: str) -> None:
         self._inbox.put_nowait(await self._found(product_type))

@@ -1,10 +1,10 @@
 """What the loop needs of the world. Each port has a real adapter; tests and demonstrations may have another."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 from station.adapters.jobdir import JobDirectory
+from station.adapters.jobshelf import Finished
 from station.adapters.workers import Worker
 from station.core.events import Moment
 from station.model.api import Snapshot
@@ -26,8 +26,10 @@ class Proof(Protocol):
     trouble: str
     """Why no record can be written, so that no job may start; empty: they can."""
 
-    async def write(self, record: Record) -> tuple[int, Path | None]:
+    async def write(self, record: Record) -> Finished:
         """Append a record, once for each job whatever happens; its number, and its certificate if it earned one.
+
+        What comes back is the record as it is sealed: the one that an earlier daemon wrote, if it wrote one.
 
         Raises:
             StationError: it is not written; ask again later.

@@ -5,6 +5,8 @@ from pathlib import Path
 import structlog
 
 from station.adapters.certificate import issue
+from station.adapters.chain import record_of
+from station.adapters.jobshelf import Finished
 from station.adapters.records import RecordStore
 from station.errors import RecordsBroken, Refused
 from station.model.record import Record
@@ -32,16 +34,17 @@ class RecordedProof:
             log.critical("records broken", error=str(error))
             return cls(None, f"{error} {error.remedy}".strip())
 
-    async def write(self, record: Record) -> tuple[int, Path | None]:
+    async def write(self, record: Record) -> Finished:
         """Append a record; issue its certificate, if it deserves one."""
         if self._store is None:
             raise RecordsBroken(self.trouble)
         sealed = await self._store.append(record)
+        certificate = None
         try:
-            return sealed.number, (await issue(self._store, sealed)).pdf
+            certificate = str((await issue(self._store, sealed)).pdf)
         except Refused as refused:
             log.info("no certificate", job=record.job, why=str(refused))
-            return sealed.number, None
+        return Finished(record=record_of(sealed), number=sealed.number, certificate=certificate)
 
     async def close(self) -> None:
         """Close the records."""

@@ -225,6 +225,6 @@ class Bench:
                 case WriteRecord(record=record):
                     self.records.append(record)
                     if self.writes_records:
-                        self.do(RecordWritten(job=record.job, number=len(self.records), certificate=None))
+                        self.do(RecordWritten(record=record, number=len(self.records), certificate=None))
                 case StartWorker() | KillWorker() | RevokeConsent() | CloseJob():
                     pass

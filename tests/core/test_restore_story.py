@@ -2,6 +2,7 @@
 
 import signal
 
+import msgspec
 import pytest
 
 from station.core.actions import CloseJob, KillWorker, RevokeConsent, StartWorker, WriteRecord
@@ -96,11 +97,24 @@ def test_the_lamp_is_not_green_before_the_record_is_written():
     bench.erase(spec.job)
     returned(bench, spec.job)
     assert bench.bay().state is BayState.WORKING
-    bench.do(RecordWritten(job=spec.job, number=7, certificate="/c.pdf"))
+    bench.do(RecordWritten(record=bench.records[-1], number=7, certificate="/c.pdf"))
     result = bench.bay().result
     assert bench.bay().state is BayState.DONE
     assert result is not None
     assert (result.record, result.certificate) == (7, "/c.pdf")
+
+
+def test_what_is_shown_is_what_an_earlier_daemon_sealed():
+    bench = Bench()
+    bench.writes_records = False
+    spec = bench.confirm()
+    bench.erase(spec.job)
+    verified = returned(bench, spec.job)
+    assert verified.outcome is Outcome.VERIFIED
+    sealed = msgspec.structs.replace(verified, outcome=Outcome.NOT_VERIFIED, title="It did not come back.")
+    bench.do(RecordWritten(record=sealed, number=1, certificate=None))
+    assert bench.bay().lamp is Lamp.FAULT
+    assert bench.bay().title == "It did not come back."
 
 
 def test_a_record_that_cannot_be_written_is_tried_again_and_seen():
@@ -115,7 +129,7 @@ def test_a_record_that_cannot_be_written_is_tried_again_and_seen():
     again = [action for action in bench.wait(120) if isinstance(action, WriteRecord)]
     assert len(again) == 1
     assert again[0].record == bench.records[0]
-    bench.do(RecordWritten(job=spec.job, number=1, certificate=None))
+    bench.do(RecordWritten(record=bench.records[-1], number=1, certificate=None))
     assert bench.view().notice == ""
     assert bench.bay().state is BayState.DONE
 
@@ -130,7 +144,7 @@ def test_while_a_record_cannot_be_written_nothing_is_wiped():
     bench.do(RecordNotWritten(job=first.job, detail="the disk is full"))
     with pytest.raises(Refused, match="disk is full"):
         bench.do(Start(id=1, bay=TWO, service=Service.RESTORE))
-    bench.do(RecordWritten(job=first.job, number=1, certificate=None))
+    bench.do(RecordWritten(record=bench.records[-1], number=1, certificate=None))
     bench.do(Start(id=2, bay=TWO, service=Service.RESTORE))
     assert bench.bay(TWO).state is BayState.ARMED
 
@@ -146,7 +160,7 @@ def test_a_queued_job_waits_for_records_that_can_be_written():
     bench.fail(first.job, Cause.SIGNING_REFUSED)
     bench.inspect(facts(A))
     assert bench.bay(TWO).state is BayState.QUEUED
-    bench.do(RecordWritten(job=first.job, number=1, certificate=None))
+    bench.do(RecordWritten(record=bench.records[-1], number=1, certificate=None))
     assert bench.bay(TWO).state is BayState.WORKING
 
 

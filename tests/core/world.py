@@ -269,7 +269,7 @@ class World:
                 self._check(record)
                 self.records += 1
                 self.disk[record.job].record = record
-                self.tell(RecordWritten(job=record.job, number=self.records, certificate=None))
+                self.tell(RecordWritten(record=record, number=self.records, certificate=None))
             case FindFirmware(product_type=product_type):
                 self.tell(FirmwareFound(product_type=product_type, firmware=FIRMWARE))
             case CloseJob(job=name):

@@ -4,9 +4,11 @@ import asyncio
 import os
 import signal
 
+import msgspec
 import pytest
 
 from station.adapters.clock import boottime
+from station.daemon.proof import RecordedProof
 from station.model.api import BayState, Dismiss, OperatorConfirm, Start
 from station.model.causes import Cause
 from station.model.events import Failed, Succeeded
@@ -14,7 +16,7 @@ from station.model.job import Phase
 from station.model.phone import PhoneMode
 from station.model.record import Outcome
 from station.model.service import Service
-from tests.core.helpers import ONE, TWO, B, clean_facts, gone
+from tests.core.helpers import ONE, TWO, B, Bench, clean_facts, gone
 from tests.daemon.helpers import IN_RECOVERY, RESTORED, Conducted, Daemon, House, arrived, until_gone
 from tests.daemon.test_loop import confirmed, ready, record
 
@@ -84,6 +86,26 @@ async def test_whenever_the_daemon_dies_the_job_is_finished(house, stage):
     assert record(house).outcome is Outcome.VERIFIED
     assert record(house).job == worker.job
     assert house.jobs() == []
+
+
+async def test_a_record_is_what_it_was_sealed_as(tmp_path):
+    """A daemon died between sealing and noting it; the next one has seen the phone return, and judges otherwise."""
+    bench = Bench()
+    first = bench.confirm()
+    bench.erase(first.job)
+    bench.succeed(first.job)
+    bench.do(gone())
+    bench.wait(1000)
+    (record,) = bench.records
+    assert record.outcome is Outcome.NOT_VERIFIED
+    otherwise = msgspec.structs.replace(record, outcome=Outcome.VERIFIED, cause=None, title="Verified.")
+    proof = await RecordedProof.open(tmp_path)
+    try:
+        sealed = await proof.write(record)
+        assert await proof.write(otherwise) == sealed
+    finally:
+        await proof.close()
+    assert (sealed.record.outcome, sealed.number, sealed.certificate) == (Outcome.NOT_VERIFIED, 1, None)
 
 
 async def test_a_living_worker_is_adopted_and_followed(house):
