@@ -12,9 +12,10 @@ from pymobiledevice3.restore.fdr import CHUNK_SIZE, CTRL_PORT, FDRClient
 
 from station.errors import InputRejected
 from station.model.causes import Cause
-from station.worker.assets import allowed
+from station.worker.assets import addresses, allowed
 from station.worker.connection import PhoneConnection, connect
 from station.worker.failures import JobFailed, printable
+from station.worker.fetch import Unreachable
 
 MAX_CHANNELS = 32
 _CONNECT_SECONDS = 10.0
@@ -49,6 +50,14 @@ class FdrProxy:
     def allowed(self, host: str, port: int) -> bool:
         """Whether the phone may reach a host."""
         return allowed(self._hosts, host, port)
+
+    async def reach(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to an allowed host. Raises Unreachable, TimeoutError."""
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            for address in await addresses(self._hosts, host, port):
+                with suppress(OSError):
+                    return await asyncio.open_connection(address, port)
+        raise Unreachable(f"{host} does not answer")
 
     def close(self) -> None:
         """The restore is over."""
@@ -116,9 +125,8 @@ class Channel(FDRClient):
     async def _carry(self, host: str, port: int) -> None:
         """Carry bytes between the phone and a host until one of them ends; unreachable: the phone is hung up on."""
         try:
-            async with asyncio.timeout(_CONNECT_SECONDS):
-                reader, writer = await asyncio.open_connection(host, port)
-        except OSError:
+            reader, writer = await self._proxy.reach(host, port)
+        except (Unreachable, TimeoutError):
             return
         ways = {
             asyncio.create_task(self._outwards(writer)),

@@ -1,5 +1,7 @@
 """What a phone may have fetched, and what it may not."""
 
+import asyncio
+
 import pytest
 
 from station.errors import InputRejected
@@ -8,6 +10,8 @@ from station.virtual.apple import AppleServers, AppleService, Behaviour
 from station.worker import assets
 from station.worker.assets import Assets, allowed
 from station.worker.failures import JobFailed
+from station.worker.fdr import FdrProxy
+from station.worker.fetch import Unreachable
 
 APPLE = ("wkms-public.apple.com",)
 
@@ -55,6 +59,35 @@ def test_hosts_with_and_without_port():
     assert not allowed(hosts, "gg.apple.com", 80)
     assert not allowed(hosts, "127.0.0.1", 443)
     assert not allowed(hosts, "127.0.0.1:8000", 443)
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "::1", "::ffff:10.0.0.1"]
+)
+async def test_apples_names_never_lead_into_the_local_network(monkeypatch, address):
+    async def lies(host, port, **_):
+        return [(0, 0, 0, "", (place, port)) for place in ("17.0.0.1", address)]
+
+    async def connects(*_, **__):
+        raise AssertionError("it connects")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", lies)
+    monkeypatch.setattr(asyncio, "open_connection", connects)
+    monkeypatch.setattr(assets, "fetch", connects)
+    (host,) = APPLE
+    assert (await Assets(APPLE, patience=0.0).get(get(f"https://{host}/key")))["ResponseStatus"] == 504
+    async with asyncio.TaskGroup() as group:
+        with pytest.raises(Unreachable):
+            await FdrProxy("udid", APPLE, group, 1.0).reach(host, 443)
+
+
+async def test_apples_names_lead_to_the_internet(monkeypatch):
+    async def tells(host, port, **_):
+        return [(0, 0, 0, "", ("17.0.0.1", port)), (0, 0, 0, "", ("2620:149::1", port, 0, 0))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", tells)
+    assert await assets.addresses(APPLE, APPLE[0], 443) == ["17.0.0.1", "2620:149::1"]
+    assert await assets.addresses(("127.0.0.1:8000",), "127.0.0.1", 8000) == ["127.0.0.1"]
 
 
 async def test_a_key_is_fetched_once():
