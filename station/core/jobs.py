@@ -60,6 +60,9 @@ so none of those can tell an unplugging; and from PREPARE on the worker holds a 
 RESTORE_SYSTEM = frozenset({Phase.RAMDISK, Phase.RESTORED, Phase.PREPARE, Phase.IMAGE})
 """A phone that enumerates like a normal one in these phases runs the restore system (usbmuxd#147)."""
 
+NOT_YET_ERASABLE = frozenset({Phase.CONNECT, Phase.TICKET, Phase.RECOVERY, Phase.RAMDISK})
+"""Before the restore system runs, nothing can be erased."""
+
 RECORD_RETRY_SECONDS = 10.0
 
 
@@ -317,6 +320,8 @@ class Job:
 
     def _tick_running(self, now: Moment) -> list[Action]:
         if self._leash.given_up(now.at):
+            if self.story.last is None and self.story.phase not in NOT_YET_ERASABLE:
+                self.story.erased = True  # nobody will hear whether it announced that: the worst is taken as done
             return self.worker_ended(None, now)
         if self._gone_until is not None and now.at >= self._gone_until:
             return self.void(Cause.DISCONNECTED, now, detail=f"not back in time; {self._where()}")

@@ -20,7 +20,7 @@ from station.errors import Refused
 from station.model.api import BayState, Cancel, Dismiss, Lamp, Start
 from station.model.causes import Cause
 from station.model.consent import Hand
-from station.model.events import Operation, PhaseBegan, Progress, Succeeded, WorkerExit
+from station.model.events import Failed, Operation, PhaseBegan, Progress, Succeeded, WorkerExit
 from station.model.job import DEADLINES, JobKind, Phase
 from station.model.phone import PhoneMode
 from station.model.record import Outcome, Record
@@ -454,6 +454,36 @@ def test_a_worker_that_cannot_be_killed_is_given_up():
     assert bench.records[0].cause is Cause.DEADLINE
     bench.do(WorkerEnded(job=spec.job, exit=None))  # years later
     assert len(bench.records) == 1
+
+
+@pytest.mark.parametrize(
+    ("phase", "outcome"),
+    [
+        (Phase.TICKET, Outcome.FAILED_UNTOUCHED),
+        (Phase.RAMDISK, Outcome.FAILED_UNTOUCHED),
+        (Phase.RESTORED, Outcome.FAILED_ERASED),
+        (Phase.PREPARE, Outcome.FAILED_ERASED),
+    ],
+)
+def test_a_worker_that_is_given_up_may_have_erased(phase, outcome):
+    """What it wrote last may never have been read."""
+    bench = Bench()
+    spec = bench.confirm()
+    bench.phase(spec.job, phase)
+    bench.do(Cancel(id=1, bay=ONE))
+    bench.wait(KILL_SECONDS)
+    bench.inspect(facts(A))
+    assert bench.records[0].outcome is outcome
+
+
+def test_a_worker_that_said_why_it_failed_is_believed_when_it_is_given_up():
+    bench = Bench()
+    spec = bench.confirm()
+    bench.phase(spec.job, Phase.RESTORED)
+    bench.say(spec.job, Failed(at=bench.now, cause=Cause.SIGNING_REFUSED, detail=""))
+    bench.wait(bench.station.policy.grace_seconds + KILL_SECONDS)
+    bench.inspect(facts(A))
+    assert bench.records[0].outcome is Outcome.FAILED_UNTOUCHED
 
 
 def test_a_worker_that_said_its_last_word_must_end_soon():
