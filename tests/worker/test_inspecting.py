@@ -4,6 +4,7 @@ import asyncio
 import signal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from station.errors import InputRejected
@@ -38,9 +39,16 @@ def test_facts():
     assert (facts.passcode, facts.battery_percent, facts.imei, facts.serial_number) == (True, 82, None, "")
     strange = read_facts(VALUES | {"PasswordProtected": "yes", "DeviceName": ["a"], "SerialNumber": "x" * 9999}, "82")
     assert (strange.passcode, strange.battery_percent, strange.name) == (None, None, "")
-    assert len(strange.serial_number) == 100
+    assert len(strange.serial_number) == 64
     assert read_facts(VALUES, True).battery_percent is None
     assert read_facts(VALUES, 101).battery_percent is None
+
+
+def test_no_fact_is_longer_than_a_snapshot_bears():
+    long = read_facts(
+        {key: "\U0001f600" * 9999 if isinstance(value, str) else value for key, value in VALUES.items()}, 1
+    )
+    assert {len(value) for value in msgspec.to_builtins(long).values() if isinstance(value, str) and value} == {64}
 
 
 @pytest.mark.parametrize("missing", ["UniqueChipID", "UniqueDeviceID", "ProductType", "HardwareModel", "BuildVersion"])
