@@ -14,12 +14,14 @@ import tempfile
 from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import count
 from pathlib import Path
 from typing import Self
 
 import msgspec
+from asyncinotify import Inotify, Mask
 
 from station.adapters import chain
 from station.adapters.api import ApiClient, connect
@@ -29,12 +31,13 @@ from station.adapters.records import chain_files
 from station.adapters.signing import DemonstrationKey, SigningKey
 from station.errors import InputRejected, Refused
 from station.model.api import Answer, BayState, BayView, Command, Dismiss, OperatorConfirm, Snapshot, Start
-from station.model.base import BayId, JobId, SocketPath
+from station.model.base import BayId, Ecid, JobId, SocketPath
 from station.model.job import JobSpec
 from station.model.record import Record, SealedRecord
 from station.model.service import Service
 from station.virtual.control import Installed, Plug
 from station.virtual.host import VirtualHost
+from station.virtual.models import find_model
 from station.virtual.panel import Hand
 from station.virtual.phone import VirtualPhone
 
@@ -76,6 +79,15 @@ class Rig:
         socket_path = self.sockets[BayId(bay)]
         return self.host.hands.plug(Plug(installed=installed, socket=socket_path, **order))  # type: ignore[arg-type]  # tests know
 
+    def plug_stranger(
+        self, bay: str, *, ecid: Ecid, installed: Installed = OLD, serial_number: str = "STRANGER"
+    ) -> VirtualPhone:
+        """A phone that may be anybody: with an ECID that another one has, or a serial number that is none."""
+        identity = replace(find_model("iPhone 12").identity(ecid), serial_number=serial_number)
+        phone = VirtualPhone(identity, installed.system(), self.host.hands._boots)
+        self.host.bus.plug(phone, self.sockets[BayId(bay)])
+        return phone
+
     @asynccontextmanager
     async def station(self) -> AsyncGenerator["Station", None]:
         """Run the daemon while the context is open, unless it is killed before."""
@@ -112,6 +124,24 @@ class Rig:
             await asyncio.gather(word, end, return_exceptions=True)
         assert up, f"the daemon did not come up:\n{self.log.read_text()[-3000:]}"
         return daemon
+
+    @asynccontextmanager
+    async def screen(self, pictures: Path) -> AsyncGenerator[Process, None]:
+        """Run the kiosk on a display that shows nothing, from its first picture of the station on."""
+        with Inotify() as inotify:
+            inotify.add_watch(pictures, Mask.CLOSE_WRITE | Mask.MOVED_TO)
+            command = ("-m", "station", "screen", "--socket", str(self.socket), "--pictures", str(pictures))
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, *command, env=os.environ | {"SDL_VIDEODRIVER": "dummy"}
+            )
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await inotify.get()
+                yield process
+            finally:
+                if process.returncode is None:
+                    process.terminate()
+                await process.wait()
 
     async def kill_daemon_at_start(self) -> None:
         """Start a daemon, and kill it as soon as it is up."""

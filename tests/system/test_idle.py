@@ -1,0 +1,70 @@
+"""A station that has nothing to do does nothing: a phone is plugged in and ready, and nobody presses anything.
+
+Counted by the kernel, not timed by us: processor time, and how often each thread gave up the processor by itself,
+which is how often something woke it.
+"""
+
+import asyncio
+import os
+from asyncio.subprocess import Process
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from station.adapters.firmware import FirmwareStore
+from station.model.api import BayState
+from tests.system.rig import make_rig
+
+pytestmark = pytest.mark.system
+
+SETTLE = 1.0
+"""Seconds after the first picture of the phone, for what follows from plugging it in."""
+SECONDS = 4.0
+TICK = 1 / os.sysconf("SC_CLK_TCK")
+MAX_LOAD = 0.01
+"""Of one core, both processes together."""
+MAX_WAKE_UPS = 2.0
+"""A second, each thread. Nothing may look around more often than once a second; a look may be two waits."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a process has used since it began."""
+
+    seconds: float
+    """Of processor time, its own and the kernel's for it."""
+    wake_ups: dict[str, int]
+    """By thread."""
+
+
+def usage(process: Process) -> Usage:
+    """What a process has used until now (proc(5))."""
+    place = Path(f"/proc/{process.pid}")
+    user, system = place.joinpath("stat").read_text().rpartition(")")[2].split()[11:13]
+    return Usage(
+        (int(user) + int(system)) * TICK, {task.name: _wake_ups(task) for task in place.joinpath("task").iterdir()}
+    )
+
+
+def _wake_ups(task: Path) -> int:
+    lines = dict(line.split(":", 1) for line in task.joinpath("status").read_text().splitlines())
+    return int(lines["voluntary_ctxt_switches"])
+
+
+async def test_nothing_polls(store: FirmwareStore, tmp_path: Path):
+    async with make_rig(store) as rig, rig.station() as station:
+        rig.plug("1")
+        await station.until_state("1", BayState.READY)
+        async with rig.screen(tmp_path) as window:
+            processes = (station.process, window)
+            await asyncio.sleep(SETTLE)
+            before = [usage(process) for process in processes]
+            await asyncio.sleep(SECONDS)
+            after = [usage(process) for process in processes]
+    used = sum(then.seconds for then in after) - sum(then.seconds for then in before)
+    assert used / SECONDS < MAX_LOAD
+    for name, then, now in zip(("daemon", "screen"), before, after, strict=True):
+        woken = {thread: (now.wake_ups[thread] - count) / SECONDS for thread, count in then.wake_ups.items()}
+        assert max(woken.values()) <= MAX_WAKE_UPS, f"{name}: {woken}"
+        assert now.wake_ups.keys() <= then.wake_ups.keys(), f"{name} started threads"
