@@ -196,11 +196,11 @@ class Job:
         if self.state is not JobState.RUNNING or self._voided is not None or self.story.last is not None:
             return []
         self._voided, self._void_detail = cause, detail
-        actions: list[Action] = [RevokeConsent(job=self.id)]
-        if at_once:
-            return actions + self._leash.kill(now.at)
+        revoke = RevokeConsent(job=self.id)
+        if at_once:  # killed first: the disk may be slow
+            return [*self._leash.kill(now.at), revoke]
         self._leash.end_soon(now.at)
-        return actions
+        return [revoke]
 
     def disbelieve(self, detail: str, now: Moment) -> list[Action]:
         """Its events cannot be read, so nobody knows what it has announced: the worst is taken as done."""

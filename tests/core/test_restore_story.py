@@ -568,7 +568,7 @@ def test_cancel_before_the_erase():
     bench = Bench()
     spec = bench.confirm()
     actions = bench.do(Cancel(id=1, bay=ONE))
-    assert actions == [RevokeConsent(job=spec.job), KillWorker(job=spec.job)]
+    assert actions == [KillWorker(job=spec.job), RevokeConsent(job=spec.job)]
     bench.do(WorkerEnded(job=spec.job, exit=None))
     bench.inspect(facts(A))
     assert (bench.records[0].outcome, bench.records[0].cause) == (Outcome.FAILED_UNTOUCHED, Cause.CANCELLED)
