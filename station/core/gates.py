@@ -22,7 +22,10 @@ def may_start(bay: Bay, bays: Bays, firmware: Mapping[str, Firmware | None]) -> 
         raise Refused(f"There is no phone in bay {bay.id}.", remedy="Plug one in.")
     if bay.inspection is not None:
         raise Refused("The phone is still being read.", remedy="Wait a moment.")
-    if bay.stay.ecid is None:
+    if bay.stay.failed is not None and bay.stay.failed.cause is Cause.WRONG_PHONE:
+        raise Refused("The phone gives itself two identities.", remedy="Unplug it and set it aside.")
+    told_now = bay.sighting.ecid is not None or bay.stay.facts is not None
+    if bay.stay.ecid is None or not told_now:  # what an earlier sighting told may be of another phone
         raise Refused("The phone does not tell who it is.", remedy="Unlock it and tap “Trust”, then plug it in again.")
     if bays.is_twin(bay):
         raise Refused("Two bays show the same phone.", remedy="Unplug both and set them aside.")

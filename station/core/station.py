@@ -183,9 +183,12 @@ class Station:
             return []
         if isinstance(work, Inspection):
             return self._looked(bay, work, work.result(how, now), now)
-        if work.story.erased and bay.stay is not None:
-            bay.stay.facts = None  # of a phone that is no more what it was
-        return work.worker_ended(how, now)
+        if bay.stay is not None:
+            bay.stay.facts = None  # of a phone that is no more what it was, or may be another
+        actions = work.worker_ended(how, now)
+        if bay.sighting is None and not work.awaits_phone:
+            bay.stay = None
+        return actions
 
     def _work(self, job: JobId) -> tuple[Bay | None, Job | Inspection | None]:
         """What goes on under a job's name, and where."""
@@ -235,6 +238,8 @@ class Station:
             return []
         job.record_written()
         bay.job, bay.result = None, result_of(event.record, number=event.number, certificate=event.certificate)
+        if bay.sighting is None:
+            bay.stay = None  # nothing waits for its phone any more: whichever comes is a new one
         same_stay = bay.stay is not None and bay.stay.plug == job.spec.plug
         return [] if same_stay else self._close_verified(bay)
 

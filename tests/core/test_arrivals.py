@@ -4,15 +4,18 @@ import pytest
 from pymobiledevice3.irecv_devices import IRECV_DEVICES
 
 from station.core.actions import CloseJob, KillWorker, RevokeConsent, StartWorker
+from station.core.bays import Stay
 from station.core.events import WorkerEnded
 from station.core.models import model_of_serial
-from station.model.api import BayState, Lamp
+from station.errors import Refused
+from station.model.api import BayState, Dismiss, Lamp, Start
 from station.model.base import SocketPath
 from station.model.causes import Cause
 from station.model.events import FactsRead, Failed, PersonNeeded, Succeeded
-from station.model.job import JobKind, Phase
+from station.model.job import JobKind, JobSpec, Phase
 from station.model.phone import PhoneMode, UsbArrived, UsbGone
 from station.model.record import Outcome
+from station.model.service import Service
 from tests.core.helpers import ALL_FINE, NORMAL, ONE, RECOVERY, SOCKETS, TWO, A, B, Bench, arrived, facts, gone
 
 OLD_UDID = "0123456789abcdef0123456789abcdef01234567"
@@ -50,6 +53,78 @@ def test_a_phone_in_normal_mode_is_inspected_once():
     assert (view.phone.version, view.phone.name, view.phone.battery_percent) == ("26.1", "Somebody’s iPhone", 80)
     bench.wait(1000)
     assert len(bench.all(StartWorker)) == 1
+
+
+def stay_in(bench: Bench) -> Stay | None:
+    bay = bench.station.bays.get(ONE)
+    assert bay is not None
+    return bay.stay
+
+
+def lost(bench: Bench) -> JobSpec:
+    """A phone that was confirmed in recovery mode, and is away when its job ends."""
+    bench.do(arrived(A, product_id=RECOVERY))
+    bench.press()
+    bench.hold()
+    spec = bench.all(StartWorker)[-1].spec
+    bench.phase(spec.job, Phase.RAMDISK)
+    bench.do(gone())
+    bench.fail(spec.job, Cause.DISCONNECTED)
+    return spec
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_phone_that_does_not_show_its_ecid_inherits_nothing(recorded):
+    bench = Bench()
+    spec = lost(bench)
+    if recorded:
+        bench.wait(1000)
+        assert stay_in(bench) is None
+    bench.do(old_phone())
+    bench.inspect(Cause.NOT_TRUSTED)
+    bench.wait(1000)
+    bench.do(Dismiss(id=1, bay=ONE))
+    stay = stay_in(bench)
+    assert stay is not None
+    assert stay.ecid is None
+    assert stay.plug != spec.plug
+    with pytest.raises(Refused):
+        bench.do(Start(id=2, bay=ONE, service=Service.RESTORE))
+
+
+def test_a_phone_that_does_not_come_back_leaves_its_bay_with_its_record():
+    bench = Bench()
+    spec = bench.confirm()
+    bench.erase(spec.job)
+    bench.succeed(spec.job)
+    bench.do(gone())
+    bench.wait(1000)
+    assert stay_in(bench) is None
+
+
+def test_a_phone_that_came_in_anothers_stay_must_say_itself_who_it_is():
+    """It took the place of one that was on its way into another mode, and cannot be told from that."""
+    bench = Bench()
+    bench.do(arrived(A, product_id=RECOVERY))
+    bench.press()
+    bench.hold()
+    job = bench.all(StartWorker)[-1].spec.job
+    bench.phase(job, Phase.RAMDISK)
+    bench.do(gone(), old_phone())
+    bench.fail(job, Cause.DISCONNECTED)
+    bench.inspect(Cause.NOT_TRUSTED)
+    bench.wait(1000)
+    bench.do(Dismiss(id=1, bay=ONE))
+    with pytest.raises(Refused):
+        bench.do(Start(id=2, bay=ONE, service=Service.RESTORE))
+
+
+def test_a_phone_with_two_identities_is_never_wiped():
+    bench = Bench()
+    bench.do(arrived(A))
+    bench.inspect(facts(B))
+    with pytest.raises(Refused, match="two identities"):
+        bench.do(Start(id=1, bay=ONE, service=Service.RESTORE))
 
 
 def test_told_twice_is_told_once():
