@@ -159,7 +159,11 @@ class Start(Message, frozen=True, kw_only=True, tag="start"):
 
 
 class HoldBegan(Message, frozen=True, kw_only=True, tag="hold_began"):
-    """A finger began to hold the screen's confirm; obeyed only where `touch_confirms`."""
+    """A finger began to hold the screen's confirm; obeyed only where `touch_confirms`.
+
+    The hold goes on until `HoldEnded` or the end of the connection. A screen that freezes, still connected, between
+    the two thus confirms: whoever draws must end its own process when it hangs. Buttons have no such gap.
+    """
 
     id: int
     bay: BayId
