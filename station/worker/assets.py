@@ -47,7 +47,7 @@ async def addresses(hosts: Sequence[str], host: str, port: int) -> list[str]:
             found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:  # TimeoutError is one
         raise Unreachable(f"{host} was not found: {error}") from error
-    at = [address[0] for *_, address in found]
+    at = [str(address[0]) for *_, address in found]
     if not all(ip_address(each).is_global for each in at):
         raise Unreachable(f"{host} is said to be in this network")
     return at

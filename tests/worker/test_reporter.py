@@ -134,7 +134,7 @@ def test_a_person_is_asked_once_for_each_thing(reporter, directory, deadline):
 
 def test_the_name_of_the_events_is_durable_before_the_first(directory, monkeypatch):
     synced = []
-    monkeypatch.setattr(jobdir.durable, "sync_directory", lambda path: synced.extend(path.iterdir()))
+    monkeypatch.setattr("station.adapters.durable.sync_directory", lambda path: synced.extend(path.iterdir()))
     EventWriter(directory).close()
     assert directory.path / "events.jsonl" in synced
 
