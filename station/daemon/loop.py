@@ -27,7 +27,7 @@ from station.daemon.follow import Ended, Stirred
 from station.daemon.ports import Clock, Face, FirmwareShelf, Proof
 from station.daemon.running import Running
 from station.errors import Refused, StationError, StorageError
-from station.model.api import Answer, Command, Snapshot, Start
+from station.model.api import Answer, Cancel, Command, Snapshot, Start
 from station.model.base import JobId, format_ecid
 from station.model.causes import Cause
 from station.model.panel import Control, ControlState
@@ -176,11 +176,13 @@ class Loop:
                 given.done.set_result(None)
 
     async def _obey(self, event: Command | UsbEvent) -> None:
-        if isinstance(event, UsbArrived | UsbGone):
+        if isinstance(event, UsbArrived | UsbGone | Cancel):
             # A worker writes down that it sends its phone into another mode before it does. Read in this order, a
-            # phone that leaves because it was told to is not taken for one that was unplugged.
+            # phone that leaves because it was told to is not taken for one that was unplugged, and an erase that is
+            # under way is not cancelled.
             for job in self._running:
                 await self._catch_up(job)
+        if isinstance(event, UsbArrived | UsbGone):
             log.info("usb", **msgspec.to_builtins(event))
         elif isinstance(event, Start):
             await self._refresh()

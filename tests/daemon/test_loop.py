@@ -126,6 +126,16 @@ async def test_cancel_kills_the_worker(house):
     assert (record(house).outcome, record(house).cause) == (Outcome.FAILED_UNTOUCHED, Cause.CANCELLED)
 
 
+async def test_an_erase_that_was_announced_is_read_before_a_cancel(house, monkeypatch):
+    async with house.daemon() as daemon:
+        worker = await confirmed(house, daemon)
+        monkeypatch.setattr(Follower, "_stir", lambda *_: None)  # the kernel's word is slower than the finger
+        await worker.erase()
+        assert "too late" in await daemon.command(Cancel, bay=ONE)
+        assert not (house.state / "jobs" / worker.job / "revoked").exists()
+        await worker.exit(1)
+
+
 async def test_a_consent_that_cannot_be_revoked_costs_the_worker_its_life(house, monkeypatch):
     def full(_self):
         raise StorageError("full")
