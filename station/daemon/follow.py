@@ -35,7 +35,7 @@ class _Followed:
     directory: JobDirectory
     reader: EventReader
     worker: Worker
-    watch: Watch
+    watch: Watch | None
     told: bool = False
     """Whether it was already told that there is something to read."""
 
@@ -69,12 +69,18 @@ class Follower:
         finally:
             self._inotify.close()
 
-    def follow(self, job: JobId, directory: JobDirectory, worker: Worker) -> None:
-        """Tell of this job from now on; what it has said already is told of at once."""
-        watch = self._inotify.add_watch(directory.path, Mask.MODIFY | Mask.CREATE)
+    def follow(self, job: JobId, directory: JobDirectory, worker: Worker) -> bool:
+        """Tell of this job from now on; what it has said already is told of at once.
+
+        Returns whether the kernel tells what it says (it has only so many watches); its end is told in any case.
+        """
+        watch = None
+        with suppress(OSError):
+            watch = self._inotify.add_watch(directory.path, Mask.MODIFY | Mask.CREATE)
         followed = self._jobs[job] = _Followed(directory, EventReader(directory), worker, watch)
         self._tasks.create_task(self._wait(job, worker))
         self._stir(job, followed)
+        return watch is not None
 
     async def read(self, job: JobId) -> list[WorkerEvent]:
         """What a job has said since the last call. Raises InputRejected when that is no events."""
@@ -87,8 +93,9 @@ class Follower:
     async def leave(self, job: JobId) -> WorkerExit | None:
         """Follow a job no more whose worker has ended; how it did, when it could still say."""
         followed = self._jobs.pop(job)
-        with suppress(OSError):  # its directory may be gone already
-            self._inotify.rm_watch(followed.watch)
+        if followed.watch is not None:
+            with suppress(OSError):  # its directory may be gone already
+                self._inotify.rm_watch(followed.watch)
         return await asyncio.to_thread(followed.directory.ended)
 
     def kill(self, job: JobId) -> bool:

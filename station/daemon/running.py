@@ -7,7 +7,7 @@ import structlog
 
 from station.adapters.jobdir import EventReader, JobDirectory
 from station.adapters.jobshelf import Finished, Found, JobShelf
-from station.adapters.workers import adopt
+from station.adapters.workers import Worker, adopt
 from station.core.events import (
     Event,
     JobFound,
@@ -101,8 +101,17 @@ class Running:
         await asyncio.to_thread(self._shelf.finish, finished.record.job, finished)
 
     async def close(self, job: JobId) -> None:
-        """Nobody needs a job's directory any more."""
-        await asyncio.to_thread(self._shelf.close, job)
+        """Nobody needs a job's directory any more. One that cannot be put away is found again by the next daemon."""
+        try:
+            await asyncio.to_thread(self._shelf.close, job)
+        except OSError as error:
+            log.warning("job not put away", job=job, error=str(error))
+
+    def _follow(self, job: JobId, directory: JobDirectory, worker: Worker) -> None:
+        """Follow a worker; one that cannot be watched is ended, and its end is still told."""
+        if not self._follower.follow(job, directory, worker):
+            log.critical("worker cannot be watched: it is ended", job=job)
+            worker.kill()
 
     async def _start(self, spec: JobSpec, directory: JobDirectory) -> None:
         bound = log.bind(job=spec.job, bay=spec.bay)
@@ -112,7 +121,7 @@ class Running:
             if spec.job not in self._doomed:
                 await asyncio.to_thread(directory.require_unrevoked)
                 worker = await asyncio.to_thread(self._starter.start, directory)
-                self._follower.follow(spec.job, directory, worker)
+                self._follow(spec.job, directory, worker)
                 bound.info("worker started", kind=spec.kind.value, pid=worker.pid)
             if spec.job in self._doomed and not self._follower.kill(spec.job):
                 self._tell(WorkerEnded(job=spec.job, exit=None))
@@ -140,7 +149,7 @@ class Running:
         events: list[Event] = [JobFound(spec=found.spec, revoked=await asyncio.to_thread(_revoked, found.directory))]
         if worker is not None:
             log.info("worker adopted", job=job, bay=found.spec.bay, pid=worker.pid)
-            self._follower.follow(job, found.directory, worker)
+            self._follow(job, found.directory, worker)
             return events + await self.said(job)
         reader = EventReader(found.directory)
         events += await _events(job, asyncio.to_thread(reader.read))
@@ -150,7 +159,7 @@ class Running:
 async def _events(job: JobId, reading: Awaitable[list[WorkerEvent]]) -> list[Event]:
     try:
         return [WorkerSaid(job=job, event=event) for event in await reading]
-    except InputRejected as error:
+    except (InputRejected, OSError) as error:  # what a failing disk hides is as bad as what cannot be understood
         return [WorkerGarbled(job=job, detail=str(error))]
 
 

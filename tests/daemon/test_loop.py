@@ -1,12 +1,14 @@
 """The daemon's loop with real processes, real job directories, real records and the real socket."""
 
 import asyncio
+import errno
 import os
 import signal
 from pathlib import Path
 
 import msgspec
 import pytest
+from asyncinotify import Inotify
 
 from station.adapters.clock import boottime
 from station.adapters.jobshelf import JobShelf
@@ -145,6 +147,43 @@ async def test_a_consent_that_cannot_be_revoked_costs_the_worker_its_life(house,
         monkeypatch.setattr("station.adapters.jobdir.JobDirectory.revoke", full)
         daemon.tell(gone())
         await worker.gone()
+
+
+async def test_a_job_that_cannot_be_put_away_does_not_end_the_daemon(house, monkeypatch):
+    def broken(_self, _path):
+        raise OSError(errno.EIO, "Input/output error")
+
+    async with house.daemon() as daemon:
+        worker = await confirmed(house, daemon)
+        await worker.exit(1)
+        await (await house.conductor.worker()).inspect()
+        await daemon.until(lambda bay: bay.result and bay.result.record == 1)
+        monkeypatch.setattr(JobShelf, "_put_away", broken)
+        assert await daemon.command(Dismiss, bay=ONE) == ""
+        await daemon.until(lambda bay: bay.state is BayState.READY)
+
+
+async def test_a_worker_whose_words_cannot_be_read_is_ended(house, monkeypatch):
+    def broken(_self):
+        raise OSError(errno.EIO, "Input/output error")
+
+    async with house.daemon() as daemon:
+        worker = await confirmed(house, daemon)
+        monkeypatch.setattr("station.adapters.jobdir.EventReader.read", broken)
+        await worker.begin(Phase.TICKET)
+        await worker.gone()
+
+
+async def test_a_worker_that_cannot_be_watched_is_ended(house, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with house.daemon() as daemon:
+        await ready(house, daemon)
+        monkeypatch.setattr(Inotify, "add_watch", full)
+        await daemon.command(Start, bay=ONE, service=Service.RESTORE)
+        await daemon.command(OperatorConfirm, bay=ONE, ecid=A)
+        await daemon.until(lambda bay: bay.state is BayState.FAILED)
 
 
 async def test_a_second_phone_is_not_disturbed_by_the_end_of_the_first(house):
