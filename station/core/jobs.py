@@ -282,6 +282,7 @@ class Job:
             return None
         return ResultView(
             job=self.id,
+            ecid=self.ecid,
             outcome=self.verdict.outcome,
             title=self.verdict.title,
             remedy=self.verdict.remedy,

@@ -52,6 +52,7 @@ def result_of(record: Record, *, number: int, certificate: str | None) -> Result
     """How a recorded job ended, as people see it: what is shown is what is sealed."""
     return ResultView(
         job=record.job,
+        ecid=record.ecid,
         outcome=record.outcome,
         title=record.title,
         remedy=record.remedy,

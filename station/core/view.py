@@ -87,7 +87,8 @@ def _words(station: Station, bay: Bay, state: BayState) -> tuple[str, str]:
         return PHASE_WORDS[bay.job.phase], "" if harmless else "Do not unplug."
     result = _result(bay)
     assert result is not None
-    return result.title, result.remedy
+    another = bay.stay is not None and bay.stay.ecid != result.ecid
+    return f"The phone before this one: {result.title}" if another else result.title, result.remedy
 
 
 def _ready_hint(station: Station, bay: Bay) -> str:

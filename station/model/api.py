@@ -100,6 +100,8 @@ class ResultView(Message, frozen=True, kw_only=True):
     """How the bay's last job ended; shown until the phone leaves and the result is dismissed."""
 
     job: JobId
+    ecid: Ecid
+    """The phone it is about: not always the one that is in the bay now."""
     outcome: Outcome
     title: str
     remedy: str

@@ -357,7 +357,9 @@ def test_a_failed_wipe_is_marked_until_somebody_dismisses_it():
     bench.inspect(facts(A))
     bench.do(gone())
     assert bench.bay().state is BayState.FAILED
+    assert "before this one" not in bench.bay().title
     bench.plug(B)
+    assert bench.bay().title.startswith("The phone before this one:")
     bench.press()
     assert bench.bay().state is BayState.FAILED
     assert "dismissed" in bench.view().notice

@@ -40,6 +40,7 @@ CONFIRM = ConfirmView(
 )
 VERIFIED = ResultView(
     job=JOB.job,
+    ecid=Ecid(0x000A1B2C3D4E5F60),
     outcome=Outcome.VERIFIED,
     title="Erased, restored and verified.",
     remedy="Unplug the phone.",
@@ -50,6 +51,7 @@ VERIFIED = ResultView(
 
 ERASED = ResultView(
     job=JOB.job,
+    ecid=Ecid(0x000A1B2C3D4E5F60),
     outcome=Outcome.FAILED_ERASED,
     title="The phone could not recover its factory data (53).",
     remedy="Check the internet connection and retry once. A replaced part is the usual cause. "
@@ -59,6 +61,7 @@ ERASED = ResultView(
 )
 UNTOUCHED = ResultView(
     job=JOB.job,
+    ecid=Ecid(0x000A1B2C3D4E5F60),
     outcome=Outcome.FAILED_UNTOUCHED,
     title="Something else answered in place of Apple's signing server.",
     remedy="The network may ask for a login first (a guest Wi-Fi page). Use another network, then start again.",
