@@ -77,8 +77,15 @@ IBOOT = (
     "iboot:bootx",
 )
 
-STEPS = (*LOCKDOWN, *IBOOT, *steps("Erase"))
-"""Every step of a restore from normal mode, in order; ports that phones make up (`connect:…`) left out."""
+PORTS = {"fdr:ctrl": "connect:1082", "asr:initiate": "connect:12345"}
+"""Ports of the restore system that are always the same, by what follows. The one of `lockdown` is restored's too."""
+
+STEPS = (
+    *LOCKDOWN,
+    *IBOOT,
+    *(step for name in steps("Erase") for step in ((PORTS[name], name) if name in PORTS else (name,))),
+)
+"""Every step of a restore from normal mode, in order; ports that phones make up (`connect:491…`) left out."""
 
 OF_PHASE = {
     # A step in the middle of each phase, at which the phone can be held.
@@ -125,7 +132,7 @@ class Case:
     file: str = ""
     """What is spoilt."""
     seconds: float = 45.0
-    """Within which the record must be written, on a machine that is busy with seven others."""
+    """Within which the record must be written, on a machine that is busy with others."""
 
     @property
     def name(self) -> str:

@@ -156,6 +156,11 @@ class Rig:
         files = chain_files(self.state_seen, key).records.glob("*.json")
         return [msgspec.json.decode(file.read_bytes(), type=SealedRecord) for file in sorted(files)]
 
+    def record(self, number: int) -> Record:
+        """A record of an emulated phone, by its number in the chain."""
+        file = chain_files(self.state_seen, DemonstrationKey).record(number)
+        return chain.record_of(msgspec.json.decode(file.read_bytes(), type=SealedRecord))
+
     def records(self) -> list[Record]:
         """Every record of an emulated phone, in order."""
         return [chain.record_of(sealed) for sealed in self.sealed()]
@@ -246,7 +251,8 @@ class Station:
             return bay_of(await self.until(lambda snapshot: seen(bay_of(snapshot, bay)), seconds=seconds), bay)
         except TimeoutError:
             now = None if self.snapshot is None else bay_of(self.snapshot, bay)
-            raise AssertionError(f"bay {bay} after {seconds:.0f} s: {now}") from None
+            log = self.rig.log.read_text()[-1500:]
+            raise AssertionError(f"bay {bay} after {seconds:.0f} s: {now}\n{log}") from None
 
     async def until_state(self, bay: str, *states: BayState, seconds: float = PATIENCE) -> BayView:
         """Wait until a bay is in one of these states."""
