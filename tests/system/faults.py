@@ -132,7 +132,7 @@ class Case:
     file: str = ""
     """What is spoilt."""
     seconds: float = 45.0
-    """Within which the record must be written, on a machine that is busy with others."""
+    """Within which the record must be written, on a machine that is busy with seven others."""
 
     @property
     def name(self) -> str:

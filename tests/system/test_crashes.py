@@ -65,18 +65,18 @@ async def finish(rig: Rig, window: Window) -> None:
 
 TICKET, QUEUED, ARMED = "7", "8", "9"
 
-ROUNDS = (
+ROUNDS = {
     # Those that are reached at about the same time: neither phones nor workers wait for ever.
-    (
+    "first": (
         Life("1", OF_PHASE[Phase.CONNECT]),
         Life("2", OF_PHASE[Phase.RECOVERY]),
     ),
-    (
+    "recovery": (
         Life("1", OF_PHASE[Phase.RAMDISK]),
         Life("2", OF_PHASE[Phase.RESTORED]),
         Life("3", OF_PHASE[Phase.RAMDISK], kill_worker, outcome=Outcome.FAILED_UNTOUCHED, cause=Cause.WORKER_DIED),
     ),
-    (
+    "restore": (
         Life("1", OF_PHASE[Phase.PREPARE]),
         Life("2", OF_PHASE[Phase.PREPARE], unplug, outcome=Outcome.FAILED_ERASED, cause=Cause.DISCONNECTED),
         Life("3", OF_PHASE[Phase.IMAGE]),
@@ -84,22 +84,16 @@ ROUNDS = (
         Life("5", OF_PHASE[Phase.FIRMWARE]),
         Life("6", OF_PHASE[Phase.FIRMWARE], finish),
     ),
-    (
+    "last": (
         Life("1", OF_PHASE[Phase.RETURN]),
         Life("2", "lockdown:GetValue", after=RESTARTED),
     ),
-)
+}
 
 
-@pytest.mark.timeout(120)
-async def test_the_daemon_is_killed_at_every_phase(store: FirmwareStore):
-    async with asyncio.TaskGroup() as group:  # a station for each round
-        for lives in ROUNDS:
-            group.create_task(go_round(store, lives))
-
-
-async def go_round(store: FirmwareStore, lives: tuple[Life, ...]) -> None:
-    """Begin these lives, kill the daemon, and see how they end under the next one."""
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("lives", ROUNDS.values(), ids=ROUNDS.keys())
+async def test_the_daemon_is_killed_at_every_phase(store: FirmwareStore, lives: tuple[Life, ...]):
     settings = {"STATION_OBSERVE_SECONDS": "2", "STATION_CAP": str(len(lives))}
     async with make_rig(store, bays=[life.bay for life in lives], settings=settings) as rig:
         async with rig.station() as first:
