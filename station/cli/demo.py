@@ -33,8 +33,8 @@ from station.model.base import BayId, SocketPath, format_ecid
 from station.model.panel import Control
 from station.model.record import Outcome
 from station.virtual.control import Installed, Plug
+from station.virtual.firmware.ipsw import make_ipsw
 from station.virtual.host import VirtualHost
-from station.virtual.ipsw import make_ipsw
 from station.virtual.models import Model, find_model
 from station.virtual.panel import Hand
 

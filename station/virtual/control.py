@@ -15,7 +15,7 @@ import msgspec
 from station.errors import InputRejected, Refused
 from station.model.base import Ecid, Message, SocketPath, Udid
 from station.model.phone import PhoneMode
-from station.virtual.apple import AppleService, Behaviour
+from station.virtual.apple.servers import AppleService, Behaviour
 from station.virtual.faults import Fault
 from station.virtual.phone import System
 from station.virtual.sockets import listening

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from station.model.base import Ecid, SocketPath
 from station.virtual import control
-from station.virtual.apple import AppleServers
+from station.virtual.apple.servers import AppleServers
 from station.virtual.bus import Bus
 from station.virtual.control import Answer, Command, Done, Installed, PhoneReport, Rejected
 from station.virtual.faults import Faults

@@ -18,16 +18,18 @@ import msgspec
 
 from station.model.job import Reach
 from station.model.phone import PhoneMode
-from station.virtual import dfu, iboot, lockdownd, restored
-from station.virtual.apple import AppleServers
+from station.virtual.apple.servers import AppleServers
+from station.virtual.boot import dfu, iboot
 from station.virtual.bus import Bus
 from station.virtual.control import serve_control
 from station.virtual.feed import serve_feed
 from station.virtual.hands import Hands
 from station.virtual.heap import keep_freed_memory
 from station.virtual.phone import Boots
-from station.virtual.usbip import serve_usbip
-from station.virtual.usbmuxd import serve_usbmuxd
+from station.virtual.restore import restored
+from station.virtual.system import lockdownd
+from station.virtual.usb.usbip import serve_usbip
+from station.virtual.usb.usbmuxd import serve_usbmuxd
 
 REACH = "reach.json"
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Protocol
 from station.model.base import Ecid, SocketPath, Udid
 from station.model.phone import PhoneMode
 from station.virtual.faults import FaultKind, Faults, PhoneGoneError, RefusedError, StatusError, StayError
-from station.virtual.pairing import Pairings
+from station.virtual.system.pairing import Pairings
 
 if TYPE_CHECKING:
     from station.virtual.bus import Bus
-    from station.virtual.usb import UsbDevice
+    from station.virtual.usb.protocol import UsbDevice
 
 PRODUCT_IDS = {
     PhoneMode.NORMAL: 0x12A8,

@@ -13,7 +13,7 @@ import usb.backend.libusb1
 from station.adapters.jobdir import JobDirectory
 from station.model.causes import Cause
 from station.model.job import JobKind, JobSpec, Reach
-from station.virtual.backend import UsbIpBackend
+from station.virtual.usb.backend import UsbIpBackend
 from station.worker.failures import JobFailed, explain, printable
 from station.worker.guard import Guard
 from station.worker.inspecting import inspect

@@ -19,7 +19,7 @@ from pymobiledevice3.restore.device import Device
 from pymobiledevice3.restore.restore import Restore
 
 from station.model.job import Reach
-from station.virtual.backend import UsbIpBackend
+from station.virtual.usb.backend import UsbIpBackend
 
 
 async def main(firmware: str, ecid: int) -> None:

@@ -23,7 +23,7 @@ from station.model.panel import Control
 from station.model.phone import UsbArrived, UsbEvent
 from station.model.record import Outcome
 from station.model.service import Service
-from station.virtual.ipsw import make_ipsw
+from station.virtual.firmware.ipsw import make_ipsw
 from station.virtual.models import find_model
 from station.virtual.panel import Hand
 from tests.core.helpers import ONE, A, clean_facts, gone

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from station.adapters.firmware import FirmwareStore
-from station.virtual.ipsw import make_ipsw
+from station.virtual.firmware.ipsw import make_ipsw
 from station.virtual.models import MODELS
 
 

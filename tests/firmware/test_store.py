@@ -14,7 +14,7 @@ from station.adapters.ipsw import read_manifest
 from station.adapters.unpacked import FirmwareDamaged
 from station.errors import Refused, StorageError
 from station.model.firmware import Firmware
-from station.virtual.ipsw import zip_ipsw
+from station.virtual.firmware.ipsw import zip_ipsw
 
 REAL = Path(__file__).parents[3] / "shared/facts/real/manifests"
 

@@ -8,9 +8,9 @@ from typing import Any
 from station.model.causes import Cause
 from station.model.job import Phase
 from station.model.record import Outcome
-from station.virtual.apple import AppleService, Behaviour
+from station.virtual.apple.servers import AppleService, Behaviour
 from station.virtual.faults import FaultKind
-from station.virtual.restore_script import steps
+from station.virtual.restore.script import steps
 
 UNTOUCHED, ERASED = Outcome.FAILED_UNTOUCHED, Outcome.FAILED_ERASED
 VERIFIED, NOT_VERIFIED = Outcome.VERIFIED, Outcome.NOT_VERIFIED

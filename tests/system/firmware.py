@@ -8,7 +8,7 @@ import msgspec
 
 from station.adapters import unpacked
 from station.adapters.firmware import FirmwareStore
-from station.virtual.ipsw import make_ipsw
+from station.virtual.firmware.ipsw import make_ipsw
 from station.virtual.models import find_model
 
 KIB = 1024

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from station.virtual.apple import AppleServers
-from station.virtual.ipsw import make_ipsw
+from station.virtual.apple.servers import AppleServers
+from station.virtual.firmware.ipsw import make_ipsw
 from station.virtual.models import MODELS
 
 KIB = 1024

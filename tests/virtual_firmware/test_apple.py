@@ -17,10 +17,10 @@ from pymobiledevice3.restore.restore import Restore
 from pymobiledevice3.restore.tss import TSSRequest
 
 from station.model.base import Ecid
-from station.virtual.apple import AppleServers, AppleService, Behaviour
-from station.virtual.components import COMPONENTS, FOURCCS
-from station.virtual.image4 import Ticket, parse_img4
-from station.virtual.tss import SigningServer
+from station.virtual.apple.servers import AppleServers, AppleService, Behaviour
+from station.virtual.apple.tss import SigningServer
+from station.virtual.firmware.components import COMPONENTS, FOURCCS
+from station.virtual.firmware.image4 import Ticket, parse_img4
 
 ECID = 0x000012345678ABCD
 NONCE, SEP_NONCE, CRYPTEX_NONCE = b"\x91" * 32, b"\x92" * 20, b"\x93" * 32

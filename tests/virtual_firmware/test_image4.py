@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from pymobiledevice3.restore.img4 import stitch_component
 from pymobiledevice3.restore.tss import TSSResponse
 
-from station.virtual.image4 import Image4Error, SigningKey, Ticket, im4p_header, make_im4p, parse_img4, sign_ticket
+from station.virtual.firmware.image4 import (
+    Image4Error,
+    SigningKey,
+    Ticket,
+    im4p_header,
+    make_im4p,
+    parse_img4,
+    sign_ticket,
+)
 
 KEY = SigningKey.create()
 KERNEL = make_im4p("krnl", b"kernel" * 50)

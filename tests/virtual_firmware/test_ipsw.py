@@ -11,9 +11,9 @@ from ipsw_parser.ipsw import IPSW
 from pymobiledevice3.restore.ftab import Ftab
 from pymobiledevice3.restore.img4 import COMPONENT_FOURCC
 
-from station.virtual.components import COMPONENTS, FOURCCS, VARIANTS
-from station.virtual.image4 import digest, make_im4p, parse_img4
-from station.virtual.ipsw import make_ipsw, zip_ipsw
+from station.virtual.firmware.components import COMPONENTS, FOURCCS, VARIANTS
+from station.virtual.firmware.image4 import digest, make_im4p, parse_img4
+from station.virtual.firmware.ipsw import make_ipsw, zip_ipsw
 from station.virtual.models import MODELS
 
 REAL = Path(__file__).parents[3] / "shared/facts/real/manifests/23C71-iPhone13,2_iPhone13,3.plist"

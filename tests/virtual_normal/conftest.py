@@ -7,13 +7,13 @@ import pytest
 
 from station.model.base import Ecid, SocketPath
 from station.model.phone import PhoneMode
-from station.virtual import lockdownd
 from station.virtual.bus import Bus
 from station.virtual.faults import Fault, Faults
 from station.virtual.models import find_model
 from station.virtual.phone import Boots, Handler, System, VirtualPhone
-from station.virtual.usb import UsbDevice
-from station.virtual.usbmuxd import serve_usbmuxd
+from station.virtual.system import lockdownd
+from station.virtual.usb.protocol import UsbDevice
+from station.virtual.usb.usbmuxd import serve_usbmuxd
 
 PlugPhone = Callable[..., VirtualPhone]
 

@@ -12,8 +12,8 @@ from pymobiledevice3.service_connection import ServiceConnection
 
 from station.model.phone import PhoneMode, UsbArrived
 from station.virtual.faults import Fault, FaultKind
-from station.virtual.lockdownd import PORT
-from station.virtual.values import UNTRUSTED
+from station.virtual.system.lockdownd import PORT
+from station.virtual.system.values import UNTRUSTED
 
 GONE = (exceptions.ConnectionTerminatedError, ConnectionError)
 

@@ -11,7 +11,7 @@ from pymobiledevice3.usbmux import MuxDevice, PlistMuxConnection, create_mux, li
 
 from station.model.phone import PhoneMode
 from station.virtual.faults import Fault, FaultKind
-from station.virtual.lockdownd import PORT
+from station.virtual.system.lockdownd import PORT
 
 UDID = "00008101-0000000000000001"
 

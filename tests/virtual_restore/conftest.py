@@ -9,15 +9,15 @@ from pymobiledevice3.service_connection import ServiceConnection
 
 from station.model.base import Ecid, SocketPath
 from station.model.phone import PhoneMode
-from station.virtual import restored
-from station.virtual.apple import AppleServers
+from station.virtual.apple.servers import AppleServers
 from station.virtual.bus import Bus
-from station.virtual.ipsw import make_ipsw
+from station.virtual.firmware.ipsw import make_ipsw
 from station.virtual.models import find_model
 from station.virtual.phone import Boots, Handler, System, VirtualPhone
-from station.virtual.restore_ramdisk import make_options
-from station.virtual.usb import UsbDevice
-from station.virtual.usbmuxd import serve_usbmuxd
+from station.virtual.restore import restored
+from station.virtual.restore.ramdisk import make_options
+from station.virtual.usb.protocol import UsbDevice
+from station.virtual.usb.usbmuxd import serve_usbmuxd
 from tests.virtual_restore.helpers import elsewhere
 
 KIB = 1024

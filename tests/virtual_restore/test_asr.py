@@ -9,8 +9,8 @@ import pytest
 from pymobiledevice3.restore.asr import ASR_PAYLOAD_CHUNK_SIZE, ASRClient
 from pymobiledevice3.service_connection import ServiceConnection
 
-from station.virtual import asr
 from station.virtual.faults import StatusError
+from station.virtual.restore import asr
 
 IMAGE = hashlib.shake_256(b"image").digest(3 * asr.CHUNK * asr.BATCH + 12345)
 

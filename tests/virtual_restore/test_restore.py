@@ -7,12 +7,12 @@ from pymobiledevice3.restore import restore_options
 from pymobiledevice3.restore.base_restore import Behavior
 
 from station.model.phone import PhoneMode
-from station.virtual.apple import AppleService, Behaviour
+from station.virtual.apple.servers import AppleService, Behaviour
 from station.virtual.faults import Fault, FaultKind
-from station.virtual.ipsw import make_ipsw
+from station.virtual.firmware.ipsw import make_ipsw
 from station.virtual.models import find_model
-from station.virtual.restore_ramdisk import make_options
-from station.virtual.restore_script import request_steps, steps
+from station.virtual.restore.ramdisk import make_options
+from station.virtual.restore.script import request_steps, steps
 from tests.virtual_restore.helpers import History, comes_back, in_restore_mode, spoilt
 
 ERASED = ["restored format_media"]

@@ -10,10 +10,10 @@ from pymobiledevice3.restore.restored_client import RestoredClient
 from pymobiledevice3.service_connection import ServiceConnection
 
 from station.model.phone import PhoneMode
-from station.virtual import restored
 from station.virtual.framing import BadMessageError
-from station.virtual.restore_link import _piece
-from station.virtual.restore_ramdisk import make_options, read_behavior
+from station.virtual.restore import restored
+from station.virtual.restore.link import _piece
+from station.virtual.restore.ramdisk import make_options, read_behavior
 from tests.virtual_restore.helpers import comes_back
 
 

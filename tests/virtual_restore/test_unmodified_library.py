@@ -16,10 +16,10 @@ from pymobiledevice3.restore.restore import Restore
 
 from station.model.base import Ecid, SocketPath
 from station.model.phone import PhoneMode
-from station.virtual.backend import UsbIpBackend
 from station.virtual.control import Installed, Plug
 from station.virtual.host import VirtualHost
-from station.virtual.restore_script import steps
+from station.virtual.restore.script import steps
+from station.virtual.usb.backend import UsbIpBackend
 from tests.virtual_restore.helpers import elsewhere
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(90)]  # the library itself sleeps for up to 15 s in each

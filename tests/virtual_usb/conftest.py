@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from station.virtual.backend import UsbIpBackend, as_default
 from station.virtual.bus import Bus
-from station.virtual.usbip import serve_usbip
+from station.virtual.usb.backend import UsbIpBackend, as_default
+from station.virtual.usb.usbip import serve_usbip
 from tests.virtual_usb.helpers import Lab
 
 

@@ -12,14 +12,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from station.model.base import Ecid, SocketPath
 from station.model.phone import PhoneMode, UsbArrived, UsbEvent, UsbGone
-from station.virtual import dfu, iboot
-from station.virtual.backend import UsbIpBackend
+from station.virtual.boot import dfu, iboot
 from station.virtual.bus import Bus
 from station.virtual.faults import Fault, Faults
-from station.virtual.image4 import SigningKey, digest, make_im4p, sign_ticket
+from station.virtual.firmware.image4 import SigningKey, digest, make_im4p, sign_ticket
 from station.virtual.models import find_model
 from station.virtual.phone import Boots, Pace, System, VirtualPhone
-from station.virtual.usbdevice import UsbOnly
+from station.virtual.usb.backend import UsbIpBackend
+from station.virtual.usb.standard import UsbOnly
 
 KEY = SigningKey.create()
 """Apple's, for these tests."""

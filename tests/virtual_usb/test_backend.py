@@ -16,9 +16,9 @@ import usb.util
 from usb.core import USBError, USBTimeoutError
 
 from station.model.base import SocketPath
-from station.virtual.backend import UsbIpBackend, as_default
 from station.virtual.faults import Fault, FaultKind
-from station.virtual.usbip_client import MAX_TRANSFER_SECONDS, UsbIpConnection
+from station.virtual.usb.backend import UsbIpBackend, as_default
+from station.virtual.usb.usbip_client import MAX_TRANSFER_SECONDS, UsbIpConnection
 from tests.virtual_usb.helpers import Lab
 
 CONSOLE_IN = 0x81
@@ -183,8 +183,8 @@ async def test_a_server_that_lies(tmp_path: Path, answer: bytes):
 async def test_a_server_that_does_not_answer_an_unlink_is_left(lab: Lab, monkeypatch: pytest.MonkeyPatch):
     lab.plug()
     device = await find()
-    monkeypatch.setattr("station.virtual.usbip_client.UNLINK_SECONDS", 0.02)
-    monkeypatch.setattr("station.virtual.usbip._Session._unlink", lambda *_: None)
+    monkeypatch.setattr("station.virtual.usb.usbip_client.UNLINK_SECONDS", 0.02)
+    monkeypatch.setattr("station.virtual.usb.usbip._Session._unlink", lambda *_: None)
     await in_thread(lambda: device.set_interface_altsetting(1, 1))
     assert await errno_of(lambda: device.read(CONSOLE_IN, 512, timeout=20)) == errno.ETIMEDOUT
     assert await errno_of(lambda: device.read(CONSOLE_IN, 512, timeout=20)) == errno.ENODEV
@@ -194,7 +194,7 @@ async def test_zero_does_not_mean_for_ever(lab: Lab, monkeypatch: pytest.MonkeyP
     lab.plug()
     device = await find()
     assert MAX_TRANSFER_SECONDS < 120
-    monkeypatch.setattr("station.virtual.usbip_client.MAX_TRANSFER_SECONDS", 0.02)
+    monkeypatch.setattr("station.virtual.usb.usbip_client.MAX_TRANSFER_SECONDS", 0.02)
     await in_thread(lambda: device.set_interface_altsetting(1, 1))
     assert await errno_of(lambda: device.read(CONSOLE_IN, 512, timeout=0)) == errno.ETIMEDOUT
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from station.virtual.descriptors import (
+from station.virtual.usb.descriptors import (
     CONFIGURATION,
     DEVICE,
     ENDPOINT,

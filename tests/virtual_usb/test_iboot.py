@@ -12,7 +12,7 @@ from usb.core import USBError, USBTimeoutError
 from station.model.base import SocketPath
 from station.model.phone import PhoneMode
 from station.virtual.faults import Fault, FaultKind
-from station.virtual.image4 import SigningKey, Ticket, im4p_header, make_im4p
+from station.virtual.firmware.image4 import SigningKey, Ticket, im4p_header, make_im4p
 from station.virtual.phone import System, VirtualPhone
 from tests.virtual_usb.helpers import PAYLOADS, Lab, arrival, image, ticket_for
 
@@ -125,7 +125,7 @@ async def test_full_packets_wait_for_an_empty_one(lab: Lab):
 async def test_uploads_are_bounded(lab: Lab, monkeypatch: pytest.MonkeyPatch):
     lab.plug()
     recv = await connect()
-    monkeypatch.setattr("station.virtual.iboot.MAX_UPLOAD", 100_000)
+    monkeypatch.setattr("station.virtual.boot.iboot.MAX_UPLOAD", 100_000)
     assert await errno_of(lambda: recv.send_buffer(bytes(100_001))) == errno.EPIPE
     await in_thread(lambda: recv.send_buffer(bytes(100_000)))
 

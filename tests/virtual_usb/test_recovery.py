@@ -14,11 +14,11 @@ from pymobiledevice3.restore.device import Device
 from pymobiledevice3.restore.recovery import Recovery
 
 from station.model.phone import PhoneMode
-from station.virtual.apple import AppleServers
-from station.virtual.components import MIB
-from station.virtual.ipsw import make_ipsw
+from station.virtual.apple.servers import AppleServers
+from station.virtual.firmware.components import MIB
+from station.virtual.firmware.ipsw import make_ipsw
 from station.virtual.models import find_model
-from station.virtual.restore_ramdisk import read_behavior
+from station.virtual.restore.ramdisk import read_behavior
 from tests.virtual_usb.helpers import Lab, arrival
 
 

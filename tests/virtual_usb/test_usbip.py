@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from station.model.base import SocketPath
 from station.virtual.faults import Fault, FaultKind
-from station.virtual.usbip import MAX_URBS
-from station.virtual.usbip_messages import (
+from station.virtual.usb.usbip import MAX_URBS
+from station.virtual.usb.usbip_messages import (
     MAX_TRANSFER,
     DeviceRecord,
     Submit,

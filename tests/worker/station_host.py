@@ -20,8 +20,8 @@ from station.model.job import DEADLINES, JobKind, JobSpec, Phase
 from station.model.service import Service
 from station.virtual.control import Installed, Plug
 from station.virtual.faults import Fault
+from station.virtual.firmware.ipsw import make_ipsw
 from station.virtual.host import VirtualHost
-from station.virtual.ipsw import make_ipsw
 from station.virtual.models import find_model
 from station.virtual.phone import VirtualPhone
 

@@ -21,12 +21,12 @@ from station.model.job import DEADLINES, JobKind, JobSpec, Reach
 from station.model.phone import PhoneMode
 from station.model.service import Service
 from station.virtual import framing
-from station.virtual.backend import UsbIpBackend
 from station.virtual.bus import Bus
 from station.virtual.models import find_model
 from station.virtual.phone import Boots, Handler, VirtualPhone
-from station.virtual.usb import UsbDevice
-from station.virtual.usbmuxd import serve_usbmuxd
+from station.virtual.usb.backend import UsbIpBackend
+from station.virtual.usb.protocol import UsbDevice
+from station.virtual.usb.usbmuxd import serve_usbmuxd
 from station.worker.connection import PhoneConnection
 from station.worker.failures import JobFailed, explain
 from station.worker.firmware import open_firmware

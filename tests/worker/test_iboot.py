@@ -16,10 +16,10 @@ from station.model.base import Ecid, SocketPath
 from station.model.causes import Cause
 from station.model.consent import Act
 from station.model.phone import identity_of_serial
-from station.virtual.backend import UsbIpBackend
 from station.virtual.control import Plug
 from station.virtual.host import VirtualHost
 from station.virtual.phone import VirtualPhone
+from station.virtual.usb.backend import UsbIpBackend
 from station.worker.failures import JobFailed
 from station.worker.iboot import Iboot, RecoverySocket, _read_serial
 from tests.worker.station_host import OLD

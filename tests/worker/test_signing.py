@@ -8,8 +8,8 @@ import pytest
 from pymobiledevice3.restore.tss import TSSRequest, TSSResponse
 
 from station.model.causes import Cause
-from station.virtual.apple import AppleServers, AppleService, Behaviour
-from station.virtual.image4 import SigningKey, sign_ticket
+from station.virtual.apple.servers import AppleServers, AppleService, Behaviour
+from station.virtual.firmware.image4 import SigningKey, sign_ticket
 from station.worker import signing
 from station.worker.failures import JobFailed
 from station.worker.signing import SigningServer, check_ticket

@@ -16,7 +16,7 @@ from pymobiledevice3.restore.img4 import stitch_component
 from pymobiledevice3.restore.tss import TSSResponse
 
 from station.model.causes import Cause
-from station.virtual.image4 import SigningKey, make_im4p, sign_ticket
+from station.virtual.firmware.image4 import SigningKey, make_im4p, sign_ticket
 from station.worker import plists, pump
 from station.worker.connection import PhoneConnection
 from station.worker.failures import JobFailed

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from station.model.phone import PhoneMode
 from station.virtual import framing
 from station.virtual.faults import RefusedError, StatusError, StayError
-from station.virtual.fdr import Fdr
-from station.virtual.install import Installation
 from station.virtual.phone import Handler, VirtualPhone
-from station.virtual.restore_link import Link
-from station.virtual.restore_ramdisk import read_behavior
-from station.virtual.restore_requests import Apple, Requests
-from station.virtual.restore_session import Session
+from station.virtual.restore.fdr import Fdr
+from station.virtual.restore.installation import Installation
+from station.virtual.restore.link import Link
+from station.virtual.restore.ramdisk import read_behavior
+from station.virtual.restore.requests import Apple, Requests
+from station.virtual.restore.session import Session
 
 if TYPE_CHECKING:
-    from station.virtual.usb import UsbDevice
+    from station.virtual.usb.protocol import UsbDevice
 
 PORT = 62078
 TYPE = "com.apple.mobile.restored"

@@ -13,9 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from station.virtual.components import COMPONENTS, FTAB, MIB, REQUEST_RULES, SECONDARY, VARIANTS, Component, Variant
-from station.virtual.image4 import im4p_header
-from station.virtual.restore_ramdisk import make_options
+from station.virtual.firmware.components import (
+    COMPONENTS,
+    FTAB,
+    MIB,
+    REQUEST_RULES,
+    SECONDARY,
+    VARIANTS,
+    Component,
+    Variant,
+)
+from station.virtual.firmware.image4 import im4p_header
+from station.virtual.restore.ramdisk import make_options
 
 _BLOCK = MIB
 _STAMP = 64 * 1024

@@ -8,12 +8,12 @@ from typing import Any
 
 from station.model.phone import PhoneMode
 from station.virtual.faults import RefusedError, StatusError, StayError
-from station.virtual.fdr import Fdr
-from station.virtual.install import NOTHING_TO_UPDATE, Installation
 from station.virtual.phone import VirtualPhone
-from station.virtual.restore_link import HostGoneError, Link, beside
-from station.virtual.restore_requests import Requests
-from station.virtual.restore_script import (
+from station.virtual.restore.fdr import Fdr
+from station.virtual.restore.installation import NOTHING_TO_UPDATE, Installation
+from station.virtual.restore.link import HostGoneError, Link, beside
+from station.virtual.restore.requests import Requests
+from station.virtual.restore.script import (
     FAILED,
     FINAL_STATUS,
     SCRIPT,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeAlias
 
-from station.virtual.components import COMPONENTS, FUD
+from station.virtual.firmware.components import COMPONENTS, FUD
 
 
 @dataclass(frozen=True)

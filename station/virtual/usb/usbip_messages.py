@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Self
 
-from station.virtual.descriptors import DEVICE
+from station.virtual.usb.descriptors import DEVICE
 
 VERSION = 0x0111
 MAX_TRANSFER = 16 << 20

@@ -12,14 +12,14 @@ from enum import IntEnum
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from station.model.phone import APPLE_VENDOR_ID, PhoneMode
-from station.virtual.descriptors import DEVICE, INTERFACE, make_configuration
+from station.virtual.boot.iboot import nonce_string
+from station.virtual.boot.secure_boot import check_image
 from station.virtual.faults import PhoneGoneError, RefusedError, StatusError, StayError
-from station.virtual.iboot import nonce_string
-from station.virtual.image4 import Image4Error, parse_img4
+from station.virtual.firmware.image4 import Image4Error, parse_img4
 from station.virtual.phone import PRODUCT_IDS, Running, VirtualPhone
-from station.virtual.secure_boot import check_image
-from station.virtual.usb import StallError
-from station.virtual.usbdevice import Setup, StandardDevice, UsbOnly
+from station.virtual.usb.descriptors import DEVICE, INTERFACE, make_configuration
+from station.virtual.usb.protocol import StallError
+from station.virtual.usb.standard import Setup, StandardDevice, UsbOnly
 
 MAX_UPLOAD = 4 << 20
 """Bytes; an iBSS has some 1.5 MiB, and the ROM has only its SRAM to put it."""

@@ -18,12 +18,12 @@ import structlog
 
 from station.model.base import SocketPath
 from station.virtual.bus import Bus
-from station.virtual.descriptors import parse_configuration
 from station.virtual.faults import PhoneGoneError
 from station.virtual.phone import VirtualPhone
 from station.virtual.sockets import listening
-from station.virtual.usb import StallError, UsbDevice
-from station.virtual.usbip_messages import (
+from station.virtual.usb.descriptors import parse_configuration
+from station.virtual.usb.protocol import StallError, UsbDevice
+from station.virtual.usb.usbip_messages import (
     BUSID_SIZE,
     COUNT,
     HEADER_SIZE,

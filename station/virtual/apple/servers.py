@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from station.virtual.tss import MAX_REQUEST, SigningServer, not_eligible
+from station.virtual.apple.tss import MAX_REQUEST, SigningServer, not_eligible
 
 if TYPE_CHECKING:
     from station.model.base import Ecid

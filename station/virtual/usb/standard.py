@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from station.virtual.descriptors import CONFIGURATION, DEVICE, STRING, make_string, parse_configuration
 from station.virtual.phone import Handler
-from station.virtual.usb import StallError, UsbDevice
+from station.virtual.usb.descriptors import CONFIGURATION, DEVICE, STRING, make_string, parse_configuration
+from station.virtual.usb.protocol import StallError, UsbDevice
 
 
 class Request(IntEnum):

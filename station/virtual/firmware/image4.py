@@ -25,7 +25,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from station.virtual import der
+from station.virtual.firmware import der
 
 MAX_TICKET = 256 * 1024
 """Bytes; real tickets have under 10,000."""

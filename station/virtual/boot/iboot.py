@@ -12,14 +12,14 @@ from functools import partial
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from station.model.phone import APPLE_VENDOR_ID, PhoneMode
-from station.virtual.descriptors import DEVICE, ENDPOINT, INTERFACE, make_configuration
+from station.virtual.boot.environment import Environment
+from station.virtual.boot.secure_boot import check_image
 from station.virtual.faults import RefusedError, StatusError, StayError
-from station.virtual.iboot_environment import Environment
-from station.virtual.image4 import Im4p, Image4Error, Ticket, parse_img4
+from station.virtual.firmware.image4 import Im4p, Image4Error, Ticket, parse_img4
 from station.virtual.phone import PRODUCT_IDS, Boot, Running, VirtualPhone
-from station.virtual.secure_boot import check_image
-from station.virtual.usb import StallError
-from station.virtual.usbdevice import Setup, StandardDevice, UsbOnly
+from station.virtual.usb.descriptors import DEVICE, ENDPOINT, INTERFACE, make_configuration
+from station.virtual.usb.protocol import StallError
+from station.virtual.usb.standard import Setup, StandardDevice, UsbOnly
 
 MAX_UPLOAD = 2 << 30
 """Bytes of one image; restore ramdisks have 0.1 to 0.2 GiB."""

@@ -16,10 +16,10 @@ from types import SimpleNamespace
 import usb.backend.libusb1
 from usb.core import USBError
 
-from station.virtual.descriptors import DEVICE, Configuration, DescriptorError, Interface, parse_configuration
-from station.virtual.usbdevice import PORT_RESET, Request
-from station.virtual.usbip_client import Outcome, UsbIpConnection, list_devices
-from station.virtual.usbip_messages import HIGH_SPEED, DeviceRecord
+from station.virtual.usb.descriptors import DEVICE, Configuration, DescriptorError, Interface, parse_configuration
+from station.virtual.usb.standard import PORT_RESET, Request
+from station.virtual.usb.usbip_client import Outcome, UsbIpConnection, list_devices
+from station.virtual.usb.usbip_messages import HIGH_SPEED, DeviceRecord
 
 ENUMERATION_SECONDS = 0.05
 """At least this much lies between two enumerations: pymobiledevice3 enumerates in a tight loop while it waits."""

@@ -9,13 +9,14 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from station.model.phone import PhoneMode
-from station.virtual import framing, values
+from station.virtual import framing
 from station.virtual.faults import RefusedError
-from station.virtual.pairing import BadPairRecordError, Host
 from station.virtual.phone import Handler, System, VirtualPhone
+from station.virtual.system import values
+from station.virtual.system.pairing import BadPairRecordError, Host
 
 if TYPE_CHECKING:
-    from station.virtual.usb import UsbDevice
+    from station.virtual.usb.protocol import UsbDevice
 
 PORT = 62078
 MAX_MESSAGE = 1 << 20

@@ -12,13 +12,13 @@ from typing import Any, Protocol
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from station.virtual import asr
 from station.virtual.faults import RefusedError, StatusError
-from station.virtual.install import CRYPTEXES, INCOMPLETE, SEAL_BROKEN, Installation
 from station.virtual.phone import VirtualPhone
-from station.virtual.restore_link import HostGoneError, Link, Port, beside
-from station.virtual.restore_script import Request
-from station.virtual.restore_updaters import UPDATERS, Rose, Updater
+from station.virtual.restore import asr
+from station.virtual.restore.installation import CRYPTEXES, INCOMPLETE, SEAL_BROKEN, Installation
+from station.virtual.restore.link import HostGoneError, Link, Port, beside
+from station.virtual.restore.script import Request
+from station.virtual.restore.updaters import UPDATERS, Rose, Updater
 
 MAX_COMPONENT = 256 * 1024 * 1024
 """Bytes of a component that is kept whole; Cryptexes are not."""

@@ -11,11 +11,11 @@ import struct
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-from station.virtual.components import FOURCCS
 from station.virtual.faults import StatusError
-from station.virtual.image4 import digest
-from station.virtual.install import INCOMPLETE, Installation
+from station.virtual.firmware.components import FOURCCS
+from station.virtual.firmware.image4 import digest
 from station.virtual.phone import Identity
+from station.virtual.restore.installation import INCOMPLETE, Installation
 
 CHUNK = 0x40000
 MAX_FIRMWARE = 64 * 1024 * 1024

@@ -12,11 +12,11 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from station.virtual.asr import Received
-from station.virtual.components import FIRMWARE, FOURCCS, FUD, SECONDARY
 from station.virtual.faults import StatusError
-from station.virtual.image4 import Im4p, Image4Error, Ticket, parse_img4
+from station.virtual.firmware.components import FIRMWARE, FOURCCS, FUD, SECONDARY
+from station.virtual.firmware.image4 import Im4p, Image4Error, Ticket, parse_img4
 from station.virtual.phone import System, VirtualPhone
+from station.virtual.restore.asr import Received
 
 INCOMPLETE = 14
 """What a restore ends with that lacks something, or was sent something that is not it ("fail")."""

@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 
 from usb.core import USBError, USBTimeoutError
 
-from station.virtual.usbip_messages import (
+from station.virtual.usb.usbip_messages import (
     COUNT,
     DEVICE_RECORD,
     HEADER_SIZE,

@@ -17,7 +17,7 @@ from station.model.phone import PhoneMode
 from station.virtual import framing
 from station.virtual.faults import StatusError, StayError
 from station.virtual.phone import Handler, VirtualPhone
-from station.virtual.restore_link import Streams
+from station.virtual.restore.link import Streams
 
 CONTROL_PORT = 1082
 CONNECTION_PORT = 49151

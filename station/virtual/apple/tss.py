@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from station.virtual import framing
-from station.virtual.components import FOURCCS
-from station.virtual.image4 import SigningKey, sign_ticket
+from station.virtual.firmware.components import FOURCCS
+from station.virtual.firmware.image4 import SigningKey, sign_ticket
 
 MAX_REQUEST = 1024 * 1024
 """Bytes; real requests have some 50 KiB."""

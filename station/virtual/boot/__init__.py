@@ -1,0 +1,1 @@
+"""What runs before a system: the boot ROM's DFU mode and iBoot's recovery mode."""

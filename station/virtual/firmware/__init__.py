@@ -1,0 +1,1 @@
+"""Firmware as Apple packs and signs it: Image4, IPSW."""

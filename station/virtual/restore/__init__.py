@@ -1,0 +1,1 @@
+"""The restore ramdisk: restored, the system image, the ledger of what was installed."""

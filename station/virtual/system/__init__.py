@@ -1,0 +1,1 @@
+"""The installed system in normal mode: lockdownd, pairing, what it tells of itself."""
