@@ -92,7 +92,7 @@ class _Rom(StandardDevice):
     def __init__(self, phone: VirtualPhone, apple: ec.EllipticCurvePublicKey) -> None:
         product = "Apple Mobile Device (DFU Mode)"
         strings = {1: nonce_string(phone), 2: "Apple Inc.", 3: product, 4: phone.usb_serial, 5: product}
-        super().__init__(_DEVICE, _CONFIGURATION, strings)
+        super().__init__(_DEVICE, [_CONFIGURATION], strings)
         self._phone = phone
         self._apple = apple
         self._state = DfuState.IDLE

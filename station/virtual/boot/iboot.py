@@ -98,7 +98,7 @@ class _Iboot(StandardDevice):
             5: product,
             6: "Apple USB Serial Interface",
         }
-        super().__init__(_DEVICE, _CONFIGURATION, strings)
+        super().__init__(_DEVICE, [_CONFIGURATION], strings)
         self._phone = phone
         self._apple = apple
         self._ticket = ticket

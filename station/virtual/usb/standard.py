@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -57,19 +57,21 @@ class UsbOnly:
 class StandardDevice(ABC):
     """A device that answers standard requests from its descriptors. Subclasses answer the others."""
 
-    def __init__(self, descriptor: bytes, configuration: bytes, strings: Mapping[int, str]) -> None:
-        """A device with one configuration, which is active: whoever exports a device has configured it.
+    def __init__(self, descriptor: bytes, configurations: Sequence[bytes], strings: Mapping[int, str]) -> None:
+        """A device whose first configuration is active: whoever exports a device has configured it.
 
         Args:
             descriptor: its device descriptor.
-            configuration: its configuration descriptor with everything that follows it.
+            configurations: its configuration descriptors, each with everything that follows it.
             strings: its strings by index.
         """
         self.descriptor = descriptor
-        self._configuration = configuration
-        self._parsed = parse_configuration(configuration)
+        self._configurations = configurations
+        parsed = [parse_configuration(configuration) for configuration in configurations]
+        self._by_value = {one.fields.bConfigurationValue: one for one in parsed}
         self._strings = {index: make_string(text) for index, text in strings.items()}
-        self._active = self._parsed.fields.bConfigurationValue
+        self._active = next(iter(self._by_value))
+        """bConfigurationValue of the configuration that is; 0 for none."""
         self._alternates: dict[int, int] = {}
 
     async def control(self, request_type: int, request: int, value: int, index: int, length: int, data: bytes) -> bytes:
@@ -96,8 +98,12 @@ class StandardDevice(ABC):
     async def bulk_out(self, endpoint: int, data: bytes) -> None:
         """See UsbDevice."""
 
-    async def bulk_in(self, endpoint: int, _length: int) -> bytes:
-        """See UsbDevice. None of these devices has anything to say on its endpoints."""
+    def configured(self) -> None:
+        """The host set the configuration, which begins every interface and endpoint anew (USB 2.0, 9.1.1.5)."""
+        self._alternates.clear()
+
+    async def bulk_in(self, endpoint: int, length: int) -> bytes:  # noqa: ARG002 - the protocol's; subclasses use it
+        """See UsbDevice. This has nothing to say on its endpoints."""
         if not self._has(endpoint):
             raise StallError
         await asyncio.Event().wait()
@@ -107,7 +113,7 @@ class StandardDevice(ABC):
         """Whether the endpoint exists as interfaces are set now."""
         return any(
             endpoint == one.bEndpointAddress
-            for alternates in self._parsed.interfaces
+            for alternates in (self._by_value[self._active].interfaces if self._active else ())
             for setting in alternates
             if setting.fields.bAlternateSetting == self._alternates.get(setting.fields.bInterfaceNumber, 0)
             for one in setting.endpoints
@@ -120,9 +126,9 @@ class StandardDevice(ABC):
                 answer = self._descriptor(value >> 8, value & 0xFF)
             case 0x80, Request.GET_CONFIGURATION:
                 answer = bytes([self._active])
-            case 0x00, Request.SET_CONFIGURATION if value in (0, self._parsed.fields.bConfigurationValue):
+            case 0x00, Request.SET_CONFIGURATION if value == 0 or value in self._by_value:
                 self._active = value
-                self._alternates.clear()
+                self.configured()
             case 0x81, Request.GET_INTERFACE:
                 alternate = self._alternates.get(index, 0)
                 self._check_setting(index, alternate)
@@ -140,15 +146,15 @@ class StandardDevice(ABC):
 
     def _check_setting(self, interface: int, alternate: int) -> None:
         try:
-            self._parsed.find(interface, alternate)
+            self._by_value[self._active].find(interface, alternate)
         except KeyError:
             raise StallError from None
 
     def _descriptor(self, kind: int, index: int) -> bytes:
         if kind == DEVICE.kind:
             return self.descriptor
-        if kind == CONFIGURATION.kind and index == 0:
-            return self._configuration
+        if kind == CONFIGURATION.kind and index < len(self._configurations):
+            return self._configurations[index]
         if kind == STRING and index == 0:
             return ENGLISH
         if kind == STRING and index in self._strings:

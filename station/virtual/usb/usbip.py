@@ -12,6 +12,7 @@ from collections import defaultdict
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -21,7 +22,7 @@ from station.virtual.bus import Bus
 from station.virtual.faults import PhoneGoneError
 from station.virtual.phone import VirtualPhone
 from station.virtual.sockets import listening
-from station.virtual.usb.descriptors import parse_configuration
+from station.virtual.usb.descriptors import DEVICE, parse_configuration
 from station.virtual.usb.protocol import StallError, UsbDevice
 from station.virtual.usb.usbip_messages import (
     BUSID_SIZE,
@@ -114,18 +115,17 @@ class _Server:
         if device not in self._exports:
             self._exports[device] = _Export(self._free_devnum())
         (active,) = await device.control(0x80, 8, 0, 0, 1, b"")
-        configuration = parse_configuration(await device.control(0x80, 6, 0x0200, 0, 0xFFFF, b""))
+        interfaces = await _interfaces(device, active)
         assert phone.socket is not None
         record = DeviceRecord.of(
             device.descriptor,
             busid=phone.socket,
             devnum=self._exports[device].devnum,
             configuration=active,
-            interfaces=len(configuration.interfaces) if active else 0,
+            interfaces=len(interfaces),
         )
-        first = [alternates[0].fields for alternates in configuration.interfaces] if active else []
         return record, b"".join(
-            INTERFACE.pack(one.bInterfaceClass, one.bInterfaceSubClass, one.bInterfaceProtocol) for one in first
+            INTERFACE.pack(one.bInterfaceClass, one.bInterfaceSubClass, one.bInterfaceProtocol) for one in interfaces
         )
 
     def _free_devnum(self) -> int:
@@ -137,6 +137,15 @@ class _Server:
                 self._last_devnum = devnum
                 return devnum
         raise UsbIpError("no address is free")
+
+
+async def _interfaces(device: UsbDevice, value: int) -> list[SimpleNamespace]:
+    """The interfaces, by their first alternate settings, of the configuration with this value; 0 has none."""
+    for index in range(DEVICE.read(device.descriptor).bNumConfigurations if value else 0):
+        configuration = parse_configuration(await device.control(0x80, 6, 0x0200 | index, 0, 0xFFFF, b""))
+        if configuration.fields.bConfigurationValue == value:
+            return [alternates[0].fields for alternates in configuration.interfaces]
+    return []
 
 
 class _Session:
