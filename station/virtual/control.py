@@ -19,6 +19,7 @@ from station.virtual.apple.servers import AppleService, Behaviour
 from station.virtual.faults import Fault
 from station.virtual.phone import System
 from station.virtual.sockets import listening
+from station.virtual.system.files import FileSystem
 
 MAX_LINE = 16 << 20
 """Histories are long."""
@@ -36,7 +37,11 @@ class Installed(Message, frozen=True, kw_only=True):
     locked: bool = False
     trusted: bool = True
     denied: bool = False
-    find_my: bool = False
+    find_my: bool | None = False
+    supervised: bool = False
+    managed: bool = False
+    developer_mode: bool = False
+    backup_password: str | None = None
     data: bool = True
     """Whether the owner has something on it."""
 
@@ -49,7 +54,7 @@ class Installed(Message, frozen=True, kw_only=True):
         """Make such a system."""
         system = System(**{name: getattr(self, name) for name in _SHARED})
         if not self.data:
-            system.canary = None
+            system.files = FileSystem()
         return system
 
 

@@ -1,10 +1,11 @@
 """Property lists in frames, as lockdown and restored speak them: a big-endian 32-bit length, then a plist."""
 
-import asyncio
 import plistlib
 import struct
 from collections.abc import Mapping
 from typing import Any
+
+from station.virtual.streams import Reader
 
 _LENGTH = struct.Struct(">L")
 
@@ -30,7 +31,7 @@ def frame(message: Mapping[str, Any]) -> bytes:
     return _LENGTH.pack(len(body)) + body
 
 
-async def read(reader: asyncio.StreamReader, *, limit: int) -> dict[str, Any]:
+async def read(reader: Reader, *, limit: int) -> dict[str, Any]:
     """Read one message.
 
     Args:

@@ -48,7 +48,7 @@ class VirtualHost:
         self.apple = AppleServers()
         boots = Boots(
             {
-                PhoneMode.NORMAL: lockdownd.boot,
+                PhoneMode.NORMAL: partial(lockdownd.boot, apple=self.apple.public_key),
                 PhoneMode.RECOVERY: partial(iboot.boot, apple=self.apple.public_key),
                 PhoneMode.DFU: partial(dfu.boot, apple=self.apple.public_key),
                 PhoneMode.RESTORE: partial(restored.boot, apple=self.apple),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from station.model.base import Ecid, SocketPath, Udid
 from station.model.phone import PhoneMode
 from station.virtual.faults import FaultKind, Faults, PhoneGoneError, RefusedError, StatusError, StayError
+from station.virtual.system.files import CANARY, CAPACITY, FileSystem, owners_files
 from station.virtual.system.pairing import Pairings
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Identity:
     board_id: int = 0x0C
     serial_number: str = "VIRTUAL00001"
     imei: str | None = "350000000000006"
+    capacity: int = CAPACITY
+    """Bytes of storage, as on the box."""
 
     @property
     def udid(self) -> Udid:
@@ -64,11 +67,34 @@ class System:
     """Whether somebody taps “Trust” when a host asks; otherwise the dialog stays."""
     denied: bool = False
     """Whether somebody taps “Don’t Trust” instead."""
-    find_my: bool = False
-    """Whether Find My is on."""
-    canary: bytes | None = b"somebody's data"
-    """Stands for everything the owner has on it."""
+    find_my: bool | None = False
+    """Whether Find My is on; None: it does not tell."""
+    supervised: bool = False
+    """Whether an organisation supervises it."""
+    managed: bool = False
+    """Whether it is enrolled in a device management (MDM)."""
+    developer_mode: bool = False
+    backup_password: str | None = None
+    """What backups of it are encrypted with; None: they are not."""
+    files: FileSystem = field(default_factory=owners_files, compare=False)
+    """Everything the owner has on it."""
     pairings: Pairings = field(default_factory=Pairings, compare=False)
+
+    @property
+    def canary(self) -> bytes | None:
+        """A picture of the owner's, which stands for all there is; None: it is gone."""
+        return self.files.read(CANARY) if self.files.exists(CANARY) else None
+
+    @property
+    def release(self) -> tuple[int, ...]:
+        """The version as numbers, to compare with: (17, 5, 1)."""
+        return tuple(int(part) for part in self.version.split(".") if part.isdecimal())
+
+    @classmethod
+    def new(cls, version: str, build: str, *, capacity: int) -> "System":
+        """A system as it comes out of an erase: nobody's, not activated, nothing on it."""
+        files = FileSystem(capacity=capacity)
+        return cls(version, build, name="iPhone", activation_state="Unactivated", files=files)
 
 
 class Running(Protocol):
@@ -120,6 +146,10 @@ class VirtualPhone:
         self.faults = faults or Faults()
         self.pace = pace or Pace()
         self.nvram: dict[str, str] = {"auto-boot": "true"}
+        self.battery = 82
+        """Percent."""
+        self.activation_lock = False
+        """Whether Apple holds it for its owner: it was erased while Find My was on."""
         self.mode = PhoneMode.NORMAL
         self.running: Running | None = None
         """None while it is not on the bus."""
@@ -190,7 +220,17 @@ class VirtualPhone:
         """End everything the owner has on it."""
         if self.system is not None:
             self.destructions.append(why)
+            self.activation_lock |= bool(self.system.find_my)
         self.system = None
+
+    def erase_content(self, why: str) -> None:
+        """End everything the owner has on it and keep the system: “Erase All Content and Settings”. It restarts."""
+        system = self.system
+        assert system is not None
+        self.erase(why)
+        self.system = System.new(system.version, system.build, capacity=self.identity.capacity)
+        self.nvram = {"auto-boot": "true"}
+        self.restart_into()
 
     def boot_mode(self) -> PhoneMode:
         """The mode it starts in by itself: recovery when told not to boot, or when there is nothing to boot."""

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from station.model.base import Ecid, SocketPath
 from station.model.phone import PhoneMode
@@ -14,6 +15,9 @@ from station.virtual.phone import Boots, Handler, System, VirtualPhone
 from station.virtual.system import lockdownd
 from station.virtual.usb.protocol import UsbDevice
 from station.virtual.usb.usbmuxd import serve_usbmuxd
+
+APPLE = ec.generate_private_key(ec.SECP384R1()).public_key()
+"""Whose signatures these phones believe: nobody's, as nobody has the key."""
 
 PlugPhone = Callable[..., VirtualPhone]
 
@@ -60,7 +64,7 @@ def plug(bus: Bus) -> PlugPhone:
         **system: object,
     ) -> VirtualPhone:
         def boot(phone: VirtualPhone) -> lockdownd.Lockdownd:
-            running = lockdownd.boot(phone)
+            running = lockdownd.boot(phone, apple=APPLE)
             running.listeners |= listeners or {}
             return running
 

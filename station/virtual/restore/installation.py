@@ -198,7 +198,7 @@ class Installation:
         build = str(self.identity["Info"].get("BuildNumber", ""))
         phone = self._phone
         if self._erases:
-            phone.system = System(version, build, name="iPhone", activation_state="Unactivated", canary=None)
+            phone.system = System.new(version, build, capacity=phone.identity.capacity)
         elif phone.system is None:
             raise StatusError(NOTHING_TO_UPDATE, "there is nothing to update")
         else:

@@ -6,14 +6,22 @@ may ask has the step "lockdown:" + the request's name.
 
 import asyncio
 import uuid
+from collections.abc import Callable
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from station.model.phone import PhoneMode
 from station.virtual import framing
 from station.virtual.faults import RefusedError
 from station.virtual.phone import Handler, System, VirtualPhone
+from station.virtual.services.catalog import SERVICES
+from station.virtual.services.service import Call, Service
+from station.virtual.streams import Reader, Writer
 from station.virtual.system import values
 from station.virtual.system.pairing import BadPairRecordError, Host
+from station.virtual.system.tls import TlsStream
 
 if TYPE_CHECKING:
     from station.virtual.usb.protocol import UsbDevice
@@ -21,6 +29,11 @@ if TYPE_CHECKING:
 PORT = 62078
 MAX_MESSAGE = 1 << 20
 HANDSHAKE_SECONDS = 10.0
+SERVICE_PORTS = range(49152, 65536)
+MAX_STARTED = 100
+"""Services that may wait for their host at the same time."""
+CONNECT_SECONDS = 30.0
+"""How long each of them waits."""
 TAP_SECONDS = 2.0
 """How long somebody needs to tap “Trust”, at the default pace."""
 
@@ -32,34 +45,64 @@ class LockdownError(Exception):
 class Lockdownd:
     """What runs in normal mode."""
 
-    def __init__(self, phone: VirtualPhone, system: System) -> None:
+    def __init__(self, phone: VirtualPhone, system: System, apple: ec.EllipticCurvePublicKey) -> None:
         self.usb: UsbDevice | None = None
         self._phone = phone
         self._system = system
+        self._apple = apple
+        self._ports = cycle(SERVICE_PORTS)
         self.listeners: dict[int, Handler] = {PORT: self._serve}
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await Conversation(self._phone, self._system, reader, writer).run()
+        await Conversation(self._phone, self._system, self.start, reader, writer).run()
+
+    def start(self, service: Service, host: Host) -> int:
+        """Have a service wait for one connection of `host`; the port it waits on, for as long as hosts are given."""
+        if len(self.listeners) > MAX_STARTED:
+            raise LockdownError("ServiceLimit")
+        port = next(port for port in self._ports if port not in self.listeners)
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            close()
+            tls = TlsStream(reader, writer, await self._system.pairings.tls(host))
+            await tls.handshake(seconds=HANDSHAKE_SECONDS)
+            await service.serve(Call(self._phone, self._system, self._apple, tls, tls))
+
+        def close() -> None:
+            expiry.cancel()
+            self.listeners.pop(port, None)
+
+        expiry = asyncio.get_running_loop().call_later(CONNECT_SECONDS, close)
+        self.listeners[port] = serve
+        return port
 
 
-def boot(phone: VirtualPhone) -> Lockdownd:
-    """Boot the installed system."""
+def boot(phone: VirtualPhone, *, apple: ec.EllipticCurvePublicKey) -> Lockdownd:
+    """Boot the installed system. `apple`: the key whose signatures it takes for Apple's."""
     assert phone.system is not None
-    return Lockdownd(phone, phone.system)
+    return Lockdownd(phone, phone.system, apple)
 
 
 class Conversation:
     """One connection to lockdownd."""
 
     def __init__(
-        self, phone: VirtualPhone, system: System, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        phone: VirtualPhone,
+        system: System,
+        start: Callable[[Service, Host], int],
+        reader: Reader,
+        writer: Writer,
     ) -> None:
         self._phone = phone
         self._system = system
+        self._start = start
         self._reader = reader
         self._writer = writer
         self._session: str | None = None
         """The session's id; while there is one, the host has proved who it is."""
+        self._host: Host | None = None
+        """Who that is."""
         self._over = False
         self._requests = {
             "QueryType": self._query_type,
@@ -161,32 +204,33 @@ class Conversation:
         if system.denied:
             raise LockdownError("UserDeniedPairing")
 
-    def _host(self, host_id: object) -> Host:
+    def _trusted(self, host_id: object) -> Host:
         host = self._system.pairings.hosts.get(host_id) if isinstance(host_id, str) else None
         if host is None:
             raise LockdownError("InvalidHostID")
         return host
 
     async def _validate_pair(self, message: dict[str, Any]) -> dict[str, Any]:
-        self._host(_record(message).get("HostID"))
+        self._trusted(_record(message).get("HostID"))
         return {}
 
     async def _unpair(self, message: dict[str, Any]) -> dict[str, Any]:
         host_id = _record(message).get("HostID")
-        self._host(host_id)
+        self._trusted(host_id)
         del self._system.pairings.hosts[str(host_id)]
         return {}
 
     async def _start_session(self, message: dict[str, Any]) -> None:
         if self._session is not None:
             raise LockdownError("SessionActive")
-        host = self._host(message.get("HostID"))
+        host = self._trusted(message.get("HostID"))
         context = await self._system.pairings.tls(host)
         session = str(uuid.uuid4()).upper()
-        # No wait may come between: the client's first TLS record must find the TLS protocol in place.
-        self._writer.write(framing.frame({"Request": "StartSession", "SessionID": session, "EnableSessionSSL": True}))
-        await self._writer.start_tls(context, ssl_handshake_timeout=HANDSHAKE_SECONDS)
-        self._session = session
+        await self._answer({"Request": "StartSession", "SessionID": session, "EnableSessionSSL": True})
+        tls = TlsStream(self._reader, self._writer, context)
+        await tls.handshake(seconds=HANDSHAKE_SECONDS)
+        self._reader = self._writer = tls
+        self._session, self._host = session, host
 
     async def _stop_session(self, message: dict[str, Any]) -> dict[str, Any]:
         if self._session is None or message.get("SessionID") != self._session:
@@ -195,9 +239,17 @@ class Conversation:
         self._over = True
         return {"Result": "Success"}
 
-    async def _start_service(self, _message: dict[str, Any]) -> dict[str, Any]:
+    async def _start_service(self, message: dict[str, Any]) -> dict[str, Any]:
         self._require_session()
-        raise LockdownError("InvalidService")
+        assert self._host is not None
+        name = message.get("Service")
+        service = SERVICES.get(name) if isinstance(name, str) else None
+        if service is None:
+            raise LockdownError("InvalidService")
+        if self._system.locked and not service.while_locked:
+            raise LockdownError("PasswordProtected")
+        await self._phone.step(f"service:{name}")
+        return {"Service": name, "Port": self._start(service, self._host), "EnableServiceSSL": True}
 
     async def _enter_recovery(self, _message: dict[str, Any]) -> dict[str, Any]:
         self._require_session()

@@ -7,6 +7,7 @@ import hashlib
 from typing import Any
 
 from station.virtual.phone import System, VirtualPhone
+from station.virtual.system.files import SYSTEM
 
 UNTRUSTED = frozenset(
     {
@@ -33,9 +34,6 @@ UNTRUSTED = frozenset(
     }
 )
 """All that a host sees before it is trusted."""
-
-CAPACITY = 128_000_000_000
-"""Bytes of storage, as on the box."""
 
 
 def root(phone: VirtualPhone, system: System) -> dict[str, Any]:
@@ -112,17 +110,17 @@ def domain(system: System, name: str) -> dict[str, Any]:
                 "HasBattery": True,
             }
         case "com.apple.disk_usage":
-            used = 12_000_000_000 + len(system.canary or b"")
+            files = system.files
             return {
-                "TotalDiskCapacity": CAPACITY,
-                "TotalSystemCapacity": 12_000_000_000,
+                "TotalDiskCapacity": files.capacity,
+                "TotalSystemCapacity": SYSTEM,
                 "TotalSystemAvailable": 0,
-                "TotalDataCapacity": CAPACITY - 12_000_000_000,
-                "TotalDataAvailable": CAPACITY - used,
-                "AmountDataAvailable": CAPACITY - used,
+                "TotalDataCapacity": files.capacity - SYSTEM,
+                "TotalDataAvailable": files.free,
+                "AmountDataAvailable": files.free,
             }
         case "com.apple.fmip":
-            return {"IsAssociated": system.find_my}
+            return {} if system.find_my is None else {"IsAssociated": system.find_my}
         case _:
             return {}
 
