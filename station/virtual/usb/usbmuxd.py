@@ -12,7 +12,7 @@ import socket
 import struct
 import uuid
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
@@ -22,8 +22,9 @@ from station.model.base import SocketPath
 from station.model.phone import PhoneMode, UsbArrived, UsbEvent, UsbGone
 from station.virtual import framing, sockets
 from station.virtual.bus import Bus
-from station.virtual.faults import RefusedError, StatusError, StayError
+from station.virtual.faults import PhoneGoneError, RefusedError
 from station.virtual.phone import PRODUCT_IDS, Running, VirtualPhone
+from station.virtual.usb.connecting import STREAM_LIMIT, converse, knock
 
 HEADER = struct.Struct("<4L")
 PLIST_VERSION = 1
@@ -32,8 +33,6 @@ RESULT_MESSAGE = 1
 PLIST_MESSAGE = 8
 MAX_REQUEST = 1 << 16
 """As usbmuxd's own command buffer."""
-STREAM_LIMIT = 1 << 20
-"""Bytes a reader buffers: system images stream through here at a gigabyte a second."""
 MAX_BACKLOG = 1 << 20
 """Bytes of notifications a listener may leave unread before it is cut off."""
 MAX_RECORDS = 1000
@@ -59,11 +58,6 @@ class Device:
     phone: VirtualPhone
     running: Running
     socket: SocketPath
-
-    @property
-    def present(self) -> bool:
-        """Whether the phone is still on the bus as this device."""
-        return self.phone.running is self.running
 
     def attached(self) -> dict[str, Any]:
         """The message that announces it, which is also its entry in the list."""
@@ -215,30 +209,18 @@ class Usbmuxd:
             _send(writer, tag, _result(Result.BADDEV if device is None else Result.BADCOMMAND))
             return False
         port = socket.ntohs(number & 0xFFFF)
-        result = await _knock(device, port)
+        result = Result.OK
+        try:
+            await knock(device.phone, device.running, port)
+        except PhoneGoneError:
+            result = Result.BADDEV
+        except RefusedError:
+            result = Result.CONNREFUSED
         _send(writer, tag, _result(result))
         if result is not Result.OK:
             return False
-        with suppress(RefusedError, StatusError, StayError):  # a fault where nobody makes more of it: hang up
-            await device.phone.serve(port, reader, writer)
+        await converse(device.phone, port, reader, writer)
         return True
-
-
-async def _knock(device: Device, port: int) -> Result:
-    """Whether the phone accepts a connection to `port`; the step "connect:PORT"."""
-    if not device.present:
-        return Result.BADDEV
-    step = asyncio.create_task(device.phone.step(f"connect:{port}"))
-    device.phone.keep(step)  # a phone that leaves while it is silent ends the wait
-    try:
-        await asyncio.wait({step})
-    finally:
-        step.cancel()
-    if step.cancelled() or not device.present:
-        return Result.BADDEV
-    if step.exception() is not None or port not in device.running.listeners:
-        return Result.CONNREFUSED
-    return Result.OK
 
 
 def _send(writer: asyncio.StreamWriter, tag: int, message: dict[str, Any]) -> None:
