@@ -18,6 +18,7 @@ from station.virtual.restore.link import Link
 from station.virtual.restore.ramdisk import read_behavior
 from station.virtual.restore.requests import Apple, Requests
 from station.virtual.restore.session import Session
+from station.virtual.usb.mux_device import MuxDevice
 
 if TYPE_CHECKING:
     from station.virtual.usb.protocol import UsbDevice
@@ -35,7 +36,7 @@ class Restored:
     """What runs in restore mode."""
 
     def __init__(self, phone: VirtualPhone, *, apple: Apple, patience: float) -> None:
-        self.usb: UsbDevice | None = None
+        self.usb: UsbDevice | None = MuxDevice(phone)
         self.listeners: dict[int, Handler] = {PORT: self._serve}
         self._phone = phone
         self._apple = apple

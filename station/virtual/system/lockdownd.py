@@ -22,6 +22,7 @@ from station.virtual.streams import Reader, Writer
 from station.virtual.system import values
 from station.virtual.system.pairing import BadPairRecordError, Host
 from station.virtual.system.tls import TlsStream
+from station.virtual.usb.mux_device import MuxDevice
 
 if TYPE_CHECKING:
     from station.virtual.usb.protocol import UsbDevice
@@ -46,7 +47,7 @@ class Lockdownd:
     """What runs in normal mode."""
 
     def __init__(self, phone: VirtualPhone, system: System, apple: ec.EllipticCurvePublicKey) -> None:
-        self.usb: UsbDevice | None = None
+        self.usb: UsbDevice | None = MuxDevice(phone)
         self._phone = phone
         self._system = system
         self._apple = apple
