@@ -58,3 +58,10 @@ venv_install() {
 
 # What systemd-python and, where it has no wheel, sslpsk-pmd3 are built with.
 build_packages=(python3-venv python3-dev gcc libc6-dev pkg-config libsystemd-dev libssl-dev)
+
+# What the virtual machine of the tests is built and run with.
+vm_packages=(mmdebstrap busybox-static cpio kmod e2fsprogs xz-utils)
+case $(dpkg --print-architecture) in
+amd64) vm_packages+=(qemu-system-x86) ;;
+arm64) vm_packages+=(qemu-system-arm) ;;
+esac
