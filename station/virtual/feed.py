@@ -1,16 +1,18 @@
-"""The hotplug feed: what udev is for real sockets, a unix socket is for virtual ones. One JSON UsbEvent a line."""
+"""The hotplug feed: what udev is for real sockets, a socket is for virtual ones. One JSON UsbEvent a line."""
 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
 
 from station.model.phone import UsbArrived, UsbEvent, UsbGone
-from station.virtual.bus import Bus
-from station.virtual.sockets import listening
+from station.virtual.sockets import Address, connect, listening_on_all
+
+if TYPE_CHECKING:  # whoever only follows the feed (`usb.vhci`, in a guest) needs no phones
+    from station.virtual.bus import Bus
 
 log = structlog.get_logger(__name__)
 
@@ -24,8 +26,8 @@ _decoder: msgspec.json.Decoder[UsbEvent] = msgspec.json.Decoder(UsbEvent)
 
 
 @asynccontextmanager
-async def serve_feed(bus: Bus, path: Path) -> AsyncGenerator[None, None]:
-    """Tell whoever connects of every phone on the bus, then of each arrival and departure."""
+async def serve_feed(bus: "Bus", *at: Address) -> AsyncGenerator[list[Address], None]:
+    """Tell whoever connects to one of these addresses of every phone on the bus, then of what comes and goes."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with bus.watch() as events:
@@ -38,8 +40,8 @@ async def serve_feed(bus: Bus, path: Path) -> AsyncGenerator[None, None]:
                     task.cancel()
                 await asyncio.gather(*work, return_exceptions=True)
 
-    async with listening(path, serve, limit=MAX_LINE):
-        yield
+    async with listening_on_all(at, serve, limit=MAX_LINE) as addresses:
+        yield addresses
 
 
 async def _send(events: "asyncio.Queue[UsbEvent]", writer: asyncio.StreamWriter) -> None:
@@ -49,7 +51,7 @@ async def _send(events: "asyncio.Queue[UsbEvent]", writer: asyncio.StreamWriter)
             await writer.drain()
 
 
-async def usb_events(path: Path, *, retry_seconds: float = 1.0) -> AsyncGenerator[UsbEvent, None]:
+async def usb_events(address: Address, *, retry_seconds: float = 1.0) -> AsyncGenerator[UsbEvent, None]:
     """Yield every phone that is plugged in, then each arrival and departure, for ever.
 
     When the feed is lost every phone it told of is gone; it is looked for again after `retry_seconds`, then less
@@ -58,7 +60,7 @@ async def usb_events(path: Path, *, retry_seconds: float = 1.0) -> AsyncGenerato
     wait = retry_seconds
     while True:
         present = set()
-        async for event in _connection(path):
+        async for event in _connection(address):
             wait = retry_seconds
             if isinstance(event, UsbArrived):
                 present.add(event.socket)
@@ -71,17 +73,17 @@ async def usb_events(path: Path, *, retry_seconds: float = 1.0) -> AsyncGenerato
         wait = min(2 * wait, MAX_WAIT)
 
 
-async def _connection(path: Path) -> AsyncGenerator[UsbEvent, None]:
+async def _connection(address: Address) -> AsyncGenerator[UsbEvent, None]:
     """The events of one connection, until it is lost."""
     try:
-        reader, writer = await asyncio.open_unix_connection(path, limit=MAX_LINE)
+        reader, writer = await connect(address, limit=MAX_LINE)
     except OSError as error:
-        log.info("no feed of virtual phones", path=str(path), error=str(error))
+        log.info("no feed of virtual phones", address=str(address), error=str(error))
         return
     try:
         while line := await reader.readline():
             yield _decoder.decode(line)
     except (OSError, ValueError) as error:  # ValueError: no event (msgspec), or a line that is too long
-        log.warning("the feed of virtual phones broke", path=str(path), error=str(error))
+        log.warning("the feed of virtual phones broke", address=str(address), error=str(error))
     finally:
         writer.close()

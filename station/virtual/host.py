@@ -1,7 +1,7 @@
 """The composition root of the virtual side: a bus, all its sockets, Apple's servers, and the phones.
 
 DIR/usbmuxd     phones in normal and restore mode         (`usbmuxd`)
-DIR/usbip       phones in recovery and DFU mode           (`usbip`)
+DIR/usbip       every phone, as a USB device              (`usbip`)
 DIR/feed        who is plugged in where, instead of udev  (`feed`)
 DIR/control     plug, unplug, make things go wrong, look  (`control`, `hands`)
 DIR/reach.json  all that a worker must know (`Reach`); written last: once it is there, everything is
@@ -9,6 +9,7 @@ DIR/reach.json  all that a worker must know (`Reach`); written last: once it is 
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -27,11 +28,21 @@ from station.virtual.hands import Hands
 from station.virtual.heap import keep_freed_memory
 from station.virtual.phone import Boots
 from station.virtual.restore import restored
+from station.virtual.sockets import Address, TcpAddress
 from station.virtual.system import lockdownd
 from station.virtual.usb.usbip import serve_usbip
 from station.virtual.usb.usbmuxd import serve_usbmuxd
 
 REACH = "reach.json"
+
+
+@dataclass(frozen=True)
+class TcpAddresses:
+    """Where TCP reaches what the sockets in the directory serve: for a virtual machine's guest."""
+
+    usbmuxd: Address
+    usbip: Address
+    feed: Address
 
 
 class VirtualHost:
@@ -40,9 +51,10 @@ class VirtualHost:
     Args:
         directory: where the sockets are; made if need be. Its path must be short (sockets: 107 bytes).
         pace: of the phones: 1 takes about half a minute for a restore, 0 as fast as can be.
+        tcp: whether the phones and the feed can be reached over TCP on 127.0.0.1 too.
     """
 
-    def __init__(self, directory: Path, *, pace: float = 0.0) -> None:
+    def __init__(self, directory: Path, *, pace: float = 0.0, tcp: bool = False) -> None:
         self.directory = directory.absolute()
         self.bus = Bus()
         self.apple = AppleServers()
@@ -55,6 +67,9 @@ class VirtualHost:
             }
         )
         self.hands = Hands(self.bus, boots, self.apple, pace=pace)
+        self.tcp: TcpAddresses | None = None
+        """Known once it serves, if it serves TCP."""
+        self._more_addresses = (TcpAddress(),) if tcp else ()
         self._stack = AsyncExitStack()
 
     @property
@@ -85,9 +100,12 @@ class VirtualHost:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.apple)
             stack.push_async_callback(self._unplug_all)
-            await stack.enter_async_context(serve_usbmuxd(self.bus, self.directory / "usbmuxd"))
-            await stack.enter_async_context(serve_usbip(self.bus, self.directory / "usbip"))
-            await stack.enter_async_context(serve_feed(self.bus, self.feed))
+            more = self._more_addresses
+            _, *usbmuxd = await stack.enter_async_context(serve_usbmuxd(self.bus, self.directory / "usbmuxd", *more))
+            _, *usbip = await stack.enter_async_context(serve_usbip(self.bus, self.directory / "usbip", *more))
+            _, *feed = await stack.enter_async_context(serve_feed(self.bus, self.feed, *more))
+            if more:
+                self.tcp = TcpAddresses(*usbmuxd, *usbip, *feed)
             await stack.enter_async_context(serve_control(self.directory / "control", self.hands.carry_out))
             reach = self.directory / REACH
             await asyncio.to_thread(reach.write_bytes, msgspec.json.encode(self.reach))

@@ -11,7 +11,6 @@ import struct
 from collections import defaultdict
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
 from weakref import WeakKeyDictionary
 
@@ -21,7 +20,7 @@ from station.model.base import SocketPath
 from station.virtual.bus import Bus
 from station.virtual.faults import PhoneGoneError
 from station.virtual.phone import VirtualPhone
-from station.virtual.sockets import listening
+from station.virtual.sockets import Address, listening_on_all
 from station.virtual.usb.descriptors import DEVICE, parse_configuration
 from station.virtual.usb.protocol import StallError, UsbDevice
 from station.virtual.usb.usbip_messages import (
@@ -54,9 +53,9 @@ _SETUP = struct.Struct("<BBHHH")
 _MAX_ADDRESS = 127
 
 
-def serve_usbip(bus: Bus, path: Path) -> AbstractAsyncContextManager[None]:
-    """Serve the USB devices of all phones on `bus` on the unix socket `path`, while the context is open."""
-    return listening(path, _Server(bus).serve, limit=_READ_BUFFER)
+def serve_usbip(bus: Bus, *at: Address) -> AbstractAsyncContextManager[list[Address]]:
+    """Serve the USB devices of all phones on `bus` at these addresses, while the context is open."""
+    return listening_on_all(at, _Server(bus).serve, limit=_READ_BUFFER)
 
 
 @dataclass

@@ -15,15 +15,15 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import IntEnum
-from pathlib import Path
 from typing import Any
 
 from station.model.base import SocketPath
 from station.model.phone import PhoneMode, UsbArrived, UsbEvent, UsbGone
-from station.virtual import framing, sockets
+from station.virtual import framing
 from station.virtual.bus import Bus
 from station.virtual.faults import PhoneGoneError, RefusedError
 from station.virtual.phone import PRODUCT_IDS, Running, VirtualPhone
+from station.virtual.sockets import Address, listening_on_all
 from station.virtual.usb.connecting import STREAM_LIMIT, converse, knock
 
 HEADER = struct.Struct("<4L")
@@ -77,13 +77,13 @@ class Device:
 
 
 @asynccontextmanager
-async def serve_usbmuxd(bus: Bus, path: Path) -> AsyncGenerator[None, None]:
-    """Be usbmuxd for the phones on `bus`, on a unix socket, while the context is open."""
+async def serve_usbmuxd(bus: Bus, *at: Address) -> AsyncGenerator[list[Address], None]:
+    """Be usbmuxd for the phones on `bus`, at these addresses, while the context is open."""
     mux = Usbmuxd()
-    async with bus.watch() as events, sockets.listening(path, mux.serve, limit=STREAM_LIMIT):
+    async with bus.watch() as events, listening_on_all(at, mux.serve, limit=STREAM_LIMIT) as addresses:
         follower = asyncio.create_task(mux.follow(bus, events))
         try:
-            yield
+            yield addresses
         finally:
             follower.cancel()
             await asyncio.gather(follower, return_exceptions=True)
