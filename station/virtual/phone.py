@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from station.model.base import Ecid, SocketPath, Udid
 from station.model.phone import PhoneMode
 from station.virtual.faults import FaultKind, Faults, PhoneGoneError, RefusedError, StatusError, StayError
+from station.virtual.soc import SOCS, usb_serial
 from station.virtual.system.files import CANARY, CAPACITY, FileSystem, owners_files
 from station.virtual.system.pairing import Pairings
 
@@ -42,11 +43,15 @@ class Identity:
     imei: str | None = "350000000000006"
     capacity: int = CAPACITY
     """Bytes of storage, as on the box."""
+    model_number: str = "MGJA3"
+    """Of this colour and capacity; with the region behind it, as on the box."""
+    region: str = "ZD/A"
+    """Where it was sold."""
 
     @property
     def udid(self) -> Udid:
-        """From A12 (0x8020) on chip and ECID with a dash; before, a 40-digit SHA-1."""
-        if self.chip_id >= 0x8020 or self.chip_id in range(0x6000, 0x7000):
+        """From A12 on chip and ECID with a dash; before, a 40-digit SHA-1."""
+        if SOCS[self.chip_id].dashed:
             return Udid(f"{self.chip_id:08X}-{self.ecid:016X}")
         text = f"{self.serial_number}{self.imei or ''}{self.ecid}"
         return Udid(hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
@@ -143,6 +148,8 @@ class VirtualPhone:
         self.identity = identity
         self.system = system
         """None: erased, nothing to boot."""
+        if system is not None:
+            system.files.capacity = identity.capacity
         self.faults = faults or Faults()
         self.pace = pace or Pace()
         self.nvram: dict[str, str] = {"auto-boot": "true"}
@@ -155,7 +162,7 @@ class VirtualPhone:
         """None while it is not on the bus."""
         self.bus: Bus | None = None
         self.socket: SocketPath | None = None
-        self.ap_nonce = os.urandom(32)
+        self.ap_nonce = os.urandom(SOCS[identity.chip_id].nonce_size)
         self.sep_nonce = os.urandom(20)
         self.restore_ticket: bytes | None = None
         """The verified IM4M that iBoot booted the restore system with; restored insists on the same."""
@@ -174,10 +181,12 @@ class VirtualPhone:
         me = self.identity
         if self.mode in (PhoneMode.NORMAL, PhoneMode.RESTORE):
             return me.udid.replace("-", "")
-        dfu = self.mode is PhoneMode.DFU
-        tail = "IBFL:3C SRTG:[iBoot-8419.0.0.0.1]" if dfu else f"IBFL:3D SRNM:[{me.serial_number}]"
-        return (
-            f"SDOM:01 CPID:{me.chip_id:04X} CPRV:11 CPFM:03 SCEP:01 BDID:{me.board_id:02X} ECID:{me.ecid:016X} {tail}"
+        return usb_serial(
+            chip_id=me.chip_id,
+            board_id=me.board_id,
+            ecid=me.ecid,
+            serial_number=me.serial_number,
+            dfu=self.mode is PhoneMode.DFU,
         )
 
     async def step(self, name: str, *, seconds: float = 0.0) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from station.adapters.firmware import FirmwareStore
 from station.virtual.firmware.ipsw import make_ipsw
-from station.virtual.models import MODELS
+from station.virtual.models import find_model
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,7 @@ def small_ipsw(tmp_path_factory) -> Callable[[str, str], Path]:
             directory,
             version=version,
             build=build,
-            models=MODELS[2:3],
+            models=[find_model("iPhone 12")],
             os_bytes=50_000,
             cryptex_bytes=20_000,
             ramdisk_bytes=10_000,

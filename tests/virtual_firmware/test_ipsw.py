@@ -14,7 +14,7 @@ from pymobiledevice3.restore.img4 import COMPONENT_FOURCC
 from station.virtual.firmware.components import COMPONENTS, FOURCCS, VARIANTS
 from station.virtual.firmware.image4 import digest, make_im4p, parse_img4
 from station.virtual.firmware.ipsw import make_ipsw, zip_ipsw
-from station.virtual.models import MODELS
+from station.virtual.models import find_model
 
 REAL = Path(__file__).parents[3] / "shared/facts/real/manifests/23C71-iPhone13,2_iPhone13,3.plist"
 ERASE = "Customer Erase Install (IPSW)"
@@ -88,7 +88,7 @@ def test_a_table_of_firmwares_is_one(ipsw):
 
 
 def test_no_two_chunks_of_an_image_are_alike(tmp_path):
-    ipsw = make_ipsw(tmp_path / "ipsw", version="18.0", build="22A1", models=MODELS[:1], os_bytes=5 << 20)
+    ipsw = make_ipsw(tmp_path / "ipsw", version="18.0", build="22A1", models=[find_model("iPhone 8")], os_bytes=5 << 20)
     image = (ipsw / identities(ipsw)[0]["Manifest"]["OS"]["Info"]["Path"]).read_bytes()
     assert len(image) == 5 << 20
     chunks = [image[at : at + (128 << 10)] for at in range(0, len(image), 128 << 10)]
@@ -96,14 +96,21 @@ def test_no_two_chunks_of_an_image_are_alike(tmp_path):
 
 
 def test_the_same_arguments_make_the_same_files(tmp_path):
-    options: dict[str, Any] = {"version": "18.0", "build": "22A1", "models": MODELS[:1], "os_bytes": 100_000}
+    options: dict[str, Any] = {
+        "version": "18.0",
+        "build": "22A1",
+        "models": [find_model("iPhone 8")],
+        "os_bytes": 100_000,
+    }
     one, two = (make_ipsw(tmp_path / name, **options) for name in ("one", "two"))
     files = [path.relative_to(one) for path in one.rglob("*") if path.is_file()]
     assert all((one / file).read_bytes() == (two / file).read_bytes() for file in files)
 
 
 def test_encrypted_archives_look_like_it(tmp_path):
-    ipsw = make_ipsw(tmp_path / "i", version="18.0", build="22A1", models=MODELS[:1], os_bytes=100_000, aea=True)
+    ipsw = make_ipsw(
+        tmp_path / "i", version="18.0", build="22A1", models=[find_model("iPhone 8")], os_bytes=100_000, aea=True
+    )
     manifest = identities(ipsw)[0]["Manifest"]
     for name in ("OS", "Cryptex1,SystemOS"):
         assert manifest[name]["Info"]["Path"].endswith(".dmg.aea")
@@ -113,7 +120,7 @@ def test_encrypted_archives_look_like_it(tmp_path):
 def test_a_directory_in_use_is_left_alone(tmp_path):
     (tmp_path / "somebody's").touch()
     with pytest.raises(FileExistsError):
-        make_ipsw(tmp_path, version="18.0", build="22A1", models=MODELS[:1])
+        make_ipsw(tmp_path, version="18.0", build="22A1", models=[find_model("iPhone 8")])
 
 
 def test_zipped_it_is_the_same_and_stored(ipsw, tmp_path):

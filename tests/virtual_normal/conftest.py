@@ -60,6 +60,7 @@ def plug(bus: Bus) -> PlugPhone:
         number: int = 1,
         *faults: Fault,
         model: str = "iPhone 12",
+        version: str = "18.5",
         listeners: dict[int, Handler] | None = None,
         **system: object,
     ) -> VirtualPhone:
@@ -71,7 +72,7 @@ def plug(bus: Bus) -> PlugPhone:
         boots = Boots(dict.fromkeys(PhoneMode, lambda _: Nothing()) | {PhoneMode.NORMAL: boot})
         phone = VirtualPhone(
             find_model(model).identity(Ecid(number)),
-            System("18.5", "22F76", **system),  # type: ignore[arg-type]  # a test's own business
+            System(version, "22F76", **system),  # type: ignore[arg-type]  # a test's own business
             boots,
             faults=Faults(faults),
         )

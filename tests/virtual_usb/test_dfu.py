@@ -39,7 +39,7 @@ async def upload(data: bytes) -> IRecv:
 
 async def test_shows_an_iphone_in_dfu(phone: VirtualPhone):
     recv = await connect()
-    assert (recv.mode, recv.ecid, recv.iboot_version) == (Mode.DFU_MODE, 1, "iBoot-8419.0.0.0.1")
+    assert (recv.mode, recv.ecid, recv.iboot_version) == (Mode.DFU_MODE, 1, "iBoot-5281.0.0.100.45")
     assert vars(recv)["ap_nonce"] == phone.ap_nonce
     assert recv.device[0].wTotalLength == 25
     assert await asyncio.to_thread(lambda: recv.device.product) == "Apple Mobile Device (DFU Mode)"
