@@ -1,4 +1,4 @@
-"""A station that has nothing to do does nothing: a phone is plugged in and ready, and nobody presses anything.
+"""What has nothing to do does nothing: a station with a phone that is ready, and sixteen phones that nobody asks.
 
 Counted by the kernel, not timed by us: processor time, and how often each thread gave up the processor by itself,
 which is how often something woke it.
@@ -6,7 +6,8 @@ which is how often something woke it.
 
 import asyncio
 import os
-from asyncio.subprocess import Process
+import sys
+from asyncio.subprocess import PIPE, Process
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from station.adapters.firmware import FirmwareStore
 from station.model.api import BayState
+from tests.system import many_phones
 from tests.system.rig import make_rig
 
 pytestmark = pytest.mark.system
@@ -24,6 +26,7 @@ SECONDS = 4.0
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 MAX_LOAD = 0.01
 """Of one core, both processes together."""
+MAX_LOAD_OF_PHONES = 0.02
 MAX_WAKE_UPS = 2.0
 """A second, each thread. Nothing may look around more often than once a second; a look may be two waits."""
 
@@ -68,3 +71,21 @@ async def test_nothing_polls(store: FirmwareStore, tmp_path: Path):
         woken = {thread: (now.wake_ups[thread] - count) / SECONDS for thread, count in then.wake_ups.items()}
         assert max(woken.values()) <= MAX_WAKE_UPS, f"{name}: {woken}"
         assert now.wake_ups.keys() <= then.wake_ups.keys(), f"{name} started threads"
+
+
+async def test_sixteen_phones_in_one_process_cost_nothing(tmp_path: Path):
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", many_phones.__name__, tmp_path, stdin=PIPE, stdout=PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    async with asyncio.timeout(15):
+        assert await process.stdout.readline() == b"ready\n"
+    await asyncio.sleep(SETTLE)
+    before = usage(process)
+    await asyncio.sleep(SECONDS)
+    after = usage(process)
+    process.stdin.close()
+    async with asyncio.timeout(10):
+        assert await process.wait() == 0
+    assert (after.seconds - before.seconds) / SECONDS < MAX_LOAD_OF_PHONES
