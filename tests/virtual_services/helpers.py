@@ -46,7 +46,8 @@ class Ran:
 async def run(program: str, *arguments: str, seconds: float = 15.0) -> Ran:
     """Run a program from a Debian package against the phones of this test. Skips the test when it is not installed.
 
-    See `introduce` for programs that need to be trusted. The environment says where usbmuxd and HOME are: see the fixture `mux_path`.
+    See `introduce` for programs that need to be trusted. The environment says where usbmuxd and HOME are: see the
+    fixture `mux_path`.
     """
     if shutil.which(program) is None:
         pytest.skip(f"{program} is not installed")

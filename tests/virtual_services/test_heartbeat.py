@@ -14,7 +14,7 @@ async def test_goes_on_while_the_host_answers(plug, monkeypatch):
         service = await client.start_lockdown_service(HeartbeatService.SERVICE_NAME)
         async with service:
             for _ in range(3):
-                assert (await service.recv_plist())["Command"] == "Marco"
+                assert await service.recv_plist() == {"Command": "Marco", "Interval": 0, "SupportsSleepyTime": True}
                 await service.send_plist({"Command": "Polo"})
 
 
@@ -24,5 +24,5 @@ async def test_hangs_up_on_a_host_that_does_not_answer(plug, monkeypatch):
     async with trusted(plug()) as client, asyncio.timeout(5):
         service = await client.start_lockdown_service(HeartbeatService.SERVICE_NAME)
         async with service:
-            assert (await service.recv_plist())["Command"] == "Marco"
+            assert await service.recv_plist() == {"Command": "Marco", "Interval": 0, "SupportsSleepyTime": True}
             assert (await service.recv_plist())["Command"] == "SleepyTime"

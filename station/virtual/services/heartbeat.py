@@ -16,7 +16,7 @@ PATIENCE = 10.0
 async def serve(call: Call) -> None:
     """Send a beat, expect an answer, and so on; hang up on a host that does not answer."""
     while True:
-        await call.send({"Command": "Marco", "Interval": INTERVAL})
+        await call.send({"Command": "Marco", "Interval": INTERVAL, "SupportsSleepyTime": True})
         try:
             async with asyncio.timeout(INTERVAL + PATIENCE):
                 answer = await call.receive()

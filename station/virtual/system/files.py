@@ -15,6 +15,8 @@ CAPACITY = 128_000_000_000
 """Bytes of storage, as on the box."""
 SYSTEM = 12_000_000_000
 """Bytes that the system takes of it."""
+MAX_FILE = 1 << 30
+"""Bytes in one file: these are in memory, where a phone's would be limited by its storage only."""
 CANARY = "/var/mobile/Media/DCIM/100APPLE/IMG_0001.JPG"
 """A picture of the owner's: must be gone after an erase, and there after everything that keeps data."""
 MEDIA = "/var/mobile/Media"
@@ -34,6 +36,10 @@ class Node:
     data: bytearray = field(default_factory=bytearray)
     """What a file contains; what a link points to, as UTF-8."""
     children: "dict[str, Node]" = field(default_factory=dict)
+    links: int = 1
+    """How many names it has; 0: none any more, only those who have it open."""
+    locks: dict[object, bool] = field(default_factory=dict)
+    """Who holds it as with flock(2), and whether alone."""
 
     @property
     def is_directory(self) -> bool:
@@ -129,26 +135,36 @@ class FileSystem:
         node = parent.children.get(name)
         if node is not None and node.is_directory:
             raise IsADirectoryError(errno.EISDIR, "is a directory", path)
-        size = node.size if node else 0
-        after = len(data) if offset is None else max(size, offset + len(data))
-        self._reserve(after - size)
         if node is None:
+            if len(data) > self.free:
+                raise OSError(errno.ENOSPC, "no space left", path)
             node = parent.children[name] = self._node(stat.S_IFREG | permissions)
             parent.modified = node.modified
+        self.put(node, data, offset=offset)
+        return node
+
+    def put(self, node: Node, data: bytes, *, offset: int | None = None) -> None:
+        """Write a file that is open, whatever its name is. Arguments: see `write`."""
+        size = node.size
+        after = len(data) if offset is None else max(size, offset + len(data))
+        self._reserve(node, after - size)
         if offset is None:
             node.data[:] = data
         else:
             node.data.extend(bytes(max(0, offset - size)))
             node.data[offset : offset + len(data)] = data
         node.modified = time.time_ns()
-        return node
 
     def truncate(self, path: str, size: int) -> None:
         """Cut a file, or extend it with zeros."""
         node = self.find(path)
         if node.is_directory:
             raise IsADirectoryError(errno.EISDIR, "is a directory", path)
-        self._reserve(size - node.size)
+        self.resize(node, size)
+
+    def resize(self, node: Node, size: int) -> None:
+        """Cut or extend a file that is open, whatever its name is."""
+        self._reserve(node, size - node.size)
         del node.data[size:]
         node.data.extend(bytes(size - node.size))
         node.modified = time.time_ns()
@@ -172,9 +188,21 @@ class FileSystem:
         parent, name = self._parent(path)
         if name in parent.children:
             raise FileExistsError(errno.EEXIST, "is there already", path)
-        node = parent.children[name] = self._node(stat.S_IFLNK | 0o755)
-        node.data[:] = target.encode()
+        node = self._node(stat.S_IFLNK | 0o755)
+        self.put(node, target.encode())
+        parent.children[name] = node
         return node
+
+    def hard_link(self, path: str, target: str) -> None:
+        """Give a file one more name."""
+        parent, name = self._parent(path)
+        node = self.find(target)
+        if node.is_directory:
+            raise PermissionError(errno.EPERM, "is a directory", target)
+        if name in parent.children:
+            raise FileExistsError(errno.EEXIST, "is there already", path)
+        parent.children[name] = node
+        node.links += 1
 
     def remove(self, path: str) -> None:
         """Remove a file, a link, or a directory that is empty."""
@@ -182,7 +210,9 @@ class FileSystem:
         node = self.find(path)
         if node.children:
             raise OSError(errno.ENOTEMPTY, "not empty", path)
-        self._used -= node.size
+        node.links -= 1
+        if not node.links:
+            self._used -= node.size
         del parent.children[name]
 
     def remove_tree(self, path: str) -> None:
@@ -215,10 +245,13 @@ class FileSystem:
             raise NotADirectoryError(errno.ENOTDIR, "not a directory", path)
         return parent, pure.name
 
-    def _reserve(self, more: int) -> None:
+    def _reserve(self, node: Node, more: int) -> None:
         if more > self.free:
             raise OSError(errno.ENOSPC, "no space left")
-        self._used += more
+        if node.size + more > MAX_FILE:
+            raise OSError(errno.EFBIG, "too large")
+        if node.links:
+            self._used += more
 
     def _node(self, mode: int) -> Node:
         now = time.time_ns()
