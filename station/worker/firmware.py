@@ -16,6 +16,7 @@ from station.model.causes import Cause
 from station.model.firmware import Firmware
 from station.worker.failures import JobFailed
 
+_EMPTY = hashlib.sha256(b"").digest()
 _ERASE = "Erase"
 _VARIANTS = ("Customer Erase Install (IPSW)", RESTORE_VARIANT_ERASE_INSTALL)
 """Whole names: "Research Customer Erase Install (IPSW)" holds the name of the one that is meant."""
@@ -101,10 +102,13 @@ def open_firmware(firmware: Firmware) -> IPSW:
 
 
 def check_files(ipsw: IPSW, identity: BuildIdentity) -> None:
-    """Raise FileNotFoundError when a file that the identity names is missing or empty: before anything is sent."""
+    """Raise FileNotFoundError when a file that the identity names is missing or empty: before anything is sent.
+
+    Some files of Apple's are empty (Savage's PatchVT, up to iPhone 12); their digest says so.
+    """
     for entry in identity.manifest.values():
         path = entry_path(entry)
-        if path is not None:
+        if path is not None and entry.get("Digest") != _EMPTY:
             ipsw.archive.locate(path)
 
 

@@ -17,7 +17,8 @@ from pymobiledevice3.restore.restore import Restore
 from pymobiledevice3.restore.tss import TSSRequest
 
 from station.model.base import Ecid
-from station.virtual.apple.servers import AppleServers, AppleService, Behaviour
+from station.virtual.apple.behaviour import AppleService, Behaviour
+from station.virtual.apple.servers import AppleServers
 from station.virtual.apple.tss import SigningServer
 from station.virtual.firmware.components import COMPONENTS, FOURCCS
 from station.virtual.firmware.image4 import Ticket, parse_img4
@@ -136,10 +137,13 @@ async def test_a_cryptex_ticket_is_made_from_the_phones_own_request(ipsw, reacha
 
 
 @pytest.mark.parametrize(
-    ("updater", "prefix", "names"),
-    [("Rose", "Rap", ("Rap,RTKitOS", "Rap,SoftwareBinaryDsp1")), ("SE", "SE", ("SE,RapRTKitOS", "SE,UpdatePayload"))],
+    ("updater", "prefix", "subject", "names"),
+    [
+        ("Rose", "Rap", {"Rap,ECID": 7}, ("Rap,RTKitOS", "Rap,SoftwareBinaryDsp1")),
+        ("SE", "SE", {"SE,ID": bytes(24)}, ("SE,RapRTKitOS", "SE,UpdatePayload")),
+    ],
 )
-async def test_peripheral_tickets(ipsw, reachable, updater, prefix, names):
+async def test_peripheral_tickets(ipsw, reachable, updater, prefix, subject, names):
     restore = library_on(Restore, ipsw)
     manifest = restore.build_identity["Manifest"]
     entries = {
@@ -149,7 +153,7 @@ async def test_peripheral_tickets(ipsw, reachable, updater, prefix, names):
     arguments: dict[str, Any] = {
         "DeviceGeneratedTags": {"ResponseTags": [f"{prefix},Ticket"], "BuildIdentityTags": [f"{prefix},ChipID"]},
         "MessageArgInfo": {},
-        "DeviceGeneratedRequest": {f"@{prefix},Ticket": True, f"{prefix},Nonce": b"\x94" * 32, **entries},
+        "DeviceGeneratedRequest": {f"@{prefix},Ticket": True, f"{prefix},Nonce": b"\x94" * 32, **subject, **entries},
     }
     response = await restore.get_device_generated_firmware_data(updater, {}, arguments)
     ticket = Ticket.parse(response[f"{prefix},Ticket"])

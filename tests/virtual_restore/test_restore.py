@@ -7,7 +7,7 @@ from pymobiledevice3.restore import restore_options
 from pymobiledevice3.restore.base_restore import Behavior
 
 from station.model.phone import PhoneMode
-from station.virtual.apple.servers import AppleService, Behaviour
+from station.virtual.apple.behaviour import AppleService, Behaviour
 from station.virtual.faults import Fault, FaultKind
 from station.virtual.firmware.ipsw import make_ipsw
 from station.virtual.models import find_model
@@ -27,8 +27,9 @@ REQUESTED = [
     "ReceiptManifest",
     "BuildIdentityDict",
     "FirmwareUpdaterPreflight",
-    "FirmwareUpdaterData",
     "SourceBootObjectV4",
+    "FirmwareUpdaterData",
+    "BasebandData",
     "KernelCache",
     "DeviceTree",
     "PersonalizedBootObjectV3",

@@ -1,8 +1,8 @@
 """What a virtual firmware consists of: the components of a build identity, as data.
 
 Modelled on the build manifest of iOS 26.2.1 (23C71) for iPhone 12: the same names, flags, paths and image
-types, less the components nothing in a restore asks for by itself (pictures of batteries, haptics, the many
-Savage and Yonkers patches) and less the baseband, so virtual phones are phones without a modem update.
+types, less the components nothing in a restore asks for by itself (pictures of batteries, haptics). Those of other
+chips, which not every model has, are made by `peripherals`.
 Image types: pymobiledevice3 `restore/img4.py`; those of the Cryptexes as public tools list them.
 """
 
@@ -16,7 +16,6 @@ SECONDARY = "IsSecondaryFirmwarePayload"
 FUD = "IsFUDFirmware"
 IBOOT_LOADS = "IsLoadedByiBoot"
 EAN = "IsiBootEANFirmware"
-FTAB = "IsFTAB"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,21 +41,6 @@ class Component:
     """Whether it has RestoreRequestRules, which is what puts it into a request for a ticket."""
     digest_of: str | None = None
     """Its payload is the digest of that component's file: a virtual root hash."""
-    hashes: tuple[str, ...] = ()
-    """Keys that hold the SHA-256 of its file, in place of `Digest`."""
-
-
-def _ftab(name: str, fourcc: str, *, rules: bool) -> Component:
-    return Component(
-        name=name,
-        path="Firmware/Rose/r1p1/ftab.bin",
-        fourcc=fourcc,
-        flags=(FTAB,),
-        trusted=True if rules else None,
-        personalized=rules,
-        image4=False,
-        rules=rules,
-    )
 
 
 def _cryptex(name: str, path: str, fourcc: str, *, digest_of: str | None = None, image: bool = False) -> Component:
@@ -120,8 +104,6 @@ COMPONENTS: tuple[Component, ...] = (
     Component(name="Multitouch", path="Firmware/{board}_Multitouch.im4p", fourcc="mtfw", flags=(FUD,), trusted=False),
     Component(name="OS", path="{os}", fourcc="OS\0\0", personalized=False, image4=False),
     Component(name="PMP", path="Firmware/pmp/{chip}pmp.im4p", fourcc="pmpf", flags=(FUD, IBOOT_LOADS)),
-    _ftab("Rap,RTKitOS", "rkos", rules=True),
-    _ftab("Rap,SoftwareBinaryDsp1", "sbd1", rules=True),
     Component(
         name="RecoveryMode",
         path="Firmware/all_flash/recoverymode@2532~iphone-lightning.im4p",
@@ -147,17 +129,6 @@ COMPONENTS: tuple[Component, ...] = (
         fourcc="rtsc",
         file_fourcc="trst",
         flags=(FUD, IBOOT_LOADS),
-    ),
-    _ftab("SE,RapRTKitOS", "rkos", rules=False),
-    _ftab("SE,RapSwBinDsp", "sbd1", rules=False),
-    Component(
-        name="SE,UpdatePayload",
-        path="Firmware/SE/Stockholm7.RELEASE.sefw",
-        size=64 * KIB,
-        trusted=None,
-        image4=False,
-        rules=False,
-        hashes=("DevelopmentUpdatePayloadHash", "ProductionUpdatePayloadHash"),
     ),
     Component(name="SEP", path=_SEP, fourcc="sepi", size=512 * KIB, flags=(SECONDARY,)),
     Component(name="SIO", path="Firmware/{chip}_sio.im4p", fourcc="siof", flags=(FUD, IBOOT_LOADS)),

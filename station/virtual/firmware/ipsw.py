@@ -6,7 +6,6 @@ Contents are pseudo-random and never repeat at 64 KiB, so that a chunk sent twic
 
 import hashlib
 import plistlib
-import struct
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from typing import Any, Protocol
 
 from station.virtual.firmware.components import (
     COMPONENTS,
-    FTAB,
     MIB,
     REQUEST_RULES,
     SECONDARY,
@@ -24,6 +22,7 @@ from station.virtual.firmware.components import (
     Variant,
 )
 from station.virtual.firmware.image4 import im4p_header
+from station.virtual.firmware.peripherals import equip
 from station.virtual.restore.ramdisk import make_options
 
 _BLOCK = MIB
@@ -182,7 +181,7 @@ class _Maker:
         recipe = self._recipe
         board = model.hardware_model.lower()
         unique = f"{recipe.build} {board} {variant.name}".encode()
-        return {
+        identity = {
             "Ap,OSLongVersion": recipe.long_version,
             "Ap,ProductMarketingVersion": recipe.version,
             "Ap,ProductType": model.product_type,
@@ -203,12 +202,10 @@ class _Maker:
             "Info": self._info(model, variant),
             "Manifest": {component.name: self._entry(component, model, variant) for component in COMPONENTS},
             "ProductMarketingVersion": recipe.version,
-            "Rap,BoardID": 264,
-            "Rap,ChipID": 8198,
-            "Rap,SecurityDomain": 1,
-            "SE,ChipID": "0xD2",
             "UniqueBuildID": hashlib.sha1(unique, usedforsecurity=False).digest(),
         }
+        equip(self._directory, identity, model.product_type, build=recipe.build)
+        return identity
 
     def _info(self, model: Model, variant: Variant) -> dict[str, Any]:
         recipe = self._recipe
@@ -232,7 +229,7 @@ class _Maker:
     def _entry(self, component: Component, model: Model, variant: Variant) -> dict[str, Any]:
         info: dict[str, Any] = {flag: flag in component.flags for flag in _FLAGS}
         info |= dict.fromkeys(component.flags, True) | {"Personalize": component.personalized}
-        if component.file_fourcc or (FTAB in component.flags and not component.rules):
+        if component.file_fourcc:
             info["Img4PayloadType"] = component.fourcc
         if component.rules:
             info["RestoreRequestRules"] = REQUEST_RULES
@@ -244,10 +241,7 @@ class _Maker:
             return entry
         info["Path"] = path
         digests = self._file(path, component, model, variant)
-        if component.hashes:
-            file = hashlib.sha256((self._directory / path).read_bytes()).digest()
-            return entry | dict.fromkeys(component.hashes, file)
-        if not component.image4 and FTAB not in component.flags:
+        if not component.image4:
             info["HashMethod"] = "sha2-384"
         if SECONDARY in component.flags:
             entry["TBMDigests"] = hashlib.shake_256(path.encode()).digest(240)
@@ -261,9 +255,7 @@ class _Maker:
             target = self._directory / path
             target.parent.mkdir(parents=True, exist_ok=True)
             size, seed = self._recipe.size(component), f"{self._recipe.build}/{path}"
-            if FTAB in component.flags:
-                self._digests[path] = _write_ftab(target, dict.fromkeys(sorted(types), size), seed)
-            elif component.image4:
+            if component.image4:
                 start = make_options(variant.behavior) if component.name == "RestoreRamDisk" else b""
                 payload = _blocks(seed, size, start)
                 if component.digest_of:
@@ -314,18 +306,6 @@ def _write_im4p(
             for hasher in hashers:
                 hasher.update(block)
     return {fourcc: hasher.digest() for fourcc, hasher in zip(order, hashers, strict=True)}
-
-
-def _write_ftab(target: Path, sizes: dict[str, int], seed: str) -> dict[str | None, bytes]:
-    """Write a table of firmwares (the library's `restore/ftab.py` reads it); the digest of each entry."""
-    contents = {fourcc: b"".join(_blocks(f"{seed}/{fourcc}", size)) for fourcc, size in sizes.items()}
-    offset = 48 + 16 * len(contents)
-    table = struct.pack("<II24x4s4sII", 1, 0xFFFFFFFF, b"rkos", b"ftab", len(contents), 0)
-    for fourcc, content in contents.items():
-        table += struct.pack("<4sIII", fourcc.encode(), offset, len(content), 0)
-        offset += len(content)
-    target.write_bytes(table + b"".join(contents.values()))
-    return {fourcc: hashlib.sha384(content).digest() for fourcc, content in contents.items()}
 
 
 def _restore_plist(recipe: _Recipe, models: Sequence[Model], product_types: list[str]) -> dict[str, Any]:

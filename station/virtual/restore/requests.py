@@ -7,18 +7,21 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from http import HTTPStatus
+from itertools import count
 from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from station.virtual.chips import chips_of
 from station.virtual.faults import RefusedError, StatusError
 from station.virtual.phone import VirtualPhone
 from station.virtual.restore import asr
 from station.virtual.restore.installation import CRYPTEXES, INCOMPLETE, SEAL_BROKEN, Installation
 from station.virtual.restore.link import HostGoneError, Link, Port, beside
 from station.virtual.restore.script import Request
-from station.virtual.restore.updaters import UPDATERS, Rose, Updater
+from station.virtual.restore.updaters import make_updater
+from station.virtual.restore.updaters.baseband import Modem
 
 MAX_COMPONENT = 256 * 1024 * 1024
 """Bytes of a component that is kept whole; Cryptexes are not."""
@@ -68,15 +71,14 @@ class Requests:
         self._installation = installation
         self._apple = apple
         self._patience = patience
-        self._updaters: dict[str, Updater] = {
-            name: updater(installation, phone.identity) for name, updater in UPDATERS.items()
-        }
+        self._chips = chips_of(phone.identity.product_type)
         self._by_type: dict[str, Callable[[Request], Awaitable[None]]] = {
+            "BasebandData": self._baseband,
             "BuildIdentityDict": self._identity,
             "DeviceTree": self._component,
             "FDRTrustData": self._exchange_only,
             "FirmwareUpdaterData": self._updater,
-            "FirmwareUpdaterPreflight": self._exchange_only,
+            "FirmwareUpdaterPreflight": self._preflight,
             "HostSystemTime": self._host_time,
             "KernelCache": self._component,
             "NORData": self._nor,
@@ -182,11 +184,51 @@ class Requests:
         data = (await self._exchange(request)).get("SystemImageCanonicalMetadataFile")
         self._installation.take_image(data, name="Ap,SystemVolumeCanonicalMetadata", failure=SEAL_BROKEN)
 
+    async def _preflight(self, request: Request) -> None:
+        if make_updater(self._updater_name(request), self._installation, self._phone.identity):
+            await self._exchange(request)
+
     async def _updater(self, request: Request) -> None:
-        updater = self._updaters[request.arguments["MessageArgUpdaterName"]]
-        more = {"MessageArgType": "FirmwareResponseData", "MessageArgUpdaterLoopCount": 0} | updater.arguments()
-        async with self._port(replace(request, arguments={**request.arguments, **more})) as port:
-            await updater.take(port.receive)
+        """Have a chip's firmware signed and sent; again from the start for as long as the chip refuses it."""
+        name = self._updater_name(request)
+        for loop in count():
+            updater = make_updater(name, self._installation, self._phone.identity)
+            if updater is None:
+                break
+            for source in updater.sources:
+                updater.measure(source, await self._source_object(source))
+            more = {"MessageArgUpdaterName": name, "MessageArgUpdaterLoopCount": loop} | updater.arguments()
+            arguments = {"MessageArgType": "FirmwareResponseData", **more}
+            async with self._port(replace(request, arguments=arguments)) as port:
+                await updater.take(port.receive)
+            for component in updater.firmware:
+                updater.install(component, await self._source_object(component))
+            with suppress(RefusedError):
+                await self._phone.step(request.accepted)
+                break
+
+    def _updater_name(self, request: Request) -> str:
+        """The updater a request is for; newer phones have one chip in place of Rose and others."""
+        name = str(request.arguments["MessageArgUpdaterName"])
+        return "Centauri" if name == "Rose" and self._chips.centauri else name
+
+    async def _source_object(self, name: str) -> bytes:
+        async with self._port(Request("SourceBootObjectV4", {"ImageName": name}, port=True)) as port:
+            return await _whole(port.file_data())
+
+    async def _baseband(self, request: Request) -> None:
+        """Both rounds of a baseband's update; it says to the host whether it took it."""
+        if self._chips.baseband is None:
+            return
+        modem = Modem(self._phone.identity, self._chips.baseband, self._apple.public_key)
+        try:
+            modem.take((await self._exchange(replace(request, arguments=modem.arguments()))).get("BasebandData"))
+            modem.make_nonce()
+            modem.take((await self._exchange(replace(request, arguments=modem.arguments()))).get("BasebandData"))
+        except StatusError:
+            await self._link.send(modem.status(accepted=False))
+            raise
+        await self._link.send(modem.status(accepted=True))
 
     async def _personalized(self, request: Request) -> None:
         async with self._port(request) as port:
@@ -195,12 +237,9 @@ class Requests:
 
     async def _source(self, request: Request) -> None:
         name = request.arguments["ImageName"]
-        rose = self._updaters["Rose"]
         async with self._port(request) as port:
             if name in CRYPTEXES:
                 self._installation.take_cryptex(name, await self._cryptex(name, port))
-            elif name == "Rap,RTKitOS" and isinstance(rose, Rose):
-                rose.take_firmware(await _whole(port.file_data()))
             else:
                 self._installation.take_cryptex_part(name, await _whole(port.file_data()))
 

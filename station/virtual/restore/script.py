@@ -4,7 +4,8 @@ The order and the numbers are those of public logs of iOS 15 to 26 (ideviceresto
 #764 #779 #787 #789, surrealra1n #68 #84, pymobiledevice3 #1701). No public log of a whole modern restore is
 known, so where the excerpts leave a gap the neighbours were put together. What no log names, has no name here.
 Nor does any log place WIPE_STORAGE_DEVICE (42); here it stands where the data ends, in format_media.
-Steps that need parts these phones do not have (baseband, retimers) are there only where they took no data.
+Requests for chips that a phone does not have are left out when it plays this (`requests`); those for retimers and
+displays of iPads are not here at all.
 """
 
 from collections.abc import Iterator, Mapping
@@ -39,6 +40,11 @@ class Request:
         """Its step: with the image or the updater where one type is asked for several times."""
         detail = self.arguments.get("ImageName") or self.arguments.get("MessageArgUpdaterName")
         return ":".join(filter(None, ("restored", self.data_type, detail)))
+
+    @property
+    def accepted(self) -> str:
+        """The step at which a chip takes what its updater was sent; refused there, the updater begins anew."""
+        return f"{self.step}:accept"
 
 
 class Action(Enum):
@@ -78,6 +84,8 @@ class Checkpoint:
     name: str | None
     items: tuple[Item, ...] = ()
     only: Only = Only.BOTH
+    survivable: bool = False
+    """Whether the restore goes on when it fails: it then ends with its result, and with no status."""
 
     @property
     def step(self) -> str:
@@ -159,12 +167,16 @@ BESIDE_IMAGE = (
     _checkpoint(0x635, "update_device_firmware", Operation(36), Action.REQUEST_FUD, Request("ReceiptManifest")),
     _checkpoint(0x1318, "update_usbcretimer"),
     _checkpoint(0x1311, "update_veridian", Operation(66)),
-    _checkpoint(0x130D, "update_savage", _IDENTITY, Operation(60)),
+    _checkpoint(0x130D, "update_savage", _IDENTITY, Operation(60), *_updater("Savage")),
     # A log shows Rose's operation before update_savage ends, and no checkpoint of its own.
     _checkpoint(0x1309, "update_se", Operation(59, 0.3), *_updater("SE")),
     _checkpoint(0x1326, "await_update_tcon", Action.ASYNC_WAIT),
-    _checkpoint(0x1327, "await_update_orion", Operation(65, 0.3), *_updater("Rose"), _source("Rap,RTKitOS")),
+    _checkpoint(0x1327, "await_update_orion", Operation(65, 0.3), *_updater("Rose")),
+    # A restore was seen to succeed though this ended with -1; the phone then has no network (idevicerestore#764).
+    Checkpoint(0x132A, "await_update_baseband_legacy", (Operation(19, 0.5), Request("BasebandData")), survivable=True),
     _checkpoint(0x132F, "await_update_se", Action.ASYNC_WAIT),
+    _checkpoint(0x132D, "await_update_vinyl", *_updater("Vinyl")),
+    _checkpoint(0x132C, "await_update_update_veridian", *_updater("T200")),
 )
 """Firmware of other chips, while the system image arrives."""
 
@@ -294,6 +306,8 @@ def _steps(items: tuple[Item, ...], behavior: str) -> Iterator[str]:
                 yield from _steps(item.items, behavior)
             case Request():
                 yield item.step
+                if item.data_type == "FirmwareUpdaterData":
+                    yield item.accepted
             case Action():
                 yield from _STEPS_OF_ACTION.get(item, ())
             case _:

@@ -149,9 +149,15 @@ class Session:
         await self._begin(checkpoint)
         self._open.append(checkpoint)
         await self._phone.step(checkpoint.step, seconds=CHECKPOINT_SECONDS)
-        await self._play(checkpoint.items)
+        failed: StatusError | None = None
+        try:
+            await self._play(checkpoint.items)
+        except StatusError as failure:
+            if not checkpoint.survivable:
+                raise
+            failed = failure
         self._open.pop()
-        await self._complete(checkpoint)
+        await self._complete(checkpoint, failed)
 
     async def _begin(self, checkpoint: Checkpoint) -> None:
         self._note(f"CHECKPOINT BEGIN: RESTORED:[0x{checkpoint.wire_id & 0xFFFF:04X}] {checkpoint.name}")
