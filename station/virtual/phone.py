@@ -6,13 +6,15 @@ import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from station.model.base import Ecid, SocketPath, Udid
 from station.model.phone import PhoneMode
 from station.virtual.faults import FaultKind, Faults, PhoneGoneError, RefusedError, StatusError, StayError
 from station.virtual.soc import SOCS, usb_serial
+from station.virtual.system.enrolment import Organisation
 from station.virtual.system.files import CANARY, CAPACITY, FileSystem, owners_files
+from station.virtual.system.notifications import NotificationCentre
 from station.virtual.system.pairing import Pairings
 
 if TYPE_CHECKING:
@@ -65,6 +67,8 @@ class System:
     build: str
     name: str = "Somebody’s iPhone"
     activation_state: str = "Activated"
+    activation_randomness: str | None = None
+    """What an answer to the last request for activation must name; None: nothing was requested."""
     passcode: bool = False
     locked: bool = False
     """Whether nobody has typed that passcode since it was plugged in: it then talks to no new host."""
@@ -81,9 +85,21 @@ class System:
     developer_mode: bool = False
     backup_password: str | None = None
     """What backups of it are encrypted with; None: they are not."""
+    pairing_allowed: bool = True
+    """Whether the organisation that supervises it lets it pair with hosts that are not its own."""
+    forgetful: bool = False
+    """Whether it forgets a host right after it was told to trust it."""
+    set_up: bool = True
+    """Whether somebody went through the setup assistant."""
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict, compare=False)
+    """What hosts have set with lockdownd, by domain and key; "": the nameless domain."""
+    organisation: Organisation = field(default_factory=Organisation, compare=False)
+    """What whoever manages it left on it."""
     files: FileSystem = field(default_factory=owners_files, compare=False)
     """Everything the owner has on it."""
     pairings: Pairings = field(default_factory=Pairings, compare=False)
+    notifications: NotificationCentre = field(default_factory=NotificationCentre, compare=False)
+    """Where what happens on it is posted."""
 
     @property
     def canary(self) -> bytes | None:
@@ -99,7 +115,21 @@ class System:
     def new(cls, version: str, build: str, *, capacity: int) -> "System":
         """A system as it comes out of an erase: nobody's, not activated, nothing on it."""
         files = FileSystem(capacity=capacity)
-        return cls(version, build, name="iPhone", activation_state="Unactivated", files=files)
+        return cls(version, build, name="iPhone", activation_state="Unactivated", set_up=False, files=files)
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account with Apple."""
+
+    name: str = "somebody@example.com"
+    password: str = "open sesame"  # noqa: S105 - of an account that was made up
+
+    @property
+    def masked(self) -> str:
+        """As Apple shows it to others: the first letter of each part."""
+        who, _, where = self.name.partition("@")
+        return f"{who[:1]}•••••@{where[:1]}•••••{where[where.rfind('.') :]}"
 
 
 class Running(Protocol):
@@ -155,8 +185,12 @@ class VirtualPhone:
         self.nvram: dict[str, str] = {"auto-boot": "true"}
         self.battery = 82
         """Percent."""
+        self.charging = True
+        """Whether the battery takes the current that the host gives."""
         self.activation_lock = False
         """Whether Apple holds it for its owner: it was erased while Find My was on."""
+        self.owner = Account()
+        """Who can end that."""
         self.mode = PhoneMode.NORMAL
         self.running: Running | None = None
         """None while it is not on the bus."""
@@ -278,6 +312,8 @@ class VirtualPhone:
         socket = self.socket
 
         async def restart() -> None:
+            if self.running is not None and self.running.usb is not None:
+                await self.running.usb.settle()  # the caller's answer still has to get to the host
             await self.disappear()
             await self.pace.pause(seconds)
             if self.socket is not None and self.socket == socket:

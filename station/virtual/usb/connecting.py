@@ -38,5 +38,8 @@ async def knock(phone: VirtualPhone, running: Running, port: int) -> None:
 
 async def converse(phone: VirtualPhone, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Serve a connection that was accepted, until it ends. A fault of which nobody makes more hangs up."""
-    with suppress(RefusedError, StatusError, StayError):
-        await phone.serve(port, reader, writer)
+    try:
+        with suppress(RefusedError, StatusError, StayError):
+            await phone.serve(port, reader, writer)
+    finally:
+        writer.transport.abort()  # the phone left: what serves a connection is ended with it

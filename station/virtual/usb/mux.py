@@ -49,6 +49,8 @@ class Mux:
         self._room = asyncio.Event()
         """Set while there is not too much of it."""
         self._room.set()
+        self._changed = asyncio.Event()
+        """Set whenever the host takes something."""
         self._streams: dict[Key, Stream] = {}
 
     def reset(self) -> None:
@@ -83,11 +85,18 @@ class Mux:
         await self._some.wait()
         packet = self._output.popleft()
         self._output_size -= len(packet)
+        self._changed.set()
         if not self._output:
             self._some.clear()
         if self._output_size <= OUTPUT_LIMIT:
             self._room.set()
         return packet
+
+    async def settle(self) -> None:
+        """Wait until the host has read and acknowledged everything that was said."""
+        while self._output or any(stream.unsettled for stream in self._streams.values()):
+            self._changed.clear()
+            await self._changed.wait()
 
     async def room(self) -> None:
         """Wait until the host has read enough to be told more."""
@@ -130,6 +139,7 @@ class Mux:
             raise MuxError("a packet before the version is agreed on")
         elif protocol is Protocol.TCP:
             self._route(Segment.parse(body))
+        self._changed.set()
 
     def _agree(self, body: bytes) -> None:
         major, _, _ = VERSION.unpack(body)

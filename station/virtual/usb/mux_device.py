@@ -5,6 +5,8 @@ finds it in the first configuration, which is a camera only, and chooses one wit
 the last. Nothing is behind the other interfaces: they take and say nothing.
 """
 
+import asyncio
+from contextlib import suppress
 from enum import IntEnum
 
 from station.model.phone import APPLE_VENDOR_ID
@@ -20,6 +22,8 @@ PACKET = 512
 """What a bulk packet holds at high speed; a transfer ends with one that is not full."""
 INITIAL_MODE = 1
 """The set of these four configurations; other sets add one for screen capture or for CDC-NCM."""
+SETTLE_SECONDS = 2.0
+"""How long a phone that restarts waits for a host to take what it said."""
 _MODES = bytes([3, 3, 3, 0])
 """What a phone in the initial mode answers to GET_MODE (usbmuxd `src/usb.c`)."""
 _SERIAL_LENGTH = 40
@@ -158,6 +162,12 @@ class MuxDevice(StandardDevice):
     async def reset(self) -> None:
         """See StandardDevice."""
         self.configured()
+
+    async def settle(self) -> None:
+        """See UsbDevice."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_SECONDS):
+                await self._mux.settle()
 
     def configured(self) -> None:
         """See StandardDevice."""

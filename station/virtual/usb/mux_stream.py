@@ -74,8 +74,15 @@ class Stream:
         self._edge = self._received
         """Number of the first byte that the host may not send yet."""
         self._inbox = _Inbox()
+        self._ours: socket.socket | None = None
+        """Our end, once the phone accepted."""
         self._task = asyncio.create_task(self._run())
         phone.keep(self._task)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether its phone said something that the host has not acknowledged."""
+        return self._sent != self._acknowledged or self._says_more()
 
     def drop(self) -> None:
         """End it without a word."""
@@ -132,6 +139,14 @@ class Stream:
         self._sent = self._sent + len(payload) + bool(flags & Flag.SYN) & SEQUENCE
         self._edge = self._received + window & SEQUENCE
 
+    def _says_more(self) -> bool:
+        if self._ours is None or self._ours.fileno() < 0:
+            return False
+        try:
+            return bool(self._ours.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
     async def _run(self) -> None:
         running = self._phone.running
         try:
@@ -152,6 +167,7 @@ class Stream:
         ours, theirs = socket.socketpair()
         with ours:
             ours.setblocking(False)
+            self._ours = ours
             reader, writer = await asyncio.open_unix_connection(sock=theirs, limit=STREAM_LIMIT)
             # Not ended with the connection: what a phone is at does not end because a host hangs up.
             self._phone.keep(asyncio.create_task(converse(self._phone, port, reader, writer)))

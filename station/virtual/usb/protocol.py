@@ -28,3 +28,7 @@ class UsbDevice(Protocol):
     async def bulk_in(self, endpoint: int, length: int, /) -> bytes:
         """Data from an IN endpoint, at most `length` bytes; waits until there is some. Raises StallError."""
         ...
+
+    async def settle(self) -> None:
+        """Wait, for a bounded time, until the host has everything it was told: what restarts answers first."""
+        ...

@@ -109,6 +109,10 @@ class StandardDevice(ABC):
         await asyncio.Event().wait()
         raise AssertionError("nobody sets this event")
 
+    async def settle(self) -> None:
+        """See UsbDevice."""
+        await asyncio.sleep(0)  # its answers leave in the turn in which they are made
+
     def _has(self, endpoint: int) -> bool:
         """Whether the endpoint exists as interfaces are set now."""
         return any(
