@@ -8,7 +8,7 @@ from typing import Any
 from station.model.causes import Cause
 from station.model.job import Phase
 from station.model.record import Outcome
-from station.virtual.apple.servers import AppleService, Behaviour
+from station.virtual.apple.behaviour import AppleService, Behaviour
 from station.virtual.faults import FaultKind
 from station.virtual.restore.script import steps
 

@@ -22,7 +22,7 @@ from station.adapters.firmware import FirmwareStore
 from station.adapters.signing import StationKey
 from station.model.api import BayState
 from station.model.record import Outcome, Record
-from station.virtual.apple.servers import Behaviour
+from station.virtual.apple.behaviour import Behaviour
 from station.virtual.faults import Fault, FaultKind
 from station.virtual.phone import VirtualPhone
 from tests.system.faults import ANY, CASES, DEADLINES, ERASE_SENT, OBSERVE_SECONDS, RESTARTED, STEPS, Case, Harm

@@ -10,7 +10,7 @@ from station.errors import InputRejected, Refused
 from station.model.base import Ecid, SocketPath
 from station.model.job import Reach
 from station.model.phone import PhoneMode, UsbArrived
-from station.virtual.apple.servers import AppleService, Behaviour
+from station.virtual.apple.behaviour import AppleService, Behaviour
 from station.virtual.control import (
     AddFault,
     Control,

@@ -6,7 +6,8 @@ import pytest
 
 from station.errors import InputRejected
 from station.model.causes import Cause
-from station.virtual.apple.servers import AppleServers, AppleService, Behaviour
+from station.virtual.apple.behaviour import AppleService, Behaviour
+from station.virtual.apple.servers import AppleServers
 from station.worker import assets
 from station.worker.assets import Assets, allowed
 from station.worker.failures import JobFailed

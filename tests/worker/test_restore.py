@@ -11,7 +11,7 @@ from station.model.consent import Act
 from station.model.events import Checkpoint, FactsRead, Intent, Operation, PhaseBegan, Progress, Succeeded
 from station.model.job import JobKind, Phase
 from station.model.phone import PhoneMode
-from station.virtual.apple.servers import AppleService
+from station.virtual.apple.behaviour import AppleService
 from station.virtual.phone import VirtualPhone
 from tests.worker.station_host import StationHost, Worker, make_firmware, station_host
 

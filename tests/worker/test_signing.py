@@ -8,7 +8,8 @@ import pytest
 from pymobiledevice3.restore.tss import TSSRequest, TSSResponse
 
 from station.model.causes import Cause
-from station.virtual.apple.servers import AppleServers, AppleService, Behaviour
+from station.virtual.apple.behaviour import AppleService, Behaviour
+from station.virtual.apple.servers import AppleServers
 from station.virtual.firmware.image4 import SigningKey, sign_ticket
 from station.worker import signing
 from station.worker.failures import JobFailed

@@ -1,0 +1,97 @@
+"""The CDN: firmware files with ranges (RFC 9110, 14), and all the ways in which a download goes wrong.
+
+GET, HEAD /ipsw/NAME
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from station.virtual.apple.behaviour import AppleService, Behaviour, Conduct
+
+
+class HangUpError(Exception):
+    """The server closes the connection in the middle of its answer, as it was told to."""
+
+
+class Cdn:
+    """Serves files by name."""
+
+    def __init__(self, conduct: Conduct) -> None:
+        self._conduct = conduct
+        self._files: dict[str, Path] = {}
+        self.routes = [Route("/ipsw/{name}", self._file, methods=["GET", "HEAD"])]
+        logging.getLogger("uvicorn.error").addFilter(_unless_it_was_told_to)
+
+    def offer(self, file: Path) -> str:
+        """Serve a file from now on; its path on the server."""
+        self._files[file.name] = file
+        return f"/ipsw/{file.name}"
+
+    async def _file(self, request: Request) -> Response:
+        _, instead = await self._conduct.receive(AppleService.CDN, request)
+        if instead is not None:
+            return instead
+        file = self._files.get(request.path_params["name"])
+        if file is None:
+            return PlainTextResponse("Not Found", 404)
+        behaviour = self._conduct.behaviours[AppleService.CDN]
+        if behaviour is Behaviour.LOOP:
+            return RedirectResponse(request.url)
+        return _Download(file, behaviour, self._conduct)
+
+
+class _Download(FileResponse):
+    """A file, or part of it, as a CDN sends it that behaves so."""
+
+    def __init__(self, file: Path, behaviour: Behaviour, conduct: Conduct) -> None:
+        super().__init__(file, media_type="application/octet-stream")
+        self._behaviour = behaviour
+        self._conduct = conduct
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if self._behaviour is Behaviour.WHOLE:
+            scope = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"range"]}
+        await super().__call__(scope, receive, _Tampering(self._behaviour, self._conduct, send))
+
+
+@dataclass
+class _Tampering:
+    """Passes an answer on, and spoils it on the way."""
+
+    behaviour: Behaviour
+    conduct: Conduct
+    send: Send
+    sent: int = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and self.behaviour is Behaviour.LONGER:
+            headers = MutableHeaders(scope=message)
+            headers["content-length"] = str(int(headers["content-length"]) + 1000)
+        body = bytearray(message.get("body", b""))
+        if body and self.behaviour is Behaviour.CORRUPT and self.sent == 0:
+            body[len(body) // 2] ^= 1
+        if self.behaviour in (Behaviour.CUT, Behaviour.STALL) and self.sent + len(body) > self.conduct.cut_after:
+            del body[self.conduct.cut_after - self.sent :]
+            await self.send({"type": "http.response.body", "body": bytes(body), "more_body": True})
+            if self.behaviour is Behaviour.STALL:
+                await self.conduct.closing.wait()
+            raise HangUpError
+        self.sent += len(body)
+        over = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if over and self.behaviour is Behaviour.LONGER:
+            await self.send({**message, "body": bytes(body), "more_body": True})
+            raise HangUpError
+        await self.send({**message, "body": bytes(body)} if "body" in message else message)
+
+
+def _unless_it_was_told_to(record: logging.LogRecord) -> bool:
+    """Keeps uvicorn from reporting as a failure what is asked for here."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HangUpError))

@@ -1,0 +1,137 @@
+"""The CDN and the catalogs, read by `requests` as a host would; and every way in which a download goes wrong."""
+
+import asyncio
+import hashlib
+import plistlib
+from pathlib import Path
+
+import pytest
+import requests
+
+from station.virtual.apple.behaviour import AppleService, Behaviour
+from station.virtual.apple.servers import AppleServers
+from station.virtual.firmware.ipsw import zip_ipsw
+
+
+@pytest.fixture
+async def firmware(apple: AppleServers, ipsw: Path, tmp_path: Path) -> Path:
+    """A zipped IPSW on the CDN, in the catalogs, and signed."""
+    file = await asyncio.to_thread(zip_ipsw, ipsw, tmp_path / "iPhone_Restore.ipsw")
+    await asyncio.to_thread(apple.offer, file)
+    await asyncio.to_thread(apple.register, ipsw)
+    return file
+
+
+async def get(apple: AppleServers, path: str, *, method: str = "GET", **headers: str) -> requests.Response:
+    return await asyncio.to_thread(
+        requests.request, method, f"{apple.origin}{path}", headers={"Accept-Encoding": "identity"} | headers, timeout=5
+    )
+
+
+async def test_a_download_can_go_on_where_it_was(apple, firmware):
+    whole = firmware.read_bytes()
+    answer = await get(apple, f"/ipsw/{firmware.name}", method="HEAD")
+    assert (int(answer.headers["Content-Length"]), answer.headers["Accept-Ranges"]) == (len(whole), "bytes")
+    tag = answer.headers["ETag"]
+    rest = await get(apple, f"/ipsw/{firmware.name}", Range="bytes=1000-", **{"If-Range": tag})
+    assert (rest.status_code, rest.content) == (206, whole[1000:])
+    assert rest.headers["Content-Range"] == f"bytes 1000-{len(whole) - 1}/{len(whole)}"
+    anew = await get(apple, f"/ipsw/{firmware.name}", Range="bytes=1000-", **{"If-Range": '"another"'})
+    assert (anew.status_code, anew.content) == (200, whole)
+    beyond = await get(apple, f"/ipsw/{firmware.name}", Range=f"bytes={len(whole)}-")
+    assert beyond.status_code == 416
+    assert (await get(apple, "/ipsw/nothing")).status_code == 404
+
+
+async def test_a_download_breaks_at_the_byte_it_is_told_to(apple, firmware):
+    apple.behaviours[AppleService.CDN] = Behaviour.CUT
+    apple.cut_after = 3001
+    received = bytearray()
+
+    def download() -> None:
+        with requests.get(f"{apple.origin}/ipsw/{firmware.name}", stream=True, timeout=5) as answer:
+            for piece in answer.iter_content(1):
+                received.extend(piece)
+
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        await asyncio.to_thread(download)
+    assert received == firmware.read_bytes()[:3001]
+
+
+async def test_a_download_stalls(apple, firmware):
+    apple.behaviours[AppleService.CDN] = Behaviour.STALL
+    apple.cut_after = 100
+    with pytest.raises(requests.exceptions.RequestException):
+        await asyncio.to_thread(requests.get, f"{apple.origin}/ipsw/{firmware.name}", timeout=0.5)
+    assert apple.requests[-1].path == f"/ipsw/{firmware.name}"
+
+
+async def test_a_server_ignores_ranges(apple, firmware):
+    apple.behaviours[AppleService.CDN] = Behaviour.WHOLE
+    answer = await get(apple, f"/ipsw/{firmware.name}", Range="bytes=1000-")
+    assert (answer.status_code, answer.content) == (200, firmware.read_bytes())
+
+
+async def test_a_server_promises_more_than_there_is(apple, firmware):
+    apple.behaviours[AppleService.CDN] = Behaviour.LONGER
+    with pytest.raises(requests.exceptions.ChunkedEncodingError, match="1000 more expected"):
+        await get(apple, f"/ipsw/{firmware.name}")
+
+
+async def test_one_bit_is_wrong(apple, firmware):
+    apple.behaviours[AppleService.CDN] = Behaviour.CORRUPT
+    right, wrong = firmware.read_bytes(), (await get(apple, f"/ipsw/{firmware.name}")).content
+    assert len(wrong) == len(right)
+    assert sum((a ^ b).bit_count() for a, b in zip(right, wrong, strict=True)) == 1
+
+
+async def test_a_server_redirects_to_itself(apple, firmware):
+    apple.behaviours[AppleService.CDN] = Behaviour.LOOP
+    with pytest.raises(requests.exceptions.TooManyRedirects):
+        await get(apple, f"/ipsw/{firmware.name}")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "status"), [(Behaviour.REFUSE, 403), (Behaviour.UNAVAILABLE, 503), (Behaviour.PORTAL, 200)]
+)
+@pytest.mark.parametrize("path", ["/v4/devices", "/ios/iOS/main.json", "/version"])
+async def test_catalogs_misbehave_too(apple, firmware, behaviour, status, path):
+    apple.behaviours[AppleService.CATALOG] = behaviour
+    answer = await get(apple, path)
+    assert answer.status_code == status
+    assert firmware.name not in answer.text
+
+
+async def test_the_catalogs_describe_what_the_cdn_has(apple, firmware):
+    whole = firmware.read_bytes()
+    url = f"{apple.origin}/ipsw/{firmware.name}"
+    device = (await get(apple, "/v4/device/iPhone13,2?type=ipsw")).json()
+    (offered,) = device["firmwares"]
+    assert (device["name"], offered["url"], offered["filesize"]) == ("iPhone 12", url, len(whole))
+    assert offered["sha256sum"] == hashlib.sha256(whole).hexdigest()
+    assert (await get(apple, f"/v4/ipsw/iPhone13,2/{offered['buildid']}")).json() == offered
+    assert (await get(apple, "/v4/device/iPhone1,1")).status_code == 404
+
+    (build,) = (await get(apple, "/ios/iOS/main.json")).json()
+    assert (await get(apple, f"/ios/iOS;{offered['buildid']}.json")).json() == build
+    (source,) = build["sources"]
+    assert (source["links"][0]["url"], source["size"]) == (url, len(whole))
+    assert source["hashes"] == {"sha1": hashlib.sha1(whole).hexdigest(), "sha2-256": offered["sha256sum"]}
+
+    versions = plistlib.loads((await get(apple, "/version")).content)["MobileDeviceSoftwareVersionsByVersion"]["1"]
+    newest = versions["MobileDeviceSoftwareVersions"]["iPhone13,2"]["Unknown"]["Universal"]["Restore"]
+    assert (newest["FirmwareURL"], newest["BuildVersion"]) == (url, offered["buildid"])
+
+
+async def test_a_catalog_says_what_is_signed_or_something_else(apple, firmware):
+    async def signed() -> bool:
+        (offered,) = (await get(apple, "/v4/device/iPhone13,2")).json()["firmwares"]
+        return bool(offered["signed"])
+
+    assert firmware.exists()
+    assert await signed()
+    (build,) = apple.catalog.builds
+    apple.signing.stop_signing(build.build)
+    assert not await signed()
+    apple.catalog.claims[build.build] = True
+    assert await signed()
