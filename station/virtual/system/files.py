@@ -4,6 +4,7 @@ Paths are absolute and begin with /, as on a phone: /var/mobile/Media/DCIM/100AP
 """
 
 import errno
+import plistlib
 import stat
 import time
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ CANARY = "/var/mobile/Media/DCIM/100APPLE/IMG_0001.JPG"
 """A picture of the owner's: must be gone after an erase, and there after everything that keeps data."""
 MEDIA = "/var/mobile/Media"
 CRASH_REPORTS = "/var/mobile/Library/Logs/CrashReporter"
+APPS = "/var/containers/Bundle/Application"
+"""What the owner installed: a directory for each app, which is in its bundle, NAME.app."""
+_APP = f"{APPS}/7F1C2B64-3C4A-4C8E-9A55-0D5C3B1E2A10"
 
 
 @dataclass
@@ -266,7 +270,7 @@ def _names(path: str) -> tuple[str, ...]:
 
 
 def owners_files(*, capacity: int = CAPACITY, taken: int = SYSTEM) -> FileSystem:
-    """What somebody has on a phone: pictures, messages, settings, a crash report. The same on every phone."""
+    """What somebody has on a phone: pictures, messages, an app, a crash report. The same on every phone."""
     files = FileSystem(capacity=capacity, taken=taken)
     for path, data in {
         CANARY: b"\xff\xd8\xff\xe0 somebody's first picture" * 400,
@@ -274,6 +278,12 @@ def owners_files(*, capacity: int = CAPACITY, taken: int = SYSTEM) -> FileSystem
         "/var/mobile/Library/SMS/sms.db": b"SQLite format 3\0 somebody's messages" * 100,
         "/var/mobile/Library/AddressBook/AddressBook.sqlitedb": b"SQLite format 3\0 somebody's contacts" * 100,
         "/var/mobile/Library/Notes/notes.sqlite": b"",
+        f"{_APP}/iTunesMetadata.plist": plistlib.dumps({"itemId": 1, "itemName": "Diary", "kind": "software"}),
+        f"{_APP}/Diary.app/Info.plist": plistlib.dumps(
+            {"CFBundleIdentifier": "org.example.diary", "CFBundleDisplayName": "Diary", "CFBundleVersion": "2.1"}
+        ),
+        f"{_APP}/Diary.app/Diary": b"\xcf\xfa\xed\xfe somebody's app" * 100,
+        f"{_APP}/Diary.app/SC_Info/Diary.sinf": b"sinf of somebody's Apple Account",
         f"{CRASH_REPORTS}/JetsamEvent-2026-11-02-081500.ips": b'{"bug_type":"298"}\n{"memoryStatus":{}}\n',
     }.items():
         files.make_directories(str(PurePosixPath(path).parent))
