@@ -15,7 +15,6 @@ from station.virtual.soc import SOCS, usb_serial
 from station.virtual.system.enrolment import Organisation
 from station.virtual.system.files import CANARY, CAPACITY, FileSystem, owners_files
 from station.virtual.system.notifications import NotificationCentre
-from station.virtual.system.notifications import NotificationCentre
 from station.virtual.system.pairing import Pairings
 
 if TYPE_CHECKING:
@@ -99,8 +98,6 @@ class System:
     files: FileSystem = field(default_factory=owners_files, compare=False)
     """Everything the owner has on it."""
     pairings: Pairings = field(default_factory=Pairings, compare=False)
-    notifications: NotificationCentre = field(default_factory=NotificationCentre, compare=False)
-    """Where what happens on it is posted."""
     notifications: NotificationCentre = field(default_factory=NotificationCentre, compare=False)
     """Where what happens on it is posted."""
 
