@@ -11,6 +11,7 @@ from station.model.phone import PhoneMode
 from station.virtual.bus import Bus
 from station.virtual.faults import Fault, Faults
 from station.virtual.models import find_model
+from station.virtual.people import hand_over
 from station.virtual.phone import Boots, Handler, System, VirtualPhone
 from station.virtual.system import lockdownd
 from station.virtual.usb.protocol import UsbDevice
@@ -62,6 +63,7 @@ def plug(bus: Bus) -> PlugPhone:
         model: str = "iPhone 12",
         version: str = "18.5",
         listeners: dict[int, Handler] | None = None,
+        people: tuple[str, ...] = (),
         **system: object,
     ) -> VirtualPhone:
         def boot(phone: VirtualPhone) -> lockdownd.Lockdownd:
@@ -76,6 +78,7 @@ def plug(bus: Bus) -> PlugPhone:
             boots,
             faults=Faults(faults),
         )
+        hand_over(phone, people)
         bus.plug(phone, SocketPath(f"1-1.{number}"))
         return phone
 

@@ -7,9 +7,11 @@ later presents its certificate and accepts nobody but who holds the key of the h
 """
 
 import asyncio
+import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -34,6 +36,8 @@ class Host:
     device_certificate: Certificate
     host_certificate: Certificate
     root_certificate: Certificate
+    escrow_bag: bytes = field(default_factory=partial(os.urandom, 32), compare=False, repr=False)
+    """With it the host has services started while the phone is locked."""
 
 
 @dataclass

@@ -13,6 +13,26 @@ BLOCK = 1 << 16
 MAX_READ = 1 << 20
 
 
+class Resumed:
+    """A `Reader` that begins with what somebody else has read of the stream already."""
+
+    def __init__(self, ahead: bytes, reader: Reader) -> None:
+        self._ahead = ahead
+        self._reader = reader
+
+    async def read(self, n: int, /) -> bytes:
+        """See `Reader`."""
+        if not self._ahead:
+            return await self._reader.read(n)
+        data, self._ahead = self._ahead[:n], self._ahead[n:]
+        return data
+
+    async def readexactly(self, n: int, /) -> bytes:
+        """See `Reader`."""
+        data, self._ahead = self._ahead[:n], self._ahead[n:]
+        return data + (await self._reader.readexactly(n - len(data)) if len(data) < n else b"")
+
+
 class TlsStream:
     """The phone's side of TLS over a connection; both `Reader` and `Writer`."""
 

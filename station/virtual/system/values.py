@@ -1,16 +1,23 @@
-"""What lockdown tells of a phone in normal mode: GetValue's keys and domains.
+"""What lockdown tells of a phone in normal mode, in the nameless domain; the named ones: `domains`.
 
-Key names and which of them an untrusted host may read: public `ideviceinfo` and `ideviceinfo -s` output.
+Key names, types, and which of them an untrusted host may read: public output of `ideviceinfo`, `ideviceinfo -s` and
+pymobiledevice3's `lockdown info`. Values of which nothing else depends are plausible and the same on every phone.
 """
 
 import hashlib
+import time
+import uuid
 from typing import Any
 
+from station.virtual.chips import chips_of
 from station.virtual.phone import System, VirtualPhone
-from station.virtual.system.files import SYSTEM
 
 UNTRUSTED = frozenset(
     {
+        "BasebandCertId",
+        "BasebandKeyHashInformation",
+        "BasebandSerialNumber",
+        "BasebandVersion",
         "BoardId",
         "BuildVersion",
         "ChipID",
@@ -34,49 +41,31 @@ UNTRUSTED = frozenset(
     }
 )
 """All that a host sees before it is trusted."""
+SETTABLE = frozenset({"ActivationStateAcknowledged", "TimeIntervalSince1970", "TimeZone", "Uses24HourClock"})
+"""What a trusted host may set, beside the name."""
+
+_IBOOT = {13: "5540.80.2", 14: "6723.140.2", 15: "7459.140.15", 16: "8422.142.2", 17: "10151.140.19"}
+_IBOOT |= {18: "11881.140.96", 26: "13822.82.4"}
+_MODERN = (14,)
+"""The keys that come with this iOS were not there in 13 and are in 26; when exactly they came is not known."""
+_COUNTRY, _CARRIER = "232", "01"  # Austria, and one of its networks
 
 
 def root(phone: VirtualPhone, system: System) -> dict[str, Any]:
     """Everything in the nameless domain, as one GetValue without a key lists it."""
-    me = phone.identity
-    tablet = me.product_type.startswith("iPad")
-    values: dict[str, Any] = {
-        "ActivationState": system.activation_state,
-        "BluetoothAddress": _address(phone, 1),
-        "BoardId": me.board_id,
-        "BrickState": system.activation_state == "Unactivated",
-        "BuildVersion": system.build,
-        "CPUArchitecture": "arm64e" if me.chip_id >= 0x8020 else "arm64",
-        "ChipID": me.chip_id,
-        "DeviceClass": "iPad" if tablet else "iPhone",
-        "DeviceColor": "1",
-        "DeviceName": system.name,
-        "DieID": me.ecid,
-        "EthernetAddress": _address(phone, 2),
-        "HardwareModel": me.hardware_model,
-        "HardwarePlatform": f"t{me.chip_id:04x}",
-        "HasSiDP": True,
-        "HostAttached": True,
-        "NonVolatileRAM": {name: value.encode() for name, value in phone.nvram.items()},
-        "PartitionType": "GUID_partition_scheme",
-        "PasswordProtected": system.passcode,
-        "ProductName": "iPhone OS",
-        "ProductType": me.product_type,
-        "ProductVersion": system.version,
-        "ProductionSOC": True,
-        "ProtocolVersion": "2",
-        "SerialNumber": me.serial_number,
-        "SupportedDeviceFamilies": [1, 2] if tablet else [1],
-        "TelephonyCapability": me.imei is not None,
-        "TimeZone": "Europe/Vienna",
-        "TrustedHostAttached": bool(system.pairings.hosts),
-        "UniqueChipID": me.ecid,
-        "UniqueDeviceID": me.udid,
-        "WiFiAddress": _address(phone, 3),
-    }
-    if me.imei is not None:
-        values["InternationalMobileEquipmentIdentity"] = me.imei
-    return values
+    values = _identity(phone) | _state(phone, system) | _radio(phone, system)
+    if system.release >= _MODERN:
+        values |= {
+            "BootSessionID": str(uuid.uuid5(uuid.NAMESPACE_OID, phone.ap_nonce.hex())).upper(),
+            "PairRecordProtectionClass": 4,
+            "SoftwareBundleVersion": "",
+            "TimeIntervalSince1970": time.time(),
+            "UntrustedHostBUID": str(uuid.uuid5(uuid.NAMESPACE_OID, "host")).upper(),
+            "Uses24HourClock": True,
+        }
+    if system.release >= (16,):
+        values["HumanReadableProductVersionString"] = system.version
+    return dict(sorted((values | system.settings.get("", {})).items()))
 
 
 async def by_key_only(phone: VirtualPhone, system: System, key: str) -> Any:
@@ -89,43 +78,159 @@ async def by_key_only(phone: VirtualPhone, system: System, key: str) -> Any:
         case "ApNonce":
             return phone.ap_nonce
         case "SEPNonce":
-            return phone.sep_nonce
+            return b"\xff" * 20 if phone.identity.chip_id >= 0x8140 else phone.sep_nonce
         case "ApParameters":
             return {"ApNonce": phone.ap_nonce, "SepNonce": phone.sep_nonce}
         case _:
             return None
 
 
-def domain(system: System, name: str) -> dict[str, Any]:
-    """Everything in a named domain; a domain that does not exist is empty."""
-    match name:
-        case "com.apple.mobile.battery":
-            return {
-                "BatteryCurrentCapacity": 82,
-                "BatteryIsCharging": True,
-                "ExternalChargeCapable": True,
-                "ExternalConnected": True,
-                "FullyCharged": False,
-                "GasGaugeCapability": True,
-                "HasBattery": True,
-            }
-        case "com.apple.disk_usage":
-            files = system.files
-            return {
-                "TotalDiskCapacity": files.capacity,
-                "TotalSystemCapacity": SYSTEM,
-                "TotalSystemAvailable": 0,
-                "TotalDataCapacity": files.capacity - SYSTEM,
-                "TotalDataAvailable": files.free,
-                "AmountDataAvailable": files.free,
-            }
-        case "com.apple.fmip":
-            return {} if system.find_my is None else {"IsAssociated": system.find_my}
-        case _:
-            return {}
+def _identity(phone: VirtualPhone) -> dict[str, Any]:
+    """What is burnt in."""
+    me = phone.identity
+    tablet = me.product_type.startswith("iPad")
+    return {
+        "BluetoothAddress": address(phone, 1),
+        "BoardId": me.board_id,
+        "CPUArchitecture": "arm64e" if me.chip_id >= 0x8020 else "arm64",
+        "ChipID": me.chip_id,
+        "DeviceClass": "iPad" if tablet else "iPhone",
+        "DeviceColor": "1",
+        "DieID": me.ecid,
+        "EthernetAddress": address(phone, 2),
+        "HardwareModel": me.hardware_model,
+        "HardwarePlatform": f"{'s' if me.chip_id < 0x8010 else 't'}{me.chip_id:04x}",
+        "HasSiDP": True,
+        "MLBSerialNumber": f"MLB{me.serial_number}",
+        "ModelNumber": me.model_number,
+        "PartitionType": "GUID_partition_scheme",
+        "ProductName": "iPhone OS",
+        "ProductType": me.product_type,
+        "ProductionSOC": True,
+        "ProtocolVersion": "2",
+        "RegionInfo": me.region,
+        "SerialNumber": me.serial_number,
+        "SoftwareBehavior": b"\x05" + bytes(15),
+        "SupportedDeviceFamilies": [1, 2] if tablet else [1],
+        "TelephonyCapability": me.imei is not None,
+        "UniqueChipID": me.ecid,
+        "UniqueDeviceID": me.udid,
+        "UseRaptorCerts": True,
+        "WiFiAddress": address(phone, 3),
+    }
 
 
-def _address(phone: VirtualPhone, interface: int) -> str:
+def _state(phone: VirtualPhone, system: System) -> dict[str, Any]:
+    """What is installed, and what became of it."""
+    iboot = _IBOOT.get(system.release[0], _IBOOT[max(_IBOOT)])
+    activated = system.activation_state != "Unactivated"
+    return {
+        "ActivationState": system.activation_state,
+        "BrickState": not activated,
+        "BuildVersion": system.build,
+        "DeviceName": system.name,
+        "FirmwareVersion": f"iBoot-{iboot}",
+        "HostAttached": True,
+        "NonVolatileRAM": nonvolatile(phone, system),
+        "PasswordProtected": system.passcode,
+        "ProductVersion": system.version,
+        "TimeZone": "Europe/Vienna",
+        "TimeZoneOffsetFromUTC": 3600.0,
+        "TrustedHostAttached": bool(system.pairings.hosts),
+    } | ({"ActivationStateAcknowledged": True} if activated and system.release >= _MODERN else {})
+
+
+def nonvolatile(phone: VirtualPhone, system: System) -> dict[str, Any]:
+    """The NVRAM variables, as bytes."""
+    values = {name: value.encode() for name, value in phone.nvram.items()} | {"backlight-level": b"1494"}
+    if system.find_my is None:
+        return values
+    locked = system.find_my or phone.activation_lock
+    if locked or system.release >= (15,):
+        values["fm-activation-locked"] = b"YES" if locked else b"NO"
+        values["fm-spstatus"] = b"YES" if locked else b"NO"
+    if locked:
+        values["fm-account-masked"] = phone.owner.masked.encode()
+        values["fm-spkeys"] = hashlib.shake_256(f"spkeys {phone.identity.ecid}".encode()).digest(238)
+    return values
+
+
+def _radio(phone: VirtualPhone, system: System) -> dict[str, Any]:
+    """What there is to say of the modem and the SIM card in it."""
+    me, chips = phone.identity, chips_of(phone.identity.product_type)
+    if me.imei is None:
+        return {"BasebandStatus": "NoTelephonyCapabilty"}  # Apple's spelling
+    values: dict[str, Any] = {
+        "InternationalMobileEquipmentIdentity": me.imei,
+        "SIMStatus": "kCTSIMSupportSIMStatusReady" if system.set_up else "kCTSIMSupportSIMStatusNotInserted",
+    }
+    if system.release < (26,):
+        values["MobileEquipmentIdentifier"] = me.imei[:14]
+    if chips.euicc is not None:
+        values["InternationalMobileEquipmentIdentity2"] = f"{me.imei[:-1]}{(int(me.imei[-1]) + 1) % 10}"
+    if chips.baseband is not None:
+        secret = hashlib.sha256(f"baseband {me.ecid}".encode()).digest()
+        serial = secret[: chips.baseband.serial_length]
+        values |= {
+            "BasebandActivationTicketVersion": "V2",
+            "BasebandCertId": chips.baseband.cert_id,
+            "BasebandChipID": chips.baseband.chip_id,
+            "BasebandKeyHashInformation": {"AKeyStatus": 2, "SKeyHash": bytes(32), "SKeyStatus": 0},
+            "BasebandMasterKeyHash": secret.hex().upper(),
+            "BasebandSerialNumber": serial,
+            "BasebandStatus": "BBInfoAvailable",
+            "BasebandVersion": "2.40.01",
+            "CertID": chips.baseband.cert_id,
+            "ChipSerialNo": serial,
+            "FusingStatus": 3,
+            "PkHash": secret,
+        }
+    if system.release >= _MODERN:
+        values |= {
+            "BasebandRegionSKU": bytes(64),
+            "PRIVersion_Major": 0,
+            "PRIVersion_Minor": 1,
+            "PRIVersion_ReleaseNo": 163,
+            "WirelessBoardSerialNumber": f"WSN{me.serial_number}",
+            "kCTPostponementInfoPRIVersion": "0.1.163",
+            "kCTPostponementInfoServiceProvisioningState": system.set_up,
+            "kCTPostponementStatus": "kCTPostponementStatusActivated",
+        }
+        values |= _sim(me.imei) if system.set_up else {"SIMTrayStatus": "kCTSIMSupportSIMTrayInsertedNoSIM"}
+    return values
+
+
+def _sim(imei: str) -> dict[str, Any]:
+    """The SIM card of an owner."""
+    subscriber = f"{_COUNTRY}{_CARRIER}{imei[-10:]}"
+    groups = {"GID1": "ffffffff", "GID2": "ffffffff", "SIMGID1": b"\xff" * 4, "SIMGID2": b"\xff" * 4}
+    card = {
+        "IntegratedCircuitCardIdentity": f"8943{imei}",
+        "InternationalMobileSubscriberIdentity": subscriber,
+    }
+    bundle = groups | card
+    bundle |= {
+        "CFBundleIdentifier": "com.apple.Unknown",
+        "CFBundleVersion": "68.0",
+        "MCC": _COUNTRY,
+        "MNC": _CARRIER,
+        "Slot": "kOne",
+        "kCTPostponementInfoAvailable": "SIMCarrierInfo",
+    }
+    return {
+        **groups,
+        **card,
+        "CarrierBundleInfoArray": [bundle],
+        "InternationalMobileSubscriberIdentityOverride": False,
+        "MobileSubscriberCountryCode": _COUNTRY,
+        "MobileSubscriberNetworkCode": _CARRIER,
+        "PhoneNumber": "",
+        "SIM1IsEmbedded": False,
+        "SIMTrayStatus": "kCTSIMSupportSIMTrayInsertedWithSIM",
+    }
+
+
+def address(phone: VirtualPhone, interface: int) -> str:
     """A MAC address that is locally administered: nobody's."""
     digest = hashlib.sha256(f"{phone.identity.ecid}/{interface}".encode()).digest()
     return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
