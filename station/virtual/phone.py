@@ -85,6 +85,8 @@ class System:
     developer_mode: bool = False
     backup_password: str | None = None
     """What backups of it are encrypted with; None: they are not."""
+    backup_encryption_required: bool = False
+    """Whether a device management demands that they are."""
     pairing_allowed: bool = True
     """Whether the organisation that supervises it lets it pair with hosts that are not its own."""
     forgetful: bool = False
