@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from station.model.base import SocketPath
 from station.model.phone import UsbArrived, UsbEvent, UsbGone
+from station.virtual.cable import Cable
 from station.virtual.phone import PRODUCT_IDS, VirtualPhone
 
 
@@ -31,7 +32,7 @@ class Bus:
         if socket in self._phones or phone.socket is not None:
             raise ValueError(f"{socket} is taken, or the phone is plugged in elsewhere")
         self._phones[socket] = phone
-        phone.bus, phone.socket = self, socket
+        phone.bus, phone.socket, phone.cable = self, socket, Cable(phone.pull)
         phone.appear(phone.boot_mode())
 
     async def unplug(self, socket: SocketPath) -> VirtualPhone:

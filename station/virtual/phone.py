@@ -5,13 +5,16 @@ import hashlib
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from station.model.base import Ecid, SocketPath, Udid
 from station.model.phone import PhoneMode
-from station.virtual.faults import FaultKind, Faults, PhoneGoneError, RefusedError, StatusError, StayError
+from station.virtual.cable import Cable
+from station.virtual.faults import Faults, GarbledError, Lies, PhoneGoneError, RefusedError
+from station.virtual.hostile import say
 from station.virtual.soc import SOCS, usb_serial
+from station.virtual.strike import strike
 from station.virtual.system.enrolment import Organisation
 from station.virtual.system.files import CANARY, CAPACITY, FileSystem, owners_files
 from station.virtual.system.notifications import NotificationCentre
@@ -69,6 +72,8 @@ class System:
     activation_state: str = "Activated"
     activation_randomness: str | None = None
     """What an answer to the last request for activation must name; None: nothing was requested."""
+    activation_session: bytes | None = None
+    """What the phone began a handshake with Apple with; None: none is under way."""
     passcode: bool = False
     locked: bool = False
     """Whether nobody has typed that passcode since it was plugged in: it then talks to no new host."""
@@ -76,6 +81,8 @@ class System:
     """Whether somebody taps “Trust” when a host asks; otherwise the dialog stays."""
     denied: bool = False
     """Whether somebody taps “Don’t Trust” instead."""
+    types_passcode: bool | None = True
+    """Whether somebody types the passcode when an update asks for it, or cancels; None: they leave it unanswered."""
     find_my: bool | None = False
     """Whether Find My is on; None: it does not tell."""
     supervised: bool = False
@@ -196,6 +203,12 @@ class VirtualPhone:
         self.mode = PhoneMode.NORMAL
         self.running: Running | None = None
         """None while it is not on the bus."""
+        self.cable = Cable(self.pull)
+        """To its host; another one each time it is plugged in."""
+        self.lies = Lies()
+        """What it says that is not true."""
+        self.asset_url: str | None = None
+        """What it has its host fetch in place of the key of an encrypted image."""
         self.bus: Bus | None = None
         self.socket: SocketPath | None = None
         self.ap_nonce = os.urandom(SOCS[identity.chip_id].nonce_size)
@@ -215,40 +228,30 @@ class VirtualPhone:
     def usb_serial(self) -> str:
         """The USB serial string of the present mode (formats: real iPhones' descriptors, publicly listed)."""
         me = self.identity
+        if self.lies.serial is not None:
+            return self.lies.serial
         if self.mode in (PhoneMode.NORMAL, PhoneMode.RESTORE):
             return me.udid.replace("-", "")
-        return usb_serial(
+        serial = usb_serial(
             chip_id=me.chip_id,
             board_id=me.board_id,
             ecid=me.ecid,
             serial_number=me.serial_number,
             dfu=self.mode is PhoneMode.DFU,
         )
+        return serial.replace(f"ECID:{me.ecid:016X} ", "") if "UniqueChipID" in self.lies.withheld else serial
 
     async def step(self, name: str, *, seconds: float = 0.0) -> None:
         """Be at the step `name` for `seconds` (of default pace); whatever fault is due there, strikes.
 
         Raises:
-            PhoneGoneError, StatusError, RefusedError, StayError: as the fault asks.
+            PhoneGoneError, StatusError, RefusedError, StayError, GarbledError: as the fault asks.
         """
         self.history.append(name)
         if seconds:
             await self.pace.pause(seconds)
-        fault = self.faults.due(name)
-        if fault is None:
-            return
-        match fault.kind:
-            case FaultKind.UNPLUG:
-                self.pull()
-                raise PhoneGoneError(name)
-            case FaultKind.SILENCE:
-                await asyncio.Event().wait()
-            case FaultKind.STATUS:
-                raise StatusError(fault.status, f"told to fail at {name}")
-            case FaultKind.REFUSE:
-                raise RefusedError(name)
-            case FaultKind.STAY:
-                raise StayError(name)
+        if (fault := self.faults.due(name)) is not None:
+            await strike(self, fault, name)
 
     def pull(self) -> None:
         """Have the cable pulled, in the background: what calls this may be waited for by tasks that it ends."""
@@ -257,9 +260,16 @@ class VirtualPhone:
         assert socket is not None
 
         async def unplug() -> None:
-            await bus.unplug(socket)
+            if bus.at(socket) is self:
+                await bus.unplug(socket)
 
         bus.spawn(unplug())
+
+    def twin(self, ecid: Ecid) -> "VirtualPhone":
+        """Another phone like it, with the same on it; not plugged in."""
+        identity = replace(self.identity, ecid=ecid)
+        system = None if self.system is None else replace(self.system, pairings=Pairings())
+        return VirtualPhone(identity, system, self._boots, pace=self.pace)
 
     def erase(self, why: str) -> None:
         """End everything the owner has on it."""
@@ -324,14 +334,28 @@ class VirtualPhone:
         assert self.bus is not None
         self.bus.spawn(restart())
 
+    def shut_down(self) -> None:
+        """Turn off, in the background; it stays off until somebody plugs it in again. Returns at once."""
+
+        async def turn_off() -> None:
+            if self.running is not None and self.running.usb is not None:
+                await self.running.usb.settle()
+            await self.disappear()
+
+        assert self.bus is not None
+        self.bus.spawn(turn_off())
+
     async def serve(self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection to `port`, until it ends or the phone leaves. Raises RefusedError: nothing listens."""
         if self.running is None or port not in self.running.listeners:
             raise RefusedError(str(port))
         handler = self.running.listeners[port]
-        task = asyncio.ensure_future(handler(reader, writer))
-        self.keep(task)
-        await asyncio.wait({task})
+        if self.faults.concern_cable:
+            self.cable.metered = True
+        async with self.cable.between(port, reader, writer) as streams:
+            task = asyncio.ensure_future(_answer(handler, *streams))
+            self.keep(task)
+            await asyncio.wait({task})
         writer.transport.abort()
         if not task.cancelled() and (error := task.exception()) is not None:
             if isinstance(error, PhoneGoneError | OSError | EOFError):
@@ -343,3 +367,11 @@ class VirtualPhone:
         assert isinstance(task, asyncio.Task)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _answer(handler: Handler, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Serve a connection; one that is to be garbled where its handler does not do it itself, ends so."""
+    try:
+        await handler(reader, writer)
+    except GarbledError as garbled:
+        await say(garbled.garble, reader, writer)

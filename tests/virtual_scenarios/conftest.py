@@ -1,0 +1,62 @@
+"""Phones that go wrong, behind a usbmuxd socket; and whole virtual hosts that scenarios are played on."""
+
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from station.model.base import Ecid, SocketPath
+from station.model.phone import PhoneMode
+from station.virtual.boot import dfu, iboot
+from station.virtual.bus import Bus
+from station.virtual.faults import Fault, Faults
+from station.virtual.models import find_model
+from station.virtual.phone import Boots, Handler, System, VirtualPhone
+from station.virtual.system import lockdownd
+from station.virtual.usb.usbmuxd import serve_usbmuxd
+
+APPLE = ec.generate_private_key(ec.SECP384R1()).public_key()
+PlugPhone = Callable[..., VirtualPhone]
+
+
+@pytest.fixture
+def mux_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where usbmuxd is; the library looks there, and keeps its own files under `tmp_path`."""
+    path = tmp_path / "usbmuxd"
+    monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", str(path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return path
+
+
+@pytest.fixture
+async def bus(mux_path: Path) -> AsyncIterator[Bus]:
+    """A bus behind usbmuxd."""
+    bus = Bus()
+    async with serve_usbmuxd(bus, mux_path):
+        yield bus
+        for phone in bus.phones:
+            assert phone.socket is not None
+            await bus.unplug(phone.socket)
+
+
+@pytest.fixture
+def plug(bus: Bus) -> PlugPhone:
+    """Make a phone and plug it in: number n is ECID n in socket 1-1.n. `listeners`: more ports that it serves."""
+
+    def plug(number: int = 1, *faults: Fault, listeners: dict[int, Handler] | None = None) -> VirtualPhone:
+        def boot(phone: VirtualPhone) -> lockdownd.Lockdownd:
+            running = lockdownd.boot(phone, apple=APPLE)
+            running.listeners |= listeners or {}
+            return running
+
+        boots = Boots({PhoneMode.NORMAL: boot})
+        boots.by_mode[PhoneMode.RECOVERY] = partial(iboot.boot, apple=APPLE)
+        boots.by_mode[PhoneMode.DFU] = partial(dfu.boot, apple=APPLE)
+        identity = find_model("iPhone 12").identity(Ecid(number))
+        phone = VirtualPhone(identity, System("18.5", "22F76"), boots, faults=Faults(faults))
+        bus.plug(phone, SocketPath(f"1-1.{number}"))
+        return phone
+
+    return plug
