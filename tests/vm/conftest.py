@@ -1,11 +1,15 @@
 """One guest for all tests of a run: booting takes longer than each of them. They share one event loop with it."""
 
+import sys
 from collections.abc import AsyncIterator, Generator
 
 import pytest
 import pytest_asyncio
 
-from tests.vm.guest import Guest, shared
+from station.virtual.host import VirtualHost
+from station.virtual.sockets import TcpAddress
+from tests.vm.guest import HOST, ROOT, Guest, shared
+from tests.vm.sockets import Sockets
 
 running = pytest.StashKey[Guest]()
 
@@ -16,6 +20,27 @@ async def guest(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixtur
     async with Guest(tmp_path_factory.mktemp("guest"), shares=shared()) as guest:
         request.config.stash[running] = guest
         yield guest
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def host(guest: Guest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[VirtualHost]:
+    """Virtual phones, in this process, that the guest's kernel has as USB devices."""
+    async with VirtualHost(tmp_path_factory.mktemp("host"), tcp=True) as host:
+        assert host.tcp is not None
+        assert isinstance(host.tcp.feed, TcpAddress)
+        assert isinstance(host.tcp.usbip, TcpAddress)
+        addresses = [f"{HOST}:{address.port}" for address in (host.tcp.feed, host.tcp.usbip)]
+        service = ["systemd-run", "--unit=attacher", f"--working-directory={ROOT}"]
+        await guest.check(*service, sys.executable, "-m", "station.virtual.usb.vhci", *addresses)
+        yield host
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def sockets(guest: Guest, host: VirtualHost) -> AsyncIterator[Sockets]:
+    """The guest's USB sockets, which are empty; whatever a test plugs in is unplugged after it."""
+    sockets = Sockets(guest, host)
+    yield sockets
+    await sockets.clear()
 
 
 @pytest.hookimpl(wrapper=True)

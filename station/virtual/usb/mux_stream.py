@@ -170,7 +170,9 @@ class Stream:
             self._ours = ours
             reader, writer = await asyncio.open_unix_connection(sock=theirs, limit=STREAM_LIMIT)
             # Not ended with the connection: what a phone is at does not end because a host hangs up.
-            self._phone.keep(asyncio.create_task(converse(self._phone, port, reader, writer)))
+            serving = asyncio.create_task(converse(self._phone, port, reader, writer))
+            serving.add_done_callback(lambda _: writer.transport.abort())  # however it ends: the phone may have left
+            self._phone.keep(serving)
             self._accepted = True
             self._send(Flag.SYN | Flag.ACK)
             inward = asyncio.create_task(self._inward(ours))

@@ -1,0 +1,67 @@
+"""The USB sockets of a guest, and the virtual phones in them, as the guest's own programs see them."""
+
+import asyncio
+
+from station.model.phone import PhoneMode
+from station.virtual.control import Installed, Plug
+from station.virtual.host import VirtualHost
+from station.virtual.phone import PRODUCT_IDS, VirtualPhone
+from tests.vm.guest import Guest
+
+SECONDS = 120.0
+"""For what takes a second or, with a key to be made for pairing, six on an idle machine."""
+APPLE = "05ac"
+
+
+class Sockets:
+    """Plugs phones in and out, and looks with the guest's eyes."""
+
+    def __init__(self, guest: Guest, host: VirtualHost) -> None:
+        self._guest = guest
+        self._host = host
+
+    async def plug(self, model: str = "iPhone 12", version: str | None = "17.5", build: str = "21F79") -> VirtualPhone:
+        """Plug in a phone with this iOS (None: with nothing, so it starts in recovery); the kernel has it then."""
+        installed = None if version is None else Installed(version=version, build=build)
+        phone = self._host.hands.plug(Plug(model=model, installed=installed))
+        await self.enumerated(phone.mode)
+        return phone
+
+    async def plug_trusting(self, model: str, version: str, build: str) -> VirtualPhone:
+        """Plug in a phone, and have usbmuxd pair with it; it can be asked by programs then."""
+        phone = await self.plug(model, version, build)
+        await self.listed(phone)
+        return phone
+
+    async def enumerated(self, mode: PhoneMode) -> dict[str, str]:
+        """Wait until there is a phone in this mode; what udev knows of it."""
+        product = f"{PRODUCT_IDS[mode]:04x}"
+        find = ["udevadm", "trigger", "--dry-run", "--verbose", "--subsystem-match=usb"]
+        find += [f"--attr-match=idVendor={APPLE}", f"--attr-match=idProduct={product}"]
+        path = (await self.until(*find, says="/usb")).strip()
+        await self._guest.check("udevadm", "settle")
+        properties = await self._guest.check("udevadm", "info", "--query=property", path)
+        return dict(line.split("=", 1) for line in properties.splitlines())
+
+    async def listed(self, phone: VirtualPhone) -> None:
+        """Wait until usbmuxd tells of a phone."""
+        await self.until("idevice_id", "--list", says=phone.identity.udid)
+
+    async def until(self, *command: str, says: str) -> str:
+        """Run a command again and again, until it says something; all that it said then."""
+        output = ""
+        try:
+            async with asyncio.timeout(SECONDS):
+                while says not in output:
+                    output = (await self._guest.run(*command)).output
+        except TimeoutError:
+            raise AssertionError(f"{' '.join(command)} never said {says!r}, but: {output}") from None
+        return output
+
+    async def clear(self) -> None:
+        """Pull every cable; the kernel has noticed then."""
+        for phone in self._host.bus.phones:
+            assert phone.socket is not None
+            await self._host.bus.unplug(phone.socket)
+        left = f"lsusb -d {APPLE}: || echo none"
+        await self.until("sh", "-c", left, says="none")
