@@ -10,9 +10,10 @@ from pymobiledevice3.restore.asr import ASR_PAYLOAD_CHUNK_SIZE, ASRClient
 from pymobiledevice3.service_connection import ServiceConnection
 
 from station.virtual.faults import StatusError
+from station.virtual.firmware.root_hash import CHUNK, root_hash
 from station.virtual.restore import asr
 
-IMAGE = hashlib.shake_256(b"image").digest(3 * asr.CHUNK * asr.BATCH + 12345)
+IMAGE = hashlib.shake_256(b"image").digest(3 * asr.TURN + 12345)
 
 
 class Host(ASRClient):
@@ -56,7 +57,7 @@ async def receive(reader, writer, told: list[int]) -> asr.Received:
         told.append(arrived)
 
     size = await asr.initiate(reader, writer)
-    return await asr.payload(reader, writer, size, await asr.sample(reader, writer, size), progress)
+    return await asr.payload(writer, size, await asr.sample(reader, writer, size), progress)
 
 
 async def both(ends, image: bytes, later: bytes | None = None) -> tuple[asr.Received, list[int]]:
@@ -71,11 +72,11 @@ async def both(ends, image: bytes, later: bytes | None = None) -> tuple[asr.Rece
         await asyncio.gather(sending, return_exceptions=True)
 
 
-@pytest.mark.parametrize("size", [1, 511, asr.CHUNK, asr.CHUNK + 1, asr.CHUNK * asr.BATCH, len(IMAGE)])
+@pytest.mark.parametrize("size", [1, 511, CHUNK, CHUNK + 1, asr.TURN, len(IMAGE)])
 async def test_an_image_arrives(ends, size):
     image = IMAGE[:size]
     received, told = await both(ends, image)
-    assert received == asr.Received(length=size, digest=hashlib.sha384(image).digest())
+    assert received == asr.Received(length=size, digest=root_hash(image))
     assert told == sorted(told)
     assert told[-1] == size
 
@@ -102,7 +103,7 @@ async def test_an_image_that_ends_early(ends):
     reader, writer, host = ends
 
     async def hang_up() -> None:
-        await host.run(IMAGE, IMAGE[: asr.CHUNK * 2])
+        await host.run(IMAGE, IMAGE[: CHUNK * 2])
         await host.service.close()
 
     sending = asyncio.create_task(hang_up())

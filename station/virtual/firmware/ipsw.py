@@ -23,9 +23,11 @@ from station.virtual.firmware.components import (
 )
 from station.virtual.firmware.image4 import im4p_header
 from station.virtual.firmware.peripherals import equip
+from station.virtual.firmware.root_hash import RootHash
 from station.virtual.restore.ramdisk import make_options
 
 _BLOCK = MIB
+_ROOT = "root hash"
 _STAMP = 64 * 1024
 """How often a block is stamped with its number."""
 
@@ -174,7 +176,7 @@ class _Maker:
         self._directory = directory
         self._recipe = recipe
         self._digests: dict[str, dict[str | None, bytes]] = {}
-        """Path to image type (None: the bare file) to SHA-384."""
+        """Path to image type (None: the bare file) to SHA-384; a bare file also has a root hash."""
 
     def identity(self, model: Model, variant: Variant) -> dict[str, Any]:
         """The build identity of one model and variant, its files written."""
@@ -245,7 +247,7 @@ class _Maker:
             info["HashMethod"] = "sha2-384"
         if SECONDARY in component.flags:
             entry["TBMDigests"] = hashlib.shake_256(path.encode()).digest(240)
-        return entry | {"Digest": digests[component.fourcc if None not in digests else None]}
+        return entry | {"Digest": digests[component.fourcc if component.image4 else None]}
 
     def _file(self, path: str, component: Component, model: Model, variant: Variant) -> dict[str | None, bytes]:
         """The digests of a file, which is written when it is met for the first time."""
@@ -262,14 +264,15 @@ class _Maker:
                     of = next(other for other in COMPONENTS if other.name == component.digest_of)
                     of_path = self._recipe.path(of, model, variant)
                     assert of_path is not None
-                    content = self._file(of_path, of, model, variant)[None]
+                    content = self._file(of_path, of, model, variant)[_ROOT if of.name == "OS" else None]
                     size, payload = len(content), iter([content])
                 own = component.file_fourcc or component.fourcc
                 assert own is not None
                 self._digests[path] = _write_im4p(target, own, types, size, payload)
             else:
                 start = b"AEA1" if path.endswith(".aea") else b""
-                self._digests[path] = {None: _write(target, _blocks(seed, size, start), [hashlib.sha384()])[0]}
+                digest, root = _write(target, _blocks(seed, size, start), [hashlib.sha384(), RootHash()])
+                self._digests[path] = {None: digest, _ROOT: root}
         return self._digests[path]
 
 

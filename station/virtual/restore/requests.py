@@ -112,18 +112,19 @@ class Requests:
             await self._phone.step("asr:oob")
             samples = await asr.sample(reader, writer, size)
             await self._phone.step("asr:payload")
-            told = -1
+            told, before = -1, 0
 
             async def progress(arrived: int) -> None:
-                nonlocal told
-                await self._phone.pace.pause(IMAGE_SECONDS * min(1.0, asr.BATCH * asr.CHUNK / size))
+                nonlocal told, before
+                await self._phone.pace.pause(IMAGE_SECONDS * (arrived - before) / size)
+                before = arrived
                 if arrived * 100 // size > told:
                     told = arrived * 100 // size
                     await percent(told)
 
             async with beside() as group:
                 group.create_task(self._key("system image"))
-                image = await asr.payload(reader, writer, size, samples, progress)
+                image = await asr.payload(writer, size, samples, progress)
         self._installation.take_system_image(image)
 
     async def _key(self, image: str, *, inside: Port | None = None) -> None:
