@@ -7,6 +7,8 @@ from tests.virtual_services.helpers import introduce, run, started
 
 ONE, OTHER = "com.apple.itunes-mobdev.syncWillStart", "com.apple.mobile.application_installed"
 
+NAME_CHANGED = "com.apple.mobile.lockdown.device_name_changed"
+
 
 async def observe(hearer, *names):
     """Observe some names. That is not answered; so the last is posted, and heard, before anything else is."""
@@ -64,3 +66,13 @@ async def test_debians_program_posts(plug):
     with phone.system.notifications.observe(None) as observer:
         ran = await run("idevicenotificationproxy", "post", ONE)
         assert (ran.code, observer.waiting.get_nowait()) == (0, ONE), ran
+
+
+async def test_debians_program_names_the_phone_and_others_hear_of_it(plug):
+    phone = plug()
+    async with started(phone, NotificationProxyService, timeout=15) as hearer:
+        await observe(hearer, NAME_CHANGED)
+        ran = await run("idevicename", "Mine")
+        assert ran.code == 0, ran
+        assert (await anext(hearer.receive_notification())).name == NAME_CHANGED
+    assert (await run("idevicename")).out == "Mine\n"

@@ -133,6 +133,7 @@ class Conversation:
             raise LockdownError("SetProhibited")
         if (domain, key) == ("", "DeviceName") and isinstance(value, str):
             self._system.name = value
+            self._system.notifications.post("com.apple.mobile.lockdown.device_name_changed")
         elif key in values.SETTABLE if not domain else not domains.read_only(self._phone, self._system, domain, key):
             settings = self._system.settings
             if sum(map(len, settings.values())) >= MAX_SETTINGS:
