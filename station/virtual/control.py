@@ -15,7 +15,7 @@ import msgspec
 from station.errors import InputRejected, Refused
 from station.model.base import Ecid, Message, SocketPath, Udid
 from station.model.phone import PhoneMode
-from station.virtual.apple.servers import AppleService, Behaviour
+from station.virtual.apple.behaviour import AppleService, Behaviour
 from station.virtual.faults import Fault
 from station.virtual.phone import System
 from station.virtual.sockets import listening
@@ -65,13 +65,19 @@ class Plug(Message, frozen=True, kw_only=True, tag="plug"):
     """Make a phone and plug it in."""
 
     model: str = "iPhone 12"
-    """The name on the box, or the product type."""
+    """The name on the box, the product type, or the hardware model."""
+    gigabytes: int | None = None
+    """Its storage; None: what is usual for the model."""
     installed: Installed | None = None
     """None: nothing; it starts in recovery."""
     ecid: Ecid | None = None
     """None: one at random."""
     socket: SocketPath | None = None
     """None: the first free one."""
+    clone: bool = False
+    """Whether it may have the ECID of another one. It is not remembered: it cannot be plugged in again."""
+    people: tuple[str, ...] = ()
+    """Whose it is, by the names of `people`: changes what is installed."""
     auto_boot: bool = True
     """False: it stays in recovery though there is something to boot."""
     faults: tuple[Fault, ...] = ()
@@ -97,6 +103,30 @@ class AddFault(Message, frozen=True, kw_only=True, tag="fault"):
 
     socket: SocketPath
     fault: Fault
+
+
+class Strike(Message, frozen=True, kw_only=True, tag="strike"):
+    """Have something happen to a phone that is plugged in, at once; `at` and `times` of the fault mean nothing."""
+
+    socket: SocketPath
+    fault: Fault
+
+
+class DropHub(Message, frozen=True, kw_only=True, tag="drop-hub"):
+    """Have a hub lose power: its phones leave at once, and come back one after the other.
+
+    `seconds` are at the default pace: until the first, and from one to the next.
+    """
+
+    hub: SocketPath
+    """Its socket: "1-1" is the hub of "1-1.1" and "1-1.4.2"."""
+    seconds: float = 1.0
+
+
+class PlugGadget(Message, frozen=True, kw_only=True, tag="plug-gadget"):
+    """Plug in a keyboard that says that it is a phone."""
+
+    socket: SocketPath
 
 
 class Tap(Message, frozen=True, kw_only=True, tag="tap"):
@@ -126,7 +156,7 @@ class Quit(Message, frozen=True, kw_only=True, tag="quit"):
     """End everything."""
 
 
-Command = Plug | Replug | Unplug | AddFault | Tap | Sign | Misbehave | List | Quit
+Command = Plug | PlugGadget | Replug | Unplug | DropHub | AddFault | Strike | Tap | Sign | Misbehave | List | Quit
 
 
 class PhoneReport(Message, frozen=True, kw_only=True):

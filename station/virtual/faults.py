@@ -65,6 +65,8 @@ NEEDS = {
     FaultKind.SWAP: {"ecid"},
     FaultKind.INWARD: {"url"},
 }
+ANSWERS = (FaultKind.SILENCE, FaultKind.STATUS, FaultKind.REFUSE, FaultKind.STAY, FaultKind.GARBLE)
+"""What can go wrong only where something was asked."""
 OF_CABLE = (FaultKind.CUT, FaultKind.STALL, FaultKind.CORRUPT, FaultKind.SLOW)
 """What happens to the cable, not to the phone. At the step "connect:PORT" only that connection is meant; at any other
 all of them, of both directions together."""

@@ -27,7 +27,10 @@ def parse(data: bytes) -> dict[str, Any]:
 
 def frame(message: Mapping[str, Any]) -> bytes:
     """The message as it goes over the wire."""
-    body = plistlib.dumps(message)
+    try:
+        body = plistlib.dumps(message)
+    except ValueError:  # characters that XML cannot have
+        body = plistlib.dumps(message, fmt=plistlib.FMT_BINARY)
     return _LENGTH.pack(len(body)) + body
 
 

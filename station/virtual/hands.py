@@ -2,17 +2,23 @@
 
 import asyncio
 import secrets
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
 from station.model.base import Ecid, SocketPath
+from station.model.phone import PhoneMode
 from station.virtual import control
 from station.virtual.apple.servers import AppleServers
 from station.virtual.bus import Bus
 from station.virtual.control import Answer, Command, Done, Installed, PhoneReport, Rejected
-from station.virtual.faults import Faults
+from station.virtual.faults import ANSWERS, Fault, Faults, PhoneGoneError
 from station.virtual.models import find_model
-from station.virtual.phone import Boots, Pace, VirtualPhone
+from station.virtual.people import hand_over
+from station.virtual.phone import Boots, Pace, System, VirtualPhone
+from station.virtual.strike import strike
+from station.virtual.usb.gadget import Gadget
+from station.virtual.usb.standard import UsbOnly
 
 
 class Hands:
@@ -31,10 +37,13 @@ class Hands:
     def plug(self, order: control.Plug) -> VirtualPhone:
         """Make a phone and plug it in. Raises KeyError or ValueError when that cannot be."""
         ecid = order.ecid if order.ecid is not None else Ecid(secrets.randbits(52))
-        if ecid in self.phones:
+        if ecid in self.phones and not order.clone:
             raise ValueError("there is a phone with this ECID: replug it")
+        model = find_model(order.model)
+        if order.installed is not None:
+            model.refuse_version(order.installed.version)
         phone = VirtualPhone(
-            find_model(order.model).identity(ecid),
+            model.identity(ecid, gigabytes=order.gigabytes),
             None if order.installed is None else order.installed.system(),
             self._boots,
             faults=Faults(order.faults),
@@ -42,9 +51,47 @@ class Hands:
         )
         if not order.auto_boot:
             phone.nvram["auto-boot"] = "false"
+        hand_over(phone, order.people)
         self._bus.plug(phone, order.socket or self._free_socket())
-        self.phones[ecid] = phone
+        if not order.clone:
+            self.phones[ecid] = phone
         return phone
+
+    def replug(self, phone: VirtualPhone, socket: SocketPath | None = None) -> None:
+        """Plug in a phone again, as it is now. Raises ValueError: it is plugged in, or the socket is taken."""
+        self._bus.plug(phone, socket or self._free_socket())
+
+    def plug_gadget(self, socket: SocketPath) -> VirtualPhone:
+        """Plug in a keyboard that says that it is a phone. Raises ValueError: the socket is taken."""
+        identity = find_model("iPhone 12").identity(Ecid(secrets.randbits(52)))
+        boots = Boots(dict.fromkeys(PhoneMode, lambda phone: UsbOnly(Gadget(phone))))
+        gadget = VirtualPhone(identity, System("0", "0"), boots)
+        self._bus.plug(gadget, socket)
+        return gadget
+
+    async def strike(self, phone: VirtualPhone, fault: Fault) -> None:
+        """Have something happen to a phone at once. Raises ValueError: it only can at a step."""
+        if fault.kind in ANSWERS:
+            raise ValueError(f"{fault.kind.value} needs a step to happen at")
+        with suppress(PhoneGoneError):
+            await strike(phone, fault, "now")
+
+    async def drop_hub(self, hub: SocketPath, *, seconds: float) -> list[VirtualPhone]:
+        """Have a hub drop its phones, and give them back one after the other, in the background."""
+        phones = [phone for phone in self._bus.phones if str(phone.socket).startswith(f"{hub}.")]
+        sockets = [phone.socket for phone in phones]
+        for socket in sockets:
+            assert socket is not None
+            await self._bus.unplug(socket)
+
+        async def give_back() -> None:
+            for phone, socket in zip(phones, sockets, strict=True):
+                await asyncio.sleep(seconds * self._pace)
+                if socket is not None and phone.socket is None and self._bus.at(socket) is None:
+                    self._bus.plug(phone, socket)
+
+        self._bus.spawn(give_back())
+        return phones
 
     async def carry_out(self, command: Command) -> Answer:
         """Carry out one command."""
@@ -55,27 +102,39 @@ class Hands:
 
     async def _phones_after(self, command: Command) -> list[VirtualPhone]:
         """Carry out a command; the phones it was about."""
+        phones: list[VirtualPhone] = []
         match command:
             case control.Plug():
-                return [self.plug(command)]
-            case control.Replug(ecid=ecid, socket=socket):
-                if ecid not in self.phones:
-                    raise KeyError("there never was a phone with this ECID")
-                self._bus.plug(self.phones[ecid], socket or self._free_socket())
-                return [self.phones[ecid]]
+                phones = [self.plug(command)]
+            case control.PlugGadget(socket=socket):
+                phones = [self.plug_gadget(socket)]
+            case control.Replug(ecid=ecid):
+                phones = [self._known(ecid)]
+                self.replug(phones[0], command.socket)
+            case control.DropHub(hub=hub, seconds=seconds):
+                phones = await self.drop_hub(hub, seconds=seconds)
             case control.List():
-                return list(self.phones.values())
-            case control.Unplug() | control.AddFault() | control.Tap():
-                return [await self._touch(command)]
-            case control.Sign(ipsw=ipsw):
-                await asyncio.to_thread(self._apple.register, Path(ipsw))
-            case control.Misbehave(service=service, behaviour=behaviour):
-                self._apple.behaviours[service] = behaviour
+                phones = list(self.phones.values())
+            case control.Unplug() | control.AddFault() | control.Strike() | control.Tap():
+                phones = [await self._touch(command)]
+            case control.Sign() | control.Misbehave():
+                await self._tell_apple(command)
             case control.Quit():
                 self.quit.set()
-        return []
+        return phones
 
-    async def _touch(self, command: control.Unplug | control.AddFault | control.Tap) -> VirtualPhone:
+    async def _tell_apple(self, command: control.Sign | control.Misbehave) -> None:
+        if isinstance(command, control.Sign):
+            await asyncio.to_thread(self._apple.register, Path(command.ipsw))
+        else:
+            self._apple.behaviours[command.service] = command.behaviour
+
+    def _known(self, ecid: Ecid) -> VirtualPhone:
+        if ecid not in self.phones:
+            raise KeyError("there never was a phone with this ECID")
+        return self.phones[ecid]
+
+    async def _touch(self, command: control.Unplug | control.AddFault | control.Strike | control.Tap) -> VirtualPhone:
         """Do something to a phone that is plugged in."""
         phone = self._bus.at(command.socket)
         if phone is None:
@@ -85,6 +144,8 @@ class Hands:
                 await self._bus.unplug(socket)
             case control.AddFault(fault=fault):
                 phone.faults.add(fault)
+            case control.Strike(fault=fault):
+                await self.strike(phone, fault)
             case control.Tap() if phone.system is not None:
                 phone.system.locked, phone.system.trusted, phone.system.denied = False, True, False
             case control.Tap():

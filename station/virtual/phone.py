@@ -219,6 +219,8 @@ class VirtualPhone:
         """The payload of the verified RestoreRamDisk that iBoot booted; it says how this restore behaves."""
         self.history: list[str] = []
         """Every step it has been through, by name: what faults can be aimed at, and what tests read."""
+        self.passers_by: set[Callable[[str], None]] = set()
+        """Told of each step as it is begun."""
         self.destructions: list[str] = []
         """Every time somebody's data ended, with the reason. Tests hold this against the consents."""
         self._boots = boots
@@ -248,6 +250,8 @@ class VirtualPhone:
             PhoneGoneError, StatusError, RefusedError, StayError, GarbledError: as the fault asks.
         """
         self.history.append(name)
+        for passer_by in tuple(self.passers_by):
+            passer_by(name)
         if seconds:
             await self.pace.pause(seconds)
         if (fault := self.faults.due(name)) is not None:

@@ -37,7 +37,7 @@ async def connect(port):
     """Streams to a port of the one phone there is."""
     (device,) = await usbmux.list_devices()
     sock = await device.connect(port)
-    return await asyncio.open_connection(sock=sock) if not isinstance(sock, tuple) else sock
+    return await asyncio.open_connection(sock=sock)
 
 
 async def everything(reader):

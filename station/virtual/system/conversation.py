@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from station.model.phone import PhoneMode
 from station.virtual import framing
-from station.virtual.faults import RefusedError
+from station.virtual.faults import GarbledError, RefusedError
+from station.virtual.hostile import say
 from station.virtual.phone import System, VirtualPhone
 from station.virtual.services.catalog import SERVICES
 from station.virtual.services.service import Service
@@ -86,6 +87,8 @@ class Conversation:
                 answer = {"Error": str(error)}
             except RefusedError:
                 return
+            except GarbledError as garbled:
+                return await say(garbled.garble, self._reader, self._writer)
             if answer is not None:
                 await self._answer({"Request": name, **answer})
 
@@ -124,7 +127,7 @@ class Conversation:
     def _everything(self, domain: str) -> dict[str, Any]:
         if domain:
             return domains.domain(self._phone, self._system, domain)
-        return values.root(self._phone, self._system)
+        return self._phone.lies.tell(values.root(self._phone, self._system))
 
     async def _set_value(self, message: dict[str, Any]) -> dict[str, Any]:
         self._require_session()

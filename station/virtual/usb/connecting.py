@@ -3,9 +3,12 @@
 import asyncio
 from contextlib import suppress
 
+from station.model.phone import PhoneMode
 from station.virtual.faults import PhoneGoneError, RefusedError, StatusError, StayError
 from station.virtual.phone import Running, VirtualPhone
 
+MUXED = (PhoneMode.NORMAL, PhoneMode.RESTORE)
+"""The modes in which a phone speaks usbmux."""
 STREAM_LIMIT = 1 << 20
 """Bytes a connection's reader buffers: system images stream through here at a gigabyte a second."""
 

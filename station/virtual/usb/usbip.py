@@ -21,6 +21,7 @@ from station.virtual.bus import Bus
 from station.virtual.faults import PhoneGoneError
 from station.virtual.phone import VirtualPhone
 from station.virtual.sockets import Address, listening_on_all
+from station.virtual.usb.connecting import MUXED
 from station.virtual.usb.descriptors import DEVICE, parse_configuration
 from station.virtual.usb.protocol import StallError, UsbDevice
 from station.virtual.usb.usbip_messages import (
@@ -231,6 +232,10 @@ class _Session:
             self._reply(submit.seqnum, status, 0 if status else len(data))
 
     async def _perform(self, submit: Submit, data: bytes) -> bytes:
+        arrived = await self._carry(data, inward=True)
+        return await self._carry(await self._ask(submit, arrived), inward=False)
+
+    async def _ask(self, submit: Submit, data: bytes) -> bytes:
         if submit.endpoint == 0:
             request_type, request, value, index, length = _SETUP.unpack(submit.setup)
             return await self._device.control(request_type, request, value, index, min(length, submit.length), data)
@@ -238,6 +243,10 @@ class _Session:
             return await self._device.bulk_in(submit.address, submit.length)
         await self._device.bulk_out(submit.address, data)
         return b""
+
+    async def _carry(self, data: bytes, *, inward: bool) -> bytes:
+        """Let a transfer pass the phone's cable; what usbmux carries, passes it connection by connection."""
+        return data if self._phone.mode in MUXED else await self._phone.cable.carry(data, inward=inward)
 
     def _reply(self, seqnum: int, status: int, length: int = 0, data: bytes = b"") -> None:
         self._writer.write(Reply(Command.RET_SUBMIT, seqnum, status, length).pack() + data)

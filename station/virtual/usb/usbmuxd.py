@@ -18,13 +18,14 @@ from enum import IntEnum
 from typing import Any
 
 from station.model.base import SocketPath
-from station.model.phone import PhoneMode, UsbArrived, UsbEvent, UsbGone
+from station.model.phone import UsbArrived, UsbEvent, UsbGone
 from station.virtual import framing
 from station.virtual.bus import Bus
 from station.virtual.faults import PhoneGoneError, RefusedError
 from station.virtual.phone import PRODUCT_IDS, Running, VirtualPhone
 from station.virtual.sockets import Address, listening_on_all
-from station.virtual.usb.connecting import STREAM_LIMIT, converse, knock
+from station.virtual.usb.connecting import MUXED, STREAM_LIMIT, converse, knock
+from station.virtual.usb.gadget import Gadget
 
 HEADER = struct.Struct("<4L")
 PLIST_VERSION = 1
@@ -36,8 +37,6 @@ MAX_REQUEST = 1 << 16
 MAX_BACKLOG = 1 << 20
 """Bytes of notifications a listener may leave unread before it is cut off."""
 MAX_RECORDS = 1000
-MUXED = (PhoneMode.NORMAL, PhoneMode.RESTORE)
-"""The modes in which a phone speaks usbmux."""
 
 
 class Result(IntEnum):
@@ -71,7 +70,7 @@ class Device:
                 "DeviceID": self.number,
                 "LocationID": (int(bus) if bus.isdecimal() else 0) << 16 | self.number & 0x7F,
                 "ProductID": PRODUCT_IDS[self.phone.mode],
-                "SerialNumber": self.phone.identity.udid,
+                "SerialNumber": self.phone.lies.serial or self.phone.identity.udid,
             },
         }
 
@@ -108,7 +107,7 @@ class Usbmuxd:
                 case UsbArrived(socket=path, product_id=product):
                     phone = bus.at(path)
                     # The event may be old news; what the phone is now decides, and later events follow.
-                    if phone and phone.running and phone.mode in MUXED and product == PRODUCT_IDS[phone.mode]:
+                    if phone and phone.running and _is_for_mux(phone) and product == PRODUCT_IDS[phone.mode]:
                         self._last_number += 1
                         device = Device(self._last_number, phone, phone.running, path)
                         self._devices[device.number] = device
@@ -221,6 +220,12 @@ class Usbmuxd:
             return False
         await converse(device.phone, port, reader, writer)
         return True
+
+
+def _is_for_mux(phone: VirtualPhone) -> bool:
+    """Whether usbmuxd takes the device: what has a USB side must have usbmux's interface in it."""
+    assert phone.running is not None
+    return phone.mode in MUXED and not isinstance(phone.running.usb, Gadget)
 
 
 def _send(writer: asyncio.StreamWriter, tag: int, message: dict[str, Any]) -> None:
