@@ -180,6 +180,7 @@ async def test_nobody_gets_out(plug, path):
                 await afc.rename(source, target)
         with fails(AfcError.PERM_DENIED):
             await afc.link(path, "/stolen")
+        assert await afc.listdir("/") == ["DCIM"]
     assert phone.system.files.exists("/var/mobile/Library/SMS/sms.db")
 
 
