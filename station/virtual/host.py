@@ -17,6 +17,7 @@ from typing import Self
 
 import msgspec
 
+from station.model.base import Udid
 from station.model.job import Reach
 from station.model.phone import PhoneMode
 from station.virtual.apple.servers import AppleServers
@@ -26,7 +27,7 @@ from station.virtual.control import serve_control
 from station.virtual.feed import serve_feed
 from station.virtual.hands import Hands
 from station.virtual.heap import keep_freed_memory
-from station.virtual.phone import Boots
+from station.virtual.phone import Boots, VirtualPhone
 from station.virtual.restore import restored
 from station.virtual.sockets import Address, TcpAddress
 from station.virtual.system import lockdownd
@@ -57,7 +58,7 @@ class VirtualHost:
     def __init__(self, directory: Path, *, pace: float = 0.0, tcp: bool = False) -> None:
         self.directory = directory.absolute()
         self.bus = Bus()
-        self.apple = AppleServers()
+        self.apple = AppleServers(self._find)
         boots = Boots(
             {
                 PhoneMode.NORMAL: partial(lockdownd.boot, apple=self.apple.public_key),
@@ -118,6 +119,10 @@ class VirtualHost:
     ) -> None:
         """Pull every cable and close every socket."""
         await self._stack.aclose()
+
+    def _find(self, udid: Udid) -> VirtualPhone | None:
+        """The phone with this UDID among those that are plugged in."""
+        return next((phone for phone in self.bus.phones if phone.identity.udid == udid), None)
 
     async def _unplug_all(self) -> None:
         for phone in self.bus.phones:

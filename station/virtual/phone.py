@@ -74,6 +74,8 @@ class System:
     """What an answer to the last request for activation must name; None: nothing was requested."""
     activation_session: bytes | None = None
     """What the phone began a handshake with Apple with; None: none is under way."""
+    activation_session: bytes | None = None
+    """What the phone began a handshake with Apple with; None: none is under way."""
     passcode: bool = False
     locked: bool = False
     """Whether nobody has typed that passcode since it was plugged in: it then talks to no new host."""

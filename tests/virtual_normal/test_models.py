@@ -38,15 +38,15 @@ async def test_tells_the_library_who_it_is(plug, model):
     version = "27.0" if model.last is None else f"{model.last}.1"
     model.refuse_version(version)
     phone = plug(7, model=model.hardware_model, version=version)
-    async with await create_using_usbmux(phone.identity.udid, pair_timeout=0) as lockdown:
+    async with await create_using_usbmux(phone.identity.udid, autopair=False) as lockdown:  # pairing takes a while
         assert lockdown.product_type == model.product_type
         assert lockdown.display_name is not None
         values = lockdown.all_values
         assert (values["ChipID"], values["BoardId"]) == (model.chip_id, model.board_id)
         assert values["HardwareModel"] == model.hardware_model
-        assert values["TelephonyCapability"] is model.cellular is ("InternationalMobileEquipmentIdentity" in values)
-        disk = await lockdown.get_value("com.apple.disk_usage")
-        assert disk["TotalDiskCapacity"] == model.capacities[0] * 10**9
+        assert values["TelephonyCapability"] is model.cellular
+        assert ("BasebandSerialNumber" in values) <= model.cellular
+    assert phone.system.files.capacity == model.capacities[0] * 10**9
     if model.chip_id >= 0x8020:
         assert phone.identity.udid == f"{model.chip_id:08X}-{7:016X}"
     else:

@@ -4,11 +4,12 @@ POST /TSS/controller?action=2   a ticket, or the reason why not (`tss`)
 GET  /fcs-keys/NAME             the key of an encrypted image, as the phone has the host fetch it (URLAsset)
 POST /fcs-keys/NAME             the same, by a phone's second way to it (StreamedImageDecryptionKey)
 POST /fdr                       what a phone asks through the host's FDR proxy; answered with its SHA-256
-Firmware files: `cdn`. Lists of them: `catalog`.
+Firmware files: `cdn`. Lists of them: `catalog`. Activation: `activation`.
 """
 
 import hashlib
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -20,16 +21,20 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from station.model.base import Udid
+from station.virtual.apple.activation import ActivationServer
 from station.virtual.apple.behaviour import AppleService, Conduct
 from station.virtual.apple.catalog import Catalog
 from station.virtual.apple.cdn import Cdn
 from station.virtual.apple.tss import SigningServer
+from station.virtual.phone import VirtualPhone
 
 
 class AppleServers(Conduct):
     """All of them behind one port, and how each behaves. An async context manager; serves while it is entered."""
 
-    def __init__(self) -> None:
+    def __init__(self, find: Callable[[Udid], VirtualPhone | None] = lambda _: None) -> None:
+        """Servers that have signed nothing yet. `find`: the phone with a UDID, for activation; None: there is none."""
         super().__init__()
         self.signing = SigningServer()
         self.public_key = self.signing.public_key
@@ -41,6 +46,7 @@ class AppleServers(Conduct):
         self.host = ""
         """HOST:PORT, once entered."""
         self.cdn = Cdn(self)
+        self.activation = ActivationServer(self, self.signing.key, find)
         self.catalog = Catalog(self, self.signing.signs, lambda: self.origin)
 
     @property
@@ -84,6 +90,7 @@ class AppleServers(Conduct):
                 Route("/fdr", self._fdr, methods=["POST"]),
                 *self.cdn.routes,
                 *self.catalog.routes,
+                *self.activation.routes,
             ]
         )
         config = uvicorn.Config(

@@ -21,8 +21,8 @@ class SigningServer:
     """Signs the builds it was told about, for phones that fit them."""
 
     def __init__(self) -> None:
-        self._key = SigningKey.create()
-        self.public_key = self._key.public_key
+        self.key = SigningKey.create()
+        self.public_key = self.key.public_key
         """What phones have burnt in."""
         self._identities: dict[bytes, dict[str, Any]] = {}
 
@@ -60,12 +60,12 @@ class SigningServer:
         response: dict[str, Any] = {"@ServerVersion": "2.1.0"}
         if "ApImg4Ticket" in wanted:
             others = tuple(f"{kind.prefix}," for kind in peripherals.values())
-            response |= sign_application_processor(self._key, self._identities, request, others)
+            response |= sign_application_processor(self.key, self._identities, request, others)
         # Clients ask for a baseband ticket along with any other; they mean it when they say which firmware.
         if "BBTicket" in wanted and FIRMWARE in request:
-            response |= sign_baseband(self._key, identities, request)
+            response |= sign_baseband(self.key, identities, request)
         for name, kind in peripherals.items():
-            response[name] = sign_peripheral(self._key, identities, request, kind)
+            response[name] = sign_peripheral(self.key, identities, request, kind)
         if len(response) == 1:
             raise malformed()
         return response

@@ -79,6 +79,11 @@ def accept(phone: VirtualPhone, system: System, apple: ec.EllipticCurvePublicKey
     phone.activation_lock = False
 
 
+def handshake_response(request: bytes) -> bytes:
+    """What Apple's server answers to the phone's HandshakeRequestMessage. Of the real one only the names are known."""
+    return hashlib.sha256(b"handshake" + request).digest()
+
+
 def deactivate(system: System) -> None:
     """Forget the activation."""
     system.activation_state = "Unactivated"

@@ -104,7 +104,8 @@ def _verify(certificate: Certificate, root: Certificate) -> None:
 
 def _context(host: Host, key: rsa.RSAPrivateKey) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # TLS 1.0 too: usbmuxd 1.1.1 itself knows no version of the phone's, and then libimobiledevice offers nothing else.
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     context.set_ciphers("DEFAULT:@SECLEVEL=0")  # libimobiledevice signs its certificates with SHA-1
     context.verify_mode = ssl.CERT_REQUIRED
     # The certificates have empty names, so a chain cannot be built by name; pin the two instead.
