@@ -14,6 +14,7 @@ from pymobiledevice3.restore.img4 import COMPONENT_FOURCC
 from station.virtual.firmware.components import COMPONENTS, FOURCCS, VARIANTS
 from station.virtual.firmware.image4 import digest, make_im4p, parse_img4
 from station.virtual.firmware.ipsw import make_ipsw, zip_ipsw
+from station.virtual.firmware.root_hash import root_hash
 from station.virtual.models import find_model
 
 REAL = Path(__file__).parents[3] / "shared/facts/real/manifests/23C71-iPhone13,2_iPhone13,3.plist"
@@ -67,9 +68,15 @@ def test_every_digest_is_that_of_what_the_phone_gets(ipsw):
 
 def test_root_hashes_are_those_of_the_images(ipsw):
     manifest = identities(ipsw)[0]["Manifest"]
-    for name, image in (("SystemVolume", "OS"), ("Cryptex1,SystemVolume", "Cryptex1,SystemOS")):
-        root_hash, _ = parse_img4((ipsw / manifest[name]["Info"]["Path"]).read_bytes())
-        assert root_hash.payload == manifest[image]["Digest"]
+    system = (ipsw / manifest["OS"]["Info"]["Path"]).read_bytes()
+    hashes = {
+        "SystemVolume": root_hash(system),
+        "StaticTrustCache": root_hash(system),
+        "Cryptex1,SystemVolume": manifest["Cryptex1,SystemOS"]["Digest"],
+    }
+    for name, expected in hashes.items():
+        carried, _ = parse_img4((ipsw / manifest[name]["Info"]["Path"]).read_bytes())
+        assert carried.payload == expected
 
 
 def test_erase_and_update_differ_in_the_ramdisk_alone(ipsw):

@@ -20,15 +20,14 @@ RESTORE_IMAGE, WIPE_STORAGE_DEVICE, CREATE_SYSTEM_KEYBAG = 13, 42, 50
 REQUESTED = [
     "RootTicket",
     "NORData",
-    "HostSystemTime",
     "FDRTrustData",
     "SystemImageData",
     "FUDData",
     "ReceiptManifest",
     "BuildIdentityDict",
     "FirmwareUpdaterPreflight",
-    "SourceBootObjectV4",
     "FirmwareUpdaterData",
+    "SourceBootObjectV4",
     "BasebandData",
     "KernelCache",
     "DeviceTree",
@@ -277,7 +276,7 @@ async def test_a_phone_that_falls_back_to_recovery(phone, ipsw):
 
 
 def test_steps_can_be_listed():
-    assert set(request_steps("Update")) < set(steps("Update"))
-    assert "restored:checkpoint:0x658" in steps("Erase")
-    assert "restored:checkpoint:0x658" not in steps("Update")
+    assert set(request_steps()) < set(steps())
+    assert "restored:checkpoint:0x621" in steps("Erase", ios=17)
+    assert "restored:checkpoint:0x621" not in steps("Update", ios=17)
     assert not any("checkpoint" in step for step in request_steps())

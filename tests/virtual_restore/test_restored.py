@@ -13,7 +13,7 @@ from station.model.phone import PhoneMode
 from station.virtual.framing import BadMessageError
 from station.virtual.restore import restored
 from station.virtual.restore.link import _piece
-from station.virtual.restore.ramdisk import make_options, read_behavior
+from station.virtual.restore.ramdisk import make_options, read_ramdisk
 from tests.virtual_restore.helpers import comes_back
 
 
@@ -80,13 +80,16 @@ async def test_nonsense_is_cut_off(waiting):
 
 @pytest.mark.parametrize("behavior", ["Erase", "Update"])
 def test_a_ramdisk_says_how_to_restore(behavior):
-    assert read_behavior(make_options(behavior) + b"\0" * 5000) == behavior
+    ramdisk = read_ramdisk(make_options(behavior, version="15.7", build="19H12") + b"\0" * 5000)
+    assert (ramdisk.behavior, ramdisk.version, ramdisk.build, ramdisk.ios) == (behavior, "15.7", "19H12", 15)
 
 
-@pytest.mark.parametrize("payload", [b"", b"\0" * 100, make_options("Other"), plistlib.dumps({})])
+@pytest.mark.parametrize(
+    "payload", [b"", b"\0" * 100, make_options("Other"), plistlib.dumps({}), make_options("Erase", version="x")]
+)
 def test_a_ramdisk_that_says_nothing(payload):
     with pytest.raises(ValueError, match="ramdisk"):
-        read_behavior(payload)
+        read_ramdisk(payload)
 
 
 @given(st.binary(max_size=300), st.sampled_from(list(plistlib.PlistFormat)))

@@ -18,7 +18,7 @@ from station.virtual.apple.servers import AppleServers
 from station.virtual.firmware.components import MIB
 from station.virtual.firmware.ipsw import make_ipsw
 from station.virtual.models import find_model
-from station.virtual.restore.ramdisk import read_behavior
+from station.virtual.restore.ramdisk import read_ramdisk
 from tests.virtual_usb.helpers import Lab, arrival
 
 
@@ -62,7 +62,7 @@ async def test_the_library_boots_the_restore_system(
             await asyncio.to_thread(lambda: asyncio.run(restore()))
             while phone.mode is not PhoneMode.RESTORE:
                 await events.get()
-    assert read_behavior(phone.ramdisk) == behavior.value
+    assert read_ramdisk(phone.ramdisk).behavior == behavior.value
     assert phone.nvram["auto-boot"] == "false"
     assert phone.history[-3:] == ["iboot:upload:rkrn", "iboot:setenv", "iboot:bootx"]
     assert ("dfu:upload:ibss" in phone.history) is (start is PhoneMode.DFU)

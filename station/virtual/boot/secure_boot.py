@@ -38,6 +38,6 @@ def check_image(
         raise Image4Error("signed for another phone")
     if ticket.nonce_digest != phone.ap_nonce:
         raise Image4Error("signed for another nonce")
-    if ticket.digests.get(image.fourcc) != image.digest:
+    if not image.matches(ticket.digests.get(image.fourcc)):
         raise Image4Error(f"{image.fourcc} is not what was signed")
     return ticket

@@ -41,6 +41,10 @@ class Component:
     """Whether it has RestoreRequestRules, which is what puts it into a request for a ticket."""
     digest_of: str | None = None
     """Its payload is the digest of that component's file: a virtual root hash."""
+    since: int = 0
+    """The first iOS that has it, by its first number."""
+    chip: int = 0
+    """The first chip that has it; chips are numbered in the order they came."""
 
 
 def _cryptex(name: str, path: str, fourcc: str, *, digest_of: str | None = None, image: bool = False) -> Component:
@@ -52,6 +56,7 @@ def _cryptex(name: str, path: str, fourcc: str, *, digest_of: str | None = None,
         personalized=not image,
         image4=not image,
         digest_of=digest_of,
+        since=16,
     )
 
 
@@ -59,22 +64,24 @@ def _unmade(name: str) -> Component:
     return Component(name=name, path=None, personalized=False)
 
 
+_A10, _A12, _A14 = 0x8010, 0x8020, 0x8101
 _SEP = "Firmware/all_flash/sep-firmware.{board}.{style}.im4p"
 _KERNEL = "kernelcache.release.{platform}"
 _TREE = "Firmware/all_flash/DeviceTree.{class}.im4p"
 _LOGO = "Firmware/all_flash/applelogo@2532~iphone.im4p"
 
 COMPONENTS: tuple[Component, ...] = (
-    Component(name="ANE", path="Firmware/ane/{chip}_ane.im4p", fourcc="anef", flags=(FUD, IBOOT_LOADS)),
-    Component(name="ANS", path="Firmware/ansf.{chip}.release.im4p", fourcc="ansf", flags=(FIRMWARE,)),
-    Component(name="AOP", path="Firmware/AOP/{board}_aop.im4p", fourcc="aopf", flags=(FUD, IBOOT_LOADS)),
-    Component(name="AVE", path="Firmware/ave/{chip}_ave.im4p", fourcc="avef", flags=(FUD, IBOOT_LOADS)),
+    Component(name="ANE", path="Firmware/ane/{chip}_ane.im4p", fourcc="anef", flags=(FUD, IBOOT_LOADS), chip=_A12),
+    Component(name="ANS", path="Firmware/ansf.{chip}.release.im4p", fourcc="ansf", flags=(FIRMWARE,), chip=_A14),
+    Component(name="AOP", path="Firmware/AOP/{board}_aop.im4p", fourcc="aopf", flags=(FUD, IBOOT_LOADS), chip=_A12),
+    Component(name="AVE", path="Firmware/ave/{chip}_ave.im4p", fourcc="avef", flags=(FUD, IBOOT_LOADS), chip=_A10),
     Component(
         name="Ap,SystemVolumeCanonicalMetadata",
         path="Firmware/{os}.mtree",
         fourcc="msys",
         flags=(FUD,),
         digest_of="OS",
+        since=15,
     ),
     Component(name="AppleLogo", path=_LOGO, fourcc="logo", flags=(FIRMWARE,)),
     Component(
@@ -83,6 +90,7 @@ COMPONENTS: tuple[Component, ...] = (
         fourcc="acfw",
         flags=(FUD,),
         trusted=False,
+        chip=_A12,
     ),
     Component(
         name="BatteryFull", path="Firmware/all_flash/batteryfull@2532~iphone.im4p", fourcc="batF", flags=(FIRMWARE,)
@@ -93,30 +101,40 @@ COMPONENTS: tuple[Component, ...] = (
     _cryptex("Cryptex1,SystemOS", "{system}", "csos", image=True),
     _cryptex("Cryptex1,SystemTrustCache", "Firmware/{system}.trustcache", "trcs"),
     _cryptex("Cryptex1,SystemVolume", "Firmware/{system}.root_hash", "cssy", digest_of="Cryptex1,SystemOS"),
-    Component(name="DCP", path="Firmware/dcp/{platform}dcp.im4p", fourcc="dcpf", flags=(EAN,)),
+    Component(name="DCP", path="Firmware/dcp/{platform}dcp.im4p", fourcc="dcpf", flags=(EAN,), chip=_A14),
     Component(name="DeviceTree", path=_TREE, fourcc="dtre", size=64 * KIB, flags=(FIRMWARE,)),
-    Component(name="GFX", path="Firmware/agx/{chip}_gfx.im4p", fourcc="gfxf", flags=(FUD, IBOOT_LOADS)),
-    Component(name="ISP", path="Firmware/isp_bni/{board}_isp.im4p", fourcc="ispf", flags=(FUD, IBOOT_LOADS)),
+    Component(name="GFX", path="Firmware/agx/{chip}_gfx.im4p", fourcc="gfxf", flags=(FUD, IBOOT_LOADS), chip=_A12),
+    Component(name="ISP", path="Firmware/isp_bni/{board}_isp.im4p", fourcc="ispf", flags=(FUD, IBOOT_LOADS), chip=_A12),
     Component(name="KernelCache", path=_KERNEL, fourcc="krnl", size=2 * MIB),
     Component(
         name="LLB", path="Firmware/all_flash/LLB.{board}.{style}.im4p", fourcc="illb", size=128 * KIB, flags=(FIRMWARE,)
     ),
-    Component(name="Multitouch", path="Firmware/{board}_Multitouch.im4p", fourcc="mtfw", flags=(FUD,), trusted=False),
+    Component(
+        name="Multitouch",
+        path="Firmware/{board}_Multitouch.im4p",
+        fourcc="mtfw",
+        flags=(FUD,),
+        trusted=False,
+        chip=_A12,
+    ),
     Component(name="OS", path="{os}", fourcc="OS\0\0", personalized=False, image4=False),
-    Component(name="PMP", path="Firmware/pmp/{chip}pmp.im4p", fourcc="pmpf", flags=(FUD, IBOOT_LOADS)),
+    Component(name="PMP", path="Firmware/pmp/{chip}pmp.im4p", fourcc="pmpf", flags=(FUD, IBOOT_LOADS), chip=_A12),
     Component(
         name="RecoveryMode",
         path="Firmware/all_flash/recoverymode@2532~iphone-lightning.im4p",
         fourcc="recm",
         flags=(FIRMWARE,),
     ),
-    Component(name="RestoreANS", path="Firmware/rans.{chip}.release.im4p", fourcc="rans", flags=(FUD, IBOOT_LOADS)),
+    Component(
+        name="RestoreANS", path="Firmware/rans.{chip}.release.im4p", fourcc="rans", flags=(FUD, IBOOT_LOADS), chip=_A14
+    ),
     Component(
         name="RestoreDCP",
         path="Firmware/dcp/{platform}dcp_restore.im4p",
         fourcc="rdcp",
         file_fourcc="dcpf",
         flags=(IBOOT_LOADS,),
+        chip=_A14,
     ),
     Component(name="RestoreDeviceTree", path=_TREE, fourcc="rdtr", file_fourcc="dtre", size=64 * KIB),
     Component(name="RestoreKernelCache", path=_KERNEL, fourcc="rkrn", file_fourcc="krnl", size=2 * MIB),
@@ -131,14 +149,17 @@ COMPONENTS: tuple[Component, ...] = (
         flags=(FUD, IBOOT_LOADS),
     ),
     Component(name="SEP", path=_SEP, fourcc="sepi", size=512 * KIB, flags=(SECONDARY,)),
-    Component(name="SIO", path="Firmware/{chip}_sio.im4p", fourcc="siof", flags=(FUD, IBOOT_LOADS)),
-    Component(name="StaticTrustCache", path="Firmware/{os}.trustcache", fourcc="trst", flags=(FUD,)),
-    Component(name="SystemVolume", path="Firmware/{os}.root_hash", fourcc="isys", flags=(FUD,), digest_of="OS"),
+    Component(name="SIO", path="Firmware/{chip}_sio.im4p", fourcc="siof", flags=(FUD, IBOOT_LOADS), chip=_A12),
+    Component(name="StaticTrustCache", path="Firmware/{os}.trustcache", fourcc="trst", flags=(FUD,), digest_of="OS"),
+    Component(
+        name="SystemVolume", path="Firmware/{os}.root_hash", fourcc="isys", flags=(FUD,), digest_of="OS", since=15
+    ),
     Component(
         name="WCHFirmwareUpdater",
         path="Firmware/WirelessPower/WirelessPower.{platform}.im4p",
         fourcc="wchf",
         flags=(FIRMWARE, IBOOT_LOADS),
+        chip=_A14,
     ),
     _unmade("ftap"),
     _unmade("ftsp"),
@@ -156,10 +177,28 @@ COMPONENTS: tuple[Component, ...] = (
         path="Firmware/all_flash/iBootData.{board}.{style}.im4p",
         fourcc="ibdt",
         flags=(FUD, IBOOT_LOADS),
+        chip=_A14,
     ),
     _unmade("rfta"),
     _unmade("rfts"),
 )
+
+_OLD_CHIPS = (
+    # Up to A11 the coprocessor for motion is no part of what iBoot loads, and its firmware is not trusted.
+    Component(name="AOP", path="Firmware/AOP/{board}_aop.im4p", fourcc="aopf", flags=(FUD,), trusted=False),
+)
+
+
+def components(ios: int, chip_id: int) -> tuple[Component, ...]:
+    """What a build identity has for an iOS, by its first number, and a chip.
+
+    After the manifests of iOS 13.5.1 and 15.4 (A10), 15.7 (A9), 15.4.1 (A15) and 26.2.1 (A14), and what a log of an
+    iPhone 11 with iOS 13 lists (idevicerestore#326).
+    """
+    old = () if chip_id >= _A12 else _OLD_CHIPS
+    found = (part for part in COMPONENTS if part.since <= ios and part.chip <= chip_id)
+    return tuple(sorted((*old, *found), key=lambda part: part.name))
+
 
 FOURCCS: dict[str, str] = {component.name: component.fourcc for component in COMPONENTS if component.fourcc}
 """Component name to the image type a ticket names it by."""
@@ -174,6 +213,8 @@ class Variant:
     """`RestoreBehavior`; the research variants have none."""
     ramdisk: str
     style: str = "RELEASE"
+    since: int = 0
+    """The first iOS that has it, by its first number."""
 
 
 VARIANTS = (
@@ -181,8 +222,8 @@ VARIANTS = (
     # it anywhere in the name depends on this order.
     Variant("Customer Erase Install (IPSW)", "Erase", "000-00011-001.dmg"),
     Variant("Customer Upgrade Install (IPSW)", "Update", "000-00012-001.dmg"),
-    Variant("Research Customer Erase Install (IPSW)", None, "000-00011-001.dmg", "RESEARCH_RELEASE"),
-    Variant("Research Customer Upgrade Install (IPSW)", None, "000-00012-001.dmg", "RESEARCH_RELEASE"),
+    Variant("Research Customer Erase Install (IPSW)", None, "000-00011-001.dmg", "RESEARCH_RELEASE", 26),
+    Variant("Research Customer Upgrade Install (IPSW)", None, "000-00012-001.dmg", "RESEARCH_RELEASE", 26),
 )
 
 REQUEST_RULES: list[dict[str, dict[str, bool | str]]] = [

@@ -8,8 +8,8 @@ stitches them, pyimg4 reads them):
     IM4M = SEQUENCE { "IM4M", 0, SET { MANB }, signature OCTET STRING, certificates SEQUENCE }
     MANB = private "MANB" SEQUENCE { "MANB", SET { MANP, one set of properties for each image } }
 
-The digest in a ticket is SHA-384 over the IM4P *with its type as it is sent*: one kernelcache file has two
-digests, as `krnl` and as `rkrn` (real manifests list both). BNCH, the nonce in a ticket, is the ApNonce
+The digest in a ticket is SHA-384 (SHA-1 up to A9) over the IM4P *with its type as it is sent*: one kernelcache file
+has two digests, as `krnl` and as `rkrn` (real manifests list both). BNCH, the nonce in a ticket, is the ApNonce
 exactly as the phone reports it, which already is a digest: from A10 on the first 32 bytes of SHA-384 over the
 generator. The signature is ECDSA with SHA-384 over the SET that holds MANB, by the key of the ticket's leaf
 certificate; the phone has the public key of that certificate's issuer burnt in.
@@ -37,9 +37,26 @@ class Image4Error(ValueError):
     """Not an image or ticket that this phone can accept, with the reason."""
 
 
-def digest(data: bytes | memoryview) -> bytes:
-    """The digest that manifests and tickets carry: SHA-384, 48 bytes."""
-    return hashlib.sha384(data).digest()
+_ALGORITHMS = {"sha1": "sha1", "sha2-384": "sha384"}
+"""Manifests' `HashMethod` to the name of the algorithm."""
+_METHODS = {20: "sha1", 48: "sha2-384"}
+"""Bytes of a digest to its method."""
+_A9 = (0x8000, 0x8003)
+
+
+def hash_method(chip_id: int) -> str:
+    """How digests of a chip's images are made: SHA-1 up to A9, SHA-384 from A10 on."""
+    return "sha1" if chip_id in _A9 else "sha2-384"
+
+
+def hasher(method: str, data: bytes | memoryview = b"") -> "hashlib._Hash":
+    """What takes data by a method ("sha1", "sha2-384"), and has taken this much already."""
+    return hashlib.new(_ALGORITHMS[method], data, usedforsecurity=False)
+
+
+def digest(data: bytes | memoryview, method: str = "sha2-384") -> bytes:
+    """The digest that manifests and tickets carry: SHA-384, 48 bytes; for older chips SHA-1, 20 bytes."""
+    return hasher(method, data).digest()
 
 
 @dataclass(frozen=True)
@@ -49,8 +66,18 @@ class Im4p:
     fourcc: str
     """Its type, such as "rdsk"."""
     payload: bytes = field(repr=False)
-    digest: bytes
-    """SHA-384 over the IM4P as it was sent; what a ticket must name for this type."""
+    encoded: memoryview = field(repr=False)
+    """The whole IM4P as it was sent."""
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-384 over it: what a ticket names for this type, from A10 on."""
+        return digest(self.encoded)
+
+    def matches(self, expected: bytes | None) -> bool:
+        """Whether this is what a ticket names, by the method that shows in the digest's length."""
+        method = _METHODS.get(len(expected or b""))
+        return method is not None and digest(self.encoded, method) == expected
 
 
 def im4p_header(fourcc: str, size: int) -> bytes:
@@ -87,7 +114,7 @@ def _parse_im4p(element: der.Element) -> Im4p:
     kind, fourcc, _, payload, *_ = der.only(element.content, der.IA5, der.IA5, der.IA5, der.OCTETS, more=True)
     if kind.text() != "IM4P" or len(fourcc.content) != 4:
         raise Image4Error("malformed image: not an IM4P")
-    return Im4p(fourcc=fourcc.text(), payload=bytes(payload.content), digest=digest(element.whole))
+    return Im4p(fourcc=fourcc.text(), payload=bytes(payload.content), encoded=element.whole)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ Contents are pseudo-random and never repeat at 64 KiB, so that a chunk sent twic
 import hashlib
 import plistlib
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,14 +20,19 @@ from station.virtual.firmware.components import (
     VARIANTS,
     Component,
     Variant,
+    components,
 )
-from station.virtual.firmware.image4 import im4p_header
+from station.virtual.firmware.image4 import hash_method, hasher, im4p_header
 from station.virtual.firmware.peripherals import equip
 from station.virtual.firmware.root_hash import RootHash
 from station.virtual.restore.ramdisk import make_options
 
 _BLOCK = MIB
 _ROOT = "root hash"
+_CRYPTEX_METHOD = "sha2-384"
+"""Of the digest of a Cryptex, which its volume's root hash is here."""
+_CRYPTEXES = 16
+"""The iOS from which on a part of the system comes as Cryptexes."""
 _STAMP = 64 * 1024
 """How often a block is stamped with its number."""
 
@@ -91,6 +96,16 @@ class _Recipe:
         return sizes.get(component.name, component.size)
 
     @property
+    def ios(self) -> int:
+        """The first number of the version."""
+        return int(self.version.partition(".")[0])
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """Those there are of this iOS."""
+        return tuple(variant for variant in VARIANTS if variant.since <= self.ios)
+
+    @property
     def long_version(self) -> str:
         """Apple's RestoreLongVersion, such as "23.3.71.0.0,0" for 23C71."""
         letter = next(at for at, sign in enumerate(self.build) if sign.isalpha())
@@ -110,6 +125,9 @@ def make_ipsw(
     aea: bool = False,
 ) -> Path:
     """Write a miniature IPSW, unpacked, into `directory`; about 30 MiB by default.
+
+    What it consists of follows from the version: root hashes from iOS 15 on, Cryptexes from 16, research variants
+    from 26; and from the chips: which firmware there is, and whether digests are SHA-384 or, up to A9, SHA-1.
 
     Args:
         directory: made if need be; must be empty.
@@ -136,8 +154,8 @@ def make_ipsw(
         ramdisk_bytes=ramdisk_bytes,
         aea=aea,
     )
-    maker = _Maker(directory, recipe)
-    identities = [maker.identity(model, variant) for variant in VARIANTS for model in models]
+    maker = _Maker(directory, recipe, {hash_method(model.chip_id) for model in models})
+    identities = [maker.identity(model, variant) for variant in recipe.variants for model in models]
     product_types = sorted({model.product_type for model in models})
     for name, content in {
         "BuildManifest.plist": {
@@ -172,55 +190,67 @@ def zip_ipsw(directory: Path, file: Path) -> Path:
 class _Maker:
     """Writes each file once, however many components and identities share it."""
 
-    def __init__(self, directory: Path, recipe: _Recipe) -> None:
+    def __init__(self, directory: Path, recipe: _Recipe, methods: set[str]) -> None:
         self._directory = directory
         self._recipe = recipe
-        self._digests: dict[str, dict[str | None, bytes]] = {}
-        """Path to image type (None: the bare file) to SHA-384; a bare file also has a root hash."""
+        self._methods = sorted(methods)
+        self._digests: dict[str, dict[tuple[str | None, str], bytes]] = {}
+        """Path to image type (None: the bare file) and method to digest; a bare file also has a root hash."""
 
     def identity(self, model: Model, variant: Variant) -> dict[str, Any]:
         """The build identity of one model and variant, its files written."""
         recipe = self._recipe
         board = model.hardware_model.lower()
         unique = f"{recipe.build} {board} {variant.name}".encode()
+        parts = components(recipe.ios, model.chip_id)
         identity = {
-            "Ap,OSLongVersion": recipe.long_version,
-            "Ap,ProductMarketingVersion": recipe.version,
-            "Ap,ProductType": model.product_type,
-            "Ap,SDKPlatform": "iphoneos",
-            "Ap,Target": model.hardware_model,
-            "Ap,TargetType": board.removesuffix("ap"),
             "ApBoardID": f"0x{model.board_id:02X}",
             "ApChipID": f"0x{model.chip_id:04X}",
             "ApSecurityDomain": "0x01",
-            "Cryptex1,ChipID": "0xFF10",
-            "Cryptex1,NonceDomain": 1,
-            "Cryptex1,PreauthorizationVersion": recipe.long_version,
-            "Cryptex1,ProductClass": "0xF2",
-            "Cryptex1,SubType": 1,
-            "Cryptex1,Type": 1,
-            "Cryptex1,UseProductClass": True,
-            "Cryptex1,Version": recipe.long_version,
+            **(self._cryptex_facts(model) if recipe.ios >= _CRYPTEXES else {}),
             "Info": self._info(model, variant),
-            "Manifest": {component.name: self._entry(component, model, variant) for component in COMPONENTS},
+            "Manifest": {component.name: self._entry(component, model, variant) for component in parts},
             "ProductMarketingVersion": recipe.version,
             "UniqueBuildID": hashlib.sha1(unique, usedforsecurity=False).digest(),
         }
         equip(self._directory, identity, model.product_type, build=recipe.build)
         return identity
 
+    def _cryptex_facts(self, model: Model) -> dict[str, Any]:
+        """What an identity says since there are Cryptexes."""
+        version = self._recipe.long_version
+        return {
+            "Ap,OSLongVersion": version,
+            "Ap,ProductMarketingVersion": self._recipe.version,
+            "Ap,ProductType": model.product_type,
+            "Ap,SDKPlatform": "iphoneos",
+            "Ap,Target": model.hardware_model,
+            "Ap,TargetType": model.hardware_model.lower().removesuffix("ap"),
+            "Cryptex1,ChipID": "0xFF10",
+            "Cryptex1,NonceDomain": 1,
+            "Cryptex1,PreauthorizationVersion": version,
+            "Cryptex1,ProductClass": "0xF2",
+            "Cryptex1,SubType": 1,
+            "Cryptex1,Type": 1,
+            "Cryptex1,UseProductClass": True,
+            "Cryptex1,Version": version,
+        }
+
     def _info(self, model: Model, variant: Variant) -> dict[str, Any]:
         recipe = self._recipe
         contents = "Research" if variant.behavior is None else "Production"
+        cryptexes = {
+            "Cryptex1,SystemOSSize": -(-recipe.cryptex_bytes // MIB),
+            "OSDiskImageSize": -(-recipe.os_bytes // MIB),
+        }
         info: dict[str, Any] = {
             "BuildNumber": recipe.build,
             "BuildTrain": "Virtual",
-            "Cryptex1,SystemOSSize": -(-recipe.cryptex_bytes // MIB),
+            **(cryptexes if recipe.ios >= _CRYPTEXES else {}),
             "DeviceClass": model.hardware_model.lower(),
             "FDRSupport": True,
             "MinimumSystemPartition": -(-recipe.os_bytes // MIB),
             "MobileDeviceMinVersion": "1810",
-            "OSDiskImageSize": -(-recipe.os_bytes // MIB),
             "RequiresUIDMode": False,
             "SystemPartitionPadding": {"64": 640, "128": 1280, "256": 1280},
             "Variant": variant.name,
@@ -243,13 +273,16 @@ class _Maker:
             return entry
         info["Path"] = path
         digests = self._file(path, component, model, variant)
+        method = hash_method(model.chip_id)
         if not component.image4:
-            info["HashMethod"] = "sha2-384"
-        if SECONDARY in component.flags:
+            info["HashMethod"] = method
+        if SECONDARY in component.flags and self._recipe.ios >= _CRYPTEXES:
             entry["TBMDigests"] = hashlib.shake_256(path.encode()).digest(240)
-        return entry | {"Digest": digests[component.fourcc if component.image4 else None]}
+        return entry | {"Digest": digests[component.fourcc if component.image4 else None, method]}
 
-    def _file(self, path: str, component: Component, model: Model, variant: Variant) -> dict[str | None, bytes]:
+    def _file(
+        self, path: str, component: Component, model: Model, variant: Variant
+    ) -> dict[tuple[str | None, str], bytes]:
         """The digests of a file, which is written when it is met for the first time."""
         if path not in self._digests:
             sharing = [other for other in COMPONENTS if other.path == component.path]
@@ -258,21 +291,25 @@ class _Maker:
             target.parent.mkdir(parents=True, exist_ok=True)
             size, seed = self._recipe.size(component), f"{self._recipe.build}/{path}"
             if component.image4:
-                start = make_options(variant.behavior) if component.name == "RestoreRamDisk" else b""
-                payload = _blocks(seed, size, start)
+                says = make_options(variant.behavior, version=self._recipe.version, build=self._recipe.build)
+                payload = _blocks(seed, size, says if component.name == "RestoreRamDisk" else b"")
                 if component.digest_of:
                     of = next(other for other in COMPONENTS if other.name == component.digest_of)
                     of_path = self._recipe.path(of, model, variant)
                     assert of_path is not None
-                    content = self._file(of_path, of, model, variant)[_ROOT if of.name == "OS" else None]
+                    digests = self._file(of_path, of, model, variant)
+                    content = digests[(None, _ROOT) if of.name == "OS" else (None, _CRYPTEX_METHOD)]
                     size, payload = len(content), iter([content])
                 own = component.file_fourcc or component.fourcc
                 assert own is not None
-                self._digests[path] = _write_im4p(target, own, types, size, payload)
+                self._digests[path] = _write_im4p(target, own, types, size, payload, self._methods)
             else:
                 start = b"AEA1" if path.endswith(".aea") else b""
-                digest, root = _write(target, _blocks(seed, size, start), [hashlib.sha384(), RootHash()])
-                self._digests[path] = {None: digest, _ROOT: root}
+                methods = {*self._methods, _CRYPTEX_METHOD}
+                hashers: dict[tuple[str | None, str], Any] = {(None, method): hasher(method) for method in methods}
+                hashers[None, _ROOT] = RootHash()
+                _write(target, _blocks(seed, size, start), hashers.values())
+                self._digests[path] = {key: each.digest() for key, each in hashers.items()}
         return self._digests[path]
 
 
@@ -287,34 +324,38 @@ def _blocks(seed: str, size: int, start: bytes = b"") -> Iterator[bytes]:
         yield bytes(memoryview(block)[: size - number * _BLOCK])
 
 
-def _write(target: Path, blocks: Iterator[bytes], hashers: Sequence[Any]) -> list[bytes]:
+def _write(target: Path, blocks: Iterable[bytes], hashers: Collection[Any]) -> None:
+    """Write a file, and let each of these take its content too."""
     with target.open("wb") as file:
         for block in blocks:
             file.write(block)
-            for hasher in hashers:
-                hasher.update(block)
-    return [hasher.digest() for hasher in hashers]
+            for each in hashers:
+                each.update(block)
 
 
 def _write_im4p(
-    target: Path, own: str, types: set[str], size: int, payload: Iterator[bytes]
-) -> dict[str | None, bytes]:
-    """Write an IM4P of type `own`; its digests under every type it is sent as."""
-    order = sorted(types | {own})
-    hashers = [hashlib.sha384(im4p_header(fourcc, size)) for fourcc in order]
+    target: Path, own: str, types: set[str], size: int, payload: Iterator[bytes], methods: Sequence[str]
+) -> dict[tuple[str | None, str], bytes]:
+    """Write an IM4P of type `own`; its digests, by each method, under every type it is sent as."""
+    hashers: dict[tuple[str | None, str], Any] = {
+        (fourcc, method): hasher(method, im4p_header(fourcc, size)) for fourcc in types | {own} for method in methods
+    }
     with target.open("wb") as file:
         file.write(im4p_header(own, size))
         for block in payload:
             file.write(block)
-            for hasher in hashers:
-                hasher.update(block)
-    return {fourcc: hasher.digest() for fourcc, hasher in zip(order, hashers, strict=True)}
+            for each in hashers.values():
+                each.update(block)
+    return {key: each.digest() for key, each in hashers.items()}
 
 
 def _restore_plist(recipe: _Recipe, models: Sequence[Model], product_types: list[str]) -> dict[str, Any]:
     os = next(component for component in COMPONENTS if component.name == "OS")
     image = recipe.path(os, models[0], VARIANTS[0])
+    ramdisks = {"User": VARIANTS[0].ramdisk, "Update": VARIANTS[1].ramdisk}
+    platforms = {f"t{model.chip_id:04x}" for model in models}
     return {
+        "DeviceClass": "iPhone",
         "DeviceMap": [
             {
                 "BDID": model.board_id,
@@ -330,7 +371,8 @@ def _restore_plist(recipe: _Recipe, models: Sequence[Model], product_types: list
         "ProductBuildVersion": recipe.build,
         "ProductType": product_types[0],
         "ProductVersion": recipe.version,
-        "RestoreRamDisks": {"User": VARIANTS[0].ramdisk, "Update": VARIANTS[1].ramdisk},
+        "RamDisksByPlatform": dict.fromkeys(sorted(platforms), ramdisks),
+        "RestoreRamDisks": ramdisks,
         "SupportedProductTypes": product_types,
         "SystemRestoreImageFileSystems": {image: "APFS"},
         "SystemRestoreImages": {"User": image},

@@ -2,8 +2,9 @@
 
 Every Image4 is held against the phone's own ticket (the IM4M that iBoot verified and booted the ramdisk with),
 every Cryptex against the Cryptex1 ticket. One thing is simpler than on a real phone: there a root hash is the top
-of a hash tree over the sealed volume; in a virtual firmware it is the SHA-384 of the image file, carried as the
-payload of SystemVolume ("isys") or Cryptex1,SystemVolume ("cssy"), which themselves are signed for.
+of a hash tree over the sealed volume; in a virtual firmware it is that of `firmware.root_hash` for the system image,
+and the SHA-384 of the file for a Cryptex, carried as the payload of SystemVolume ("isys") or Cryptex1,SystemVolume
+("cssy"), which themselves are signed for.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,10 +14,13 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from station.virtual.faults import StatusError
-from station.virtual.firmware.components import FIRMWARE, FOURCCS, FUD, SECONDARY
+from station.virtual.firmware.components import COMPONENTS, FIRMWARE, FOURCCS, FUD, SECONDARY
 from station.virtual.firmware.image4 import Im4p, Image4Error, Ticket, parse_img4
 from station.virtual.phone import System, VirtualPhone
+from station.virtual.restore import asr
 from station.virtual.restore.asr import Received
+from station.virtual.restore.generations import CRYPTEXES, SEALED
+from station.virtual.restore.ramdisk import Ramdisk
 
 INCOMPLETE = 14
 """What a restore ends with that lacks something, or was sent something that is not it ("fail")."""
@@ -27,35 +31,39 @@ SPLAT_FAILED = 100
 """Seen when the Cryptexes could not be installed (idevicerestore#779)."""
 NOTHING_TO_UPDATE = 68
 
-CRYPTEXES = {"Cryptex1,SystemOS": "Cryptex1,SystemVolume", "Cryptex1,AppOS": "Cryptex1,AppVolume"}
+SPLAT = {"Cryptex1,SystemOS": "Cryptex1,SystemVolume", "Cryptex1,AppOS": "Cryptex1,AppVolume"}
 """Each Cryptex and the component that carries its root hash."""
 BY_ITSELF = ("KernelCache", "DeviceTree", "SystemVolume", "Ap,SystemVolumeCanonicalMetadata")
 """What every identity has and restored asks for by name."""
 OTHERS = ("Rap,RTKitOS", "SE,UpdatePayload")
 """What the updaters of other chips ask for."""
 SEP = ("SEP", "RestoreSEP")
+FLAGGED = (FIRMWARE, SECONDARY, FUD)
+"""What marks a component that comes with others of its kind."""
 
 
 class Installation:
     """What one restore has so far. Every method raises StatusError for what the phone must not accept."""
 
-    def __init__(self, phone: VirtualPhone, *, authority: ec.EllipticCurvePublicKey, erases: bool) -> None:
+    def __init__(self, phone: VirtualPhone, *, authority: ec.EllipticCurvePublicKey, ramdisk: Ramdisk) -> None:
         """Begin with nothing.
 
         Args:
             phone: whom it is for.
             authority: the key of who signs tickets.
-            erases: whether the owner's data goes; otherwise it is an update, which keeps it.
+            ramdisk: what is to be restored, and whether the owner's data goes or is kept.
         """
         self.identity: Mapping[str, Any] | None = None
         """The build identity, once it was received."""
         self.root_hash: bytes | None = None
         self._phone = phone
         self._authority = authority
-        self._erases = erases
+        self._ramdisk = ramdisk
         self._ticket: Ticket | None = None
         self._images: set[str] = set()
         """Image types that were received and are signed for."""
+        self._trusted: bytes | None = None
+        """What the trust cache of the system image says."""
         self._image: Received | None = None
         self._cryptex_ticket: Ticket | None = None
         self._cryptexes: dict[str, bytes] = {}
@@ -83,9 +91,11 @@ class Installation:
             raise StatusError(failure, f"{name}: got an image of type {image.fourcc!r}")
         if ticket is None or ticket.der != self._ticket.der:
             raise StatusError(failure, f"{image.fourcc}: not personalized with this phone's ticket")
-        if self._ticket.digests.get(image.fourcc) != image.digest:
+        if not image.matches(self._ticket.digests.get(image.fourcc)):
             raise StatusError(failure, f"{image.fourcc}: digest does not match the ticket")
         self._images.add(image.fourcc)
+        if image.fourcc == FOURCCS["StaticTrustCache"]:
+            self._trusted = image.payload
         return image
 
     def take_nor(self, reply: Mapping[str, Any]) -> None:
@@ -109,7 +119,7 @@ class Installation:
         except (KeyError, AttributeError, TypeError) as error:
             raise StatusError(INCOMPLETE, "malformed build identity") from error
         differing = [kind for kind, digest in self._ticket.digests.items() if signed.get(kind) != digest]
-        if differing or erases is not self._erases:
+        if differing or erases is not (self._ramdisk.behavior == "Erase"):
             raise StatusError(INCOMPLETE, f"the build identity is not what was signed: {differing or 'behavior'}")
         self.identity = identity
 
@@ -121,6 +131,11 @@ class Installation:
         """Hold the system image against its root hash."""
         if self._image is None or self.root_hash is None or self._image.digest != self.root_hash:
             raise StatusError(SEAL_BROKEN, "failed to seal system volume.")
+
+    def verify(self) -> None:
+        """Hold a system image that is not sealed against its trust cache."""
+        if self._image is None or self._image.digest != self._trusted:
+            raise StatusError(asr.FAILED, "failed to restore APFS image: checksum failure")
 
     def take_cryptex_ticket(self, data: object, *, nonce: bytes) -> None:
         """The Cryptex1 ticket: signed, for this phone, answering this nonce."""
@@ -154,12 +169,12 @@ class Installation:
         if image.fourcc != FOURCCS.get(name) or self._cryptex_ticket.digests.get(image.fourcc) != image.digest:
             raise StatusError(SPLAT_FAILED, f"{name} does not match the Cryptex1 ticket")
         self._others.add(name)
-        if name in CRYPTEXES.values():
+        if name in SPLAT.values():
             self._cryptex_hashes[name] = image.payload
 
     def install_splat(self) -> None:
         """Hold each Cryptex against its root hash."""
-        for name, volume in CRYPTEXES.items():
+        for name, volume in SPLAT.items():
             if name not in self._cryptexes or self._cryptexes[name] != self._cryptex_hashes.get(volume):
                 raise StatusError(SPLAT_FAILED, f"failed to install splat: {name} does not match {volume}")
             self._others.add(name)
@@ -174,30 +189,28 @@ class Installation:
         return entry if isinstance(entry, Mapping) else {}
 
     def missing(self) -> list[str]:
-        """The components that a phone of this identity cannot do without and does not have."""
-        if self.identity is None:
-            return ["build identity"]
+        """The components that this phone cannot do without and does not have."""
         return [
-            name
-            for name in self._needed(self.identity["Manifest"])
-            if name not in self._others and FOURCCS.get(name) not in self._images
+            name for name in self._needed() if name not in self._others and FOURCCS.get(name) not in self._images
         ] + ([] if self._image else ["OS"])
 
     def check(self) -> None:
         """Hold everything together once more: nothing is missing, the images match their root hashes."""
         if missing := self.missing():
             raise StatusError(INCOMPLETE, f"missing: {', '.join(missing)}")
-        self.seal()
-        self.install_splat()
+        if self._ramdisk.ios >= SEALED:
+            self.seal()
+        else:
+            self.verify()
+        if self._ramdisk.ios >= CRYPTEXES:
+            self.install_splat()
 
     def commit(self) -> None:
         """Become the new system, if everything is there."""
         self.check()
-        assert self.identity is not None
-        version = str(self.identity.get("ProductMarketingVersion", ""))
-        build = str(self.identity["Info"].get("BuildNumber", ""))
+        version, build = self._ramdisk.version, self._ramdisk.build
         phone = self._phone
-        if self._erases:
+        if self._ramdisk.behavior == "Erase":
             phone.system = System.new(version, build, capacity=phone.identity.capacity)
         elif phone.system is None:
             raise StatusError(NOTHING_TO_UPDATE, "there is nothing to update")
@@ -205,10 +218,17 @@ class Installation:
             phone.system = replace(phone.system, version=version, build=build)
         phone.nvram["auto-boot"] = "true"
 
-    @staticmethod
-    def _needed(manifest: Mapping[str, Any]) -> Iterator[str]:
-        for name, entry in manifest.items():
-            info = entry.get("Info", {})
-            flagged = any(info.get(flag) for flag in (FIRMWARE, SECONDARY, FUD))
+    def _needed(self) -> Iterator[str]:
+        """What is asked for by itself: of the build identity, or before iOS 16, which asks for none, of the ticket."""
+        if self.identity is not None:
+            manifest = self.identity["Manifest"]
+            entries = {name: [flag for flag in FLAGGED if entry["Info"].get(flag)] for name, entry in manifest.items()}
+        else:
+            if self._ramdisk.ios >= CRYPTEXES:
+                yield "build identity"
+            signed = self._ticket.digests if self._ticket else {}
+            entries = {part.name: [*part.flags] for part in COMPONENTS if part.fourcc in signed}
+        for name, flags in entries.items():
+            flagged = any(flag in FLAGGED for flag in flags)
             if flagged or name in BY_ITSELF or name.startswith("Cryptex1,") or name in OTHERS:
                 yield name

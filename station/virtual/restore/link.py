@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from itertools import count
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from station.virtual import framing
 from station.virtual.phone import Handler
@@ -23,6 +23,22 @@ FIRST_DATA_PORT = 49152
 """Logs of iOS 18 show data ports from the start of the dynamic range (49172 in idevicerestore#647)."""
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Channel(Protocol):
+    """A connection that an answer comes on: the main one, or a data port's."""
+
+    async def receive(self) -> dict[str, Any]:
+        """The next message. Raises HostGoneError."""
+        ...
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        """Send a message. Raises HostGoneError."""
+        ...
+
+    def file_data(self) -> AsyncIterator[bytes]:
+        """The pieces of a file that comes as FileData messages, up to FileDataDone. Raises HostGoneError."""
+        ...
 
 
 class HostGoneError(EOFError):
@@ -62,6 +78,11 @@ class Link:
             await self._writer.drain()
         except OSError as error:
             raise HostGoneError("the host hung up") from error
+
+    async def file_data(self) -> AsyncIterator[bytes]:
+        """The pieces of a file that comes as FileData messages, up to FileDataDone."""
+        while (piece := _piece_of(await self.receive())) is not None:
+            yield piece
 
     async def close(self) -> None:
         """Hang up, once the host has taken what was sent; then cut what data connections are left."""
@@ -161,7 +182,10 @@ def _piece(body: bytes) -> bytes | None:
     around = _around(len(body))
     if around and body.startswith(around[0]) and body.endswith(around[1]):
         return body[len(around[0]) : -len(around[1])]
-    message = framing.parse(body)
+    return _piece_of(framing.parse(body))
+
+
+def _piece_of(message: Mapping[str, Any]) -> bytes | None:
     if message.get("FileDataDone") is True:
         return None
     piece = message.get("FileData")

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from http import HTTPStatus
@@ -17,9 +17,11 @@ from station.virtual.chips import chips_of
 from station.virtual.faults import RefusedError, StatusError
 from station.virtual.phone import VirtualPhone
 from station.virtual.restore import asr
-from station.virtual.restore.installation import CRYPTEXES, INCOMPLETE, SEAL_BROKEN, Installation
-from station.virtual.restore.link import HostGoneError, Link, Port, beside
-from station.virtual.restore.script import Request
+from station.virtual.restore.generations import NEGOTIATED
+from station.virtual.restore.installation import INCOMPLETE, SEAL_BROKEN, SPLAT, Installation
+from station.virtual.restore.items import Request
+from station.virtual.restore.link import Channel, HostGoneError, Link, Port, beside
+from station.virtual.restore.script import Script
 from station.virtual.restore.updaters import make_updater
 from station.virtual.restore.updaters.baseband import Modem
 
@@ -55,7 +57,15 @@ class Requests:
     """The requests of one restore."""
 
     def __init__(
-        self, phone: VirtualPhone, link: Link, installation: Installation, *, apple: Apple, patience: float
+        self,
+        phone: VirtualPhone,
+        link: Link,
+        installation: Installation,
+        *,
+        script: Script,
+        known: Collection[str],
+        apple: Apple,
+        patience: float,
     ) -> None:
         """Prepare.
 
@@ -63,23 +73,27 @@ class Requests:
             phone: who asks.
             link: how it reaches the host.
             installation: where the answers go.
+            script: which restore it is.
+            known: the data types that the host says it knows.
             apple: where the keys of encrypted images are.
             patience: seconds it waits for the host to fetch one.
         """
         self._phone = phone
         self._link = link
         self._installation = installation
+        self._script = script
+        self._known = known
         self._apple = apple
         self._patience = patience
         self._chips = chips_of(phone.identity.product_type)
         self._by_type: dict[str, Callable[[Request], Awaitable[None]]] = {
             "BasebandData": self._baseband,
             "BuildIdentityDict": self._identity,
+            "DeviceRestoreInfoPreflight": self._exchange_only,
             "DeviceTree": self._component,
             "FDRTrustData": self._exchange_only,
             "FirmwareUpdaterData": self._updater,
             "FirmwareUpdaterPreflight": self._preflight,
-            "HostSystemTime": self._host_time,
             "KernelCache": self._component,
             "NORData": self._nor,
             "PersonalizedBootObjectV3": self._personalized,
@@ -92,7 +106,8 @@ class Requests:
 
     async def make(self, request: Request) -> None:
         """Ask for something and take the answer. Raises StatusError when it is not acceptable."""
-        await self._by_type[request.data_type](request)
+        if not request.optional or request.data_type in self._known:
+            await self._by_type[request.data_type](request)
 
     async def firmware_updates(self) -> None:
         """FUDData: the list first, then each image in it."""
@@ -104,8 +119,9 @@ class Requests:
             self._installation.take_image(reply.get("FUDImageData"), name=str(name))
 
     async def system_image(self, percent: Percent) -> None:
-        """The system image by ASR, and meanwhile the key it is encrypted with."""
-        async with self._port(Request("SystemImageData"), number=asr.PORT, beside_others=True) as port:
+        """The system image by ASR, and meanwhile the key it is encrypted with, from the iOS on that encrypts it."""
+        beside_others = self._script.asynchronous
+        async with self._port(Request("SystemImageData"), number=asr.PORT, beside_others=beside_others) as port:
             reader, writer = await port.connected
             await self._phone.step("asr:initiate")
             size = await asr.initiate(reader, writer)
@@ -123,17 +139,18 @@ class Requests:
                     await percent(told)
 
             async with beside() as group:
-                group.create_task(self._key("system image"))
+                if beside_others:
+                    group.create_task(self._key("system image"))
                 image = await asr.payload(writer, size, samples, progress)
         self._installation.take_system_image(image)
 
-    async def _key(self, image: str, *, inside: Port | None = None) -> None:
+    async def _key(self, image: str, *, inside: Channel | None = None) -> None:
         """Fetch the key of an encrypted image by URLAsset, or if that fails by StreamedImageDecryptionKey.
 
         A host that is sending a Cryptex listens on that connection, `inside`, and for a URLAsset only.
         """
         name = base64.urlsafe_b64encode(hashlib.sha256(image.encode()).digest()).decode()
-        url = self._apple.asset_url(name)
+        url = self._phone.asset_url or self._apple.asset_url(name)
         get = {"RequestMethod": "GET", "RequestURL": url}
         post = {
             "RequestMethod": "POST",
@@ -156,10 +173,6 @@ class Requests:
 
     async def _nor(self, request: Request) -> None:
         self._installation.take_nor(await self._exchange(request))
-
-    async def _host_time(self, request: Request) -> None:
-        if not isinstance((await self._exchange(request)).get("SetHostTimeOnDevice"), int | float):
-            raise StatusError(INCOMPLETE, "the host does not know the time")
 
     async def _exchange_only(self, request: Request) -> None:
         """FDRTrustData and preflights: hosts answer with an empty dictionary."""
@@ -200,8 +213,8 @@ class Requests:
                 updater.measure(source, await self._source_object(source))
             more = {"MessageArgUpdaterName": name, "MessageArgUpdaterLoopCount": loop} | updater.arguments()
             arguments = {"MessageArgType": "FirmwareResponseData", **more}
-            async with self._port(replace(request, arguments=arguments)) as port:
-                await updater.take(port.receive)
+            async with self._answer(replace(request, arguments=arguments)) as channel:
+                await updater.take(channel.receive)
             for component in updater.firmware:
                 updater.install(component, await self._source_object(component))
             with suppress(RefusedError):
@@ -214,8 +227,9 @@ class Requests:
         return "Centauri" if name == "Rose" and self._chips.centauri else name
 
     async def _source_object(self, name: str) -> bytes:
-        async with self._port(Request("SourceBootObjectV4", {"ImageName": name}, port=True)) as port:
-            return await _whole(port.file_data())
+        port = self._script.asynchronous
+        async with self._answer(Request("SourceBootObjectV4", {"ImageName": name}, port=port)) as channel:
+            return await _whole(channel.file_data())
 
     async def _baseband(self, request: Request) -> None:
         """Both rounds of a baseband's update; it says to the host whether it took it."""
@@ -232,42 +246,49 @@ class Requests:
         await self._link.send(modem.status(accepted=True))
 
     async def _personalized(self, request: Request) -> None:
-        async with self._port(request) as port:
-            data = await _whole(port.file_data())
+        async with self._answer(request) as channel:
+            data = await _whole(channel.file_data())
         self._installation.take_image(data, name=request.arguments["ImageName"])
 
     async def _source(self, request: Request) -> None:
         name = request.arguments["ImageName"]
-        async with self._port(request) as port:
-            if name in CRYPTEXES:
-                self._installation.take_cryptex(name, await self._cryptex(name, port))
+        async with self._answer(request) as channel:
+            if name in SPLAT:
+                self._installation.take_cryptex(name, await self._cryptex(name, channel))
             else:
-                self._installation.take_cryptex_part(name, await _whole(port.file_data()))
+                self._installation.take_cryptex_part(name, await _whole(channel.file_data()))
 
-    async def _cryptex(self, name: str, port: Port) -> bytes:
+    async def _cryptex(self, name: str, channel: Channel) -> bytes:
         """Take a Cryptex, which is too large to keep, and return its digest."""
         await self._phone.pace.pause(CRYPTEX_SECONDS)
         digest = hashlib.sha384()
         begun = False
-        async for piece in port.file_data():
+        async for piece in channel.file_data():
             if not begun and piece.startswith(AEA_MAGIC):
-                await self._key(name, inside=port)  # the host waits for this after the first piece
+                await self._key(name, inside=channel)  # the host waits for this after the first piece
             begun = True
             digest.update(piece)
         return digest.digest()
 
     async def _exchange(self, request: Request) -> dict[str, Any]:
         """Ask for something that is answered with one message."""
+        async with self._answer(request) as channel:
+            return await channel.receive()
+
+    @asynccontextmanager
+    async def _answer(self, request: Request) -> AsyncGenerator[Channel, None]:
+        """Ask for something; the context has the connection that the answer comes on."""
         if request.port:
             async with self._port(request) as port:
-                return await port.receive()
-        await self._phone.step(request.step)
-        await self._link.send(_message(request))
-        return await self._link.receive()
+                yield port
+        else:
+            await self._phone.step(request.step)
+            await self._link.send(self._message(request))
+            yield self._link
 
     @asynccontextmanager
     async def _port(
-        self, request: Request, *, number: int | None = None, beside_others: bool = False, inside: Port | None = None
+        self, request: Request, *, number: int | None = None, beside_others: bool = False, inside: Channel | None = None
     ) -> AsyncGenerator[Port, None]:
         """Ask for something whose answer comes to a data port; the context has the port.
 
@@ -283,7 +304,7 @@ class Requests:
         except RefusedError:
             refuse = True
         async with self._link.port(number, refuse=refuse) as port:
-            message = _message(request, beside_others=beside_others)
+            message = self._message(request, beside_others=beside_others)
             if number is None:
                 message["DataPort"] = port.number
             if inside is None:
@@ -292,11 +313,13 @@ class Requests:
                 await inside.send(message | {"MsgType": request.data_type})
             yield port
 
-
-def _message(request: Request, *, beside_others: bool = False) -> dict[str, Any]:
-    message: dict[str, Any] = {"MsgType": "AsyncDataRequestMsg" if beside_others else "DataRequestMsg"}
-    message["DataType"] = request.data_type
-    return message | ({"Arguments": dict(request.arguments)} if request.arguments else {})
+    def _message(self, request: Request, *, beside_others: bool = False) -> dict[str, Any]:
+        name = request.data_type
+        if name == "SourceBootObjectV4" and self._script.ios >= NEGOTIATED and "SourceBootObjectV5" in self._known:
+            name = "SourceBootObjectV5"
+        message: dict[str, Any] = {"MsgType": "AsyncDataRequestMsg" if beside_others else "DataRequestMsg"}
+        message["DataType"] = name
+        return message | ({"Arguments": dict(request.arguments)} if request.arguments else {})
 
 
 async def _whole(pieces: AsyncIterator[bytes]) -> bytes:

@@ -13,10 +13,12 @@ from station.virtual import framing
 from station.virtual.faults import RefusedError, StatusError, StayError
 from station.virtual.phone import Handler, VirtualPhone
 from station.virtual.restore.fdr import Fdr
+from station.virtual.restore.host import Host
 from station.virtual.restore.installation import Installation
 from station.virtual.restore.link import Link
-from station.virtual.restore.ramdisk import read_behavior
+from station.virtual.restore.ramdisk import read_ramdisk
 from station.virtual.restore.requests import Apple, Requests
+from station.virtual.restore.script import script
 from station.virtual.restore.session import Session
 from station.virtual.usb.mux_device import MuxDevice
 
@@ -42,7 +44,7 @@ class Restored:
         self._apple = apple
         self._patience = patience
         self._fdr = Fdr(phone, self.listeners, host=apple.fdr_host, patience=patience)
-        self._behavior = read_behavior(phone.ramdisk)
+        self._ramdisk = read_ramdisk(phone.ramdisk)
         self._started = asyncio.Event()
         self._queries: dict[str, Callable[[], dict[str, Any]]] = {
             "HardwareInfo": self._hardware_info,
@@ -85,13 +87,23 @@ class Restored:
     async def _restore(self, message: Mapping[str, Any], link: Link) -> None:
         self._started.set()
         options = message.get("RestoreOptions")
-        installation = Installation(self._phone, authority=self._apple.public_key, erases=self._behavior == "Erase")
-        requests = Requests(self._phone, link, installation, apple=self._apple, patience=self._patience)
+        host = Host(options if isinstance(options, Mapping) else {})
+        played = script(self._ramdisk.ios, self._ramdisk.behavior)
+        installation = Installation(self._phone, authority=self._apple.public_key, ramdisk=self._ramdisk)
+        requests = Requests(
+            self._phone,
+            link,
+            installation,
+            script=played,
+            known=host.data_types,
+            apple=self._apple,
+            patience=self._patience,
+        )
         session = Session(
             self._phone,
             link,
-            options=options if isinstance(options, Mapping) else {},
-            behavior=self._behavior,
+            script=played,
+            host=host,
             requests=requests,
             installation=installation,
             fdr=self._fdr,
@@ -120,7 +132,7 @@ class Restored:
 
     def _hardware_info(self) -> dict[str, Any]:
         me = self._phone.identity
-        return {
+        truth = {
             "BoardID": me.board_id,
             "ChipID": me.chip_id,
             "EffectiveProductionMode": True,
@@ -131,6 +143,7 @@ class Restored:
             "SupportsImage4": True,
             "UniqueChipID": me.ecid,
         }
+        return self._phone.lies.tell(truth)
 
 
 def boot(

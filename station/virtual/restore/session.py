@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -10,26 +10,18 @@ from station.model.phone import PhoneMode
 from station.virtual.faults import RefusedError, StatusError, StayError
 from station.virtual.phone import VirtualPhone
 from station.virtual.restore.fdr import Fdr
+from station.virtual.restore.host import Host
 from station.virtual.restore.installation import NOTHING_TO_UPDATE, Installation
+from station.virtual.restore.items import Action, Checkpoint, Item, Operation, Pause, Request, When
 from station.virtual.restore.link import HostGoneError, Link, beside
+from station.virtual.restore.log import RestoreLog
 from station.virtual.restore.requests import Requests
-from station.virtual.restore.script import (
-    FAILED,
-    FINAL_STATUS,
-    SCRIPT,
-    Action,
-    Checkpoint,
-    Item,
-    Operation,
-    Request,
-    applies,
-)
+from station.virtual.restore.script import Script
 
 HOST_UNSUPPORTED = 10
 """is_host_compatible ended with it (idevicerestore#786)."""
-NEEDED_DATA_TYPES = ("FirmwareUpdaterPreflight", "ReceiptManifest", "SourceBootObjectV4", "URLAsset")
-NEEDED_MESSAGE_TYPES = ("AsyncDataRequestMsg", "AsyncWait", "CheckpointMsg")
-NEEDED_OPTIONS = ("CreateFilesystemPartitions", "FlashNOR", "SystemImage")
+PROTOCOL = "MuxSocket"
+"""The only transport there is over USB (idevicerestore#735)."""
 CHECKPOINT_SECONDS = 0.06
 TICKS = 10
 """How many times a rising percentage is reported."""
@@ -43,8 +35,8 @@ class Session:
         phone: VirtualPhone,
         link: Link,
         *,
-        options: Mapping[str, Any],
-        behavior: str,
+        script: Script,
+        host: Host,
         requests: Requests,
         installation: Installation,
         fdr: Fdr,
@@ -54,19 +46,21 @@ class Session:
         Args:
             phone: what is restored.
             link: how it reaches the host.
-            options: the host's RestoreOptions.
-            behavior: "Erase" or "Update", from the ramdisk.
+            script: what is done, in order.
+            host: what the host can do.
             requests: how to ask the host for something.
             installation: the ledger.
             fdr: the way to Apple through the host.
         """
         self._phone = phone
         self._link = link
-        self._options = options
-        self._behavior = behavior
+        self._script = script
+        self._host = host
         self._requests = requests
         self._installation = installation
-        self._log: list[str] = []
+        self._log = RestoreLog()
+        self._error: str | None = None
+        """What failed; all checkpoints from there on tell of it."""
         self._open: list[Checkpoint] = []
         """Checkpoints that began and have not ended, the innermost last."""
         self._context = str(uuid.uuid4()).upper()
@@ -75,6 +69,7 @@ class Session:
         self._group: asyncio.TaskGroup
         self._actions: dict[Action, Callable[[], Awaitable[None]]] = {
             Action.CHECK_HOST: self._check_host,
+            Action.CHOOSE_PROTOCOL: self._choose_protocol,
             Action.FIND_SYSTEM: self._find_system,
             Action.OPEN_FDR: fdr.ping,
             Action.RECOVER_FDR: fdr.recover,
@@ -109,7 +104,7 @@ class Session:
             self._group = group
             listener = group.create_task(self._link.listen())
             await self._phone.step("restored:StartRestore")
-            await self._play(SCRIPT)
+            await self._play(self._script.items)
             await self._phone.step("restored:status")
             self._installation.commit()
             await self._link.send({"MsgType": "StatusMsg", "Status": 0, "Successful": True})
@@ -120,30 +115,32 @@ class Session:
 
     async def _fail(self, failure: StatusError) -> None:
         """Tell the host that it failed: every open checkpoint ends so, and the status comes with the log."""
-        self._note(f"ERROR: {failure.log} ({failure.status})")
+        self._log.note(f"ERROR: {failure.log} ({failure.status})")
         while self._open:
             await self._complete(self._open.pop(), failure)
-        for checkpoint in FAILED:
+        for checkpoint in self._script.failed:
             await self._begin(checkpoint)
             await self._complete(checkpoint)
-        await self._begin(FINAL_STATUS)
+        await self._begin(self._script.final)
         status = {"Status": failure.status, "AMRError": failure.status, "Successful": False}
-        await self._link.send({"MsgType": "StatusMsg", **status, "Log": "\n".join(self._log)})
-        await self._complete(FINAL_STATUS)
+        await self._link.send({"MsgType": "StatusMsg", **status, "Log": str(self._log)})
+        await self._complete(self._script.final)
 
     async def _play(self, items: Iterable[Item]) -> None:
         for item in items:
             match item:
-                case Checkpoint() if applies(item, self._behavior):
+                case Checkpoint():
                     await self._checkpoint(item)
                 case Operation():
                     await self._operation(item)
+                case Pause():
+                    await self._phone.pace.pause(item.seconds)
                 case Request():
                     await self._requests.make(item)
                 case Action():
                     await self._actions[item]()
-                case _:
-                    pass
+                case When():
+                    raise AssertionError("a script has none")
 
     async def _checkpoint(self, checkpoint: Checkpoint) -> None:
         await self._begin(checkpoint)
@@ -160,15 +157,17 @@ class Session:
         await self._complete(checkpoint, failed)
 
     async def _begin(self, checkpoint: Checkpoint) -> None:
-        self._note(f"CHECKPOINT BEGIN: RESTORED:[0x{checkpoint.wire_id & 0xFFFF:04X}] {checkpoint.name}")
+        self._log.begin(checkpoint)
         await self._link.send(_checkpoint_message(checkpoint, complete=False))
 
     async def _complete(self, checkpoint: Checkpoint, failure: StatusError | None = None) -> None:
-        self._note(f"CHECKPOINT END: RESTORED:[0x{checkpoint.wire_id & 0xFFFF:04X}] {checkpoint.name}")
+        """Report the end of a checkpoint. Once one has failed, those after it tell of the error too, with result 0."""
+        self._log.end(checkpoint, failure)
         message = _checkpoint_message(checkpoint, complete=True)
         if failure is not None:
-            message |= {"CHECKPOINT_RESULT": failure.status, "CHECKPOINT_ERROR": f"[0]D({failure.log})"}
-        await self._link.send(message)
+            self._error = f"[0]D({failure.log})"
+            message["CHECKPOINT_RESULT"] = failure.status
+        await self._link.send(message | ({"CHECKPOINT_ERROR": self._error} if self._error else {}))
 
     async def _operation(self, operation: Operation) -> None:
         if not operation.rising:
@@ -184,17 +183,19 @@ class Session:
         await self._link.send(message | ({"AsyncContextUUID": context} if context else {}))
 
     async def _check_host(self) -> None:
-        lacking = [
-            *self._lacks("SupportedDataTypes", NEEDED_DATA_TYPES),
-            *self._lacks("SupportedMessageTypes", NEEDED_MESSAGE_TYPES),
-            *(name for name in NEEDED_OPTIONS if not self._options.get(name)),
-        ]
+        known = "host/device compatibility check found that a message is missing or is not supported"
+        lacking = self._host.lacks(self._script.ios)
+        for name in self._host.could_have(self._script.ios):
+            self._log.note(f"{known} (optional): {name}")
+        for name in lacking:
+            self._log.note(f"{known} (required): {name}")
         if lacking:
-            raise StatusError(HOST_UNSUPPORTED, f"This host version is unsupported: {', '.join(lacking)}")
+            why = "This host version is unsupported. You may need to update your host tools."
+            raise StatusError(HOST_UNSUPPORTED, why)
 
-    def _lacks(self, option: str, names: Iterable[str]) -> list[str]:
-        types = self._options.get(option)
-        return [name for name in names if not isinstance(types, Mapping) or name not in types]
+    async def _choose_protocol(self) -> None:
+        if PROTOCOL in self._host.protocols and "RestoreProtocol" in self._host.message_types:
+            await self._link.send({"MsgType": "RestoreProtocol", "Arguments": {"RestoreProtocol": PROTOCOL}})
 
     async def _find_system(self) -> None:
         if self._phone.system is None:
@@ -204,8 +205,10 @@ class Session:
         self._phone.erase("restored format_media")
 
     async def _start_image(self) -> None:
+        context = self._context if self._script.asynchronous else None
+
         async def percent(value: int) -> None:
-            await self._progress(13, value, context=self._context)
+            await self._progress(13, value, context=context)
 
         self._image = self._group.create_task(self._requests.system_image(percent))
 
@@ -215,9 +218,6 @@ class Session:
 
     async def _async_wait(self) -> None:
         await self._link.send({"MsgType": "AsyncWait", "AsyncContextUUID": self._context})
-
-    def _note(self, line: str) -> None:
-        self._log.append(line)
 
 
 def _soon(act: Callable[[], None]) -> Callable[[], Awaitable[None]]:
@@ -231,7 +231,7 @@ def _checkpoint_message(checkpoint: Checkpoint, *, complete: bool) -> dict[str, 
     name = {"CHECKPOINT_NAME": checkpoint.name} if checkpoint.name else {}
     return {
         "MsgType": "CheckpointMsg",
-        "CHECKPOINT_ID": checkpoint.wire_id,
+        "CHECKPOINT_ID": checkpoint.junk << 32 | checkpoint.number,
         "CHECKPOINT_COMPLETE": complete,
         "CHECKPOINT_RESULT": 0,
         **name,
