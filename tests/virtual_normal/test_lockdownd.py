@@ -1,6 +1,10 @@
 """lockdownd, asked by the unmodified library."""
 
 import asyncio
+import plistlib
+import ssl
+import struct
+import tempfile
 from contextlib import asynccontextmanager
 
 import pytest
@@ -8,10 +12,11 @@ from pymobiledevice3 import exceptions
 from pymobiledevice3.ca import generate_pairing_cert_chain
 from pymobiledevice3.lockdown import create_using_usbmux
 from pymobiledevice3.restore.device import Device
-from pymobiledevice3.service_connection import ServiceConnection
+from pymobiledevice3.service_connection import ServiceConnection, create_ssl_context
 
 from station.model.phone import PhoneMode, UsbArrived
 from station.virtual.faults import Fault, FaultKind
+from station.virtual.system.conversation import MAX_SETTINGS
 from station.virtual.system.lockdownd import PORT
 from station.virtual.system.values import UNTRUSTED
 
@@ -33,6 +38,53 @@ async def raw(phone):
         yield connection
     finally:
         await connection.close()
+
+
+class ClientTls:
+    """TLS over a connection of the library's that ends while the connection goes on, as libimobiledevice's does."""
+
+    def __init__(self, connection, context):
+        self._connection = connection
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing)
+
+    async def _until(self, act):
+        """Do it as often as needed, with what comes in between."""
+        while True:
+            try:
+                result = act()
+            except ssl.SSLWantReadError:
+                await self._flush()
+                self._incoming.write(await self._connection.reader.read(1 << 16))
+            else:
+                await self._flush()
+                return result
+
+    async def _flush(self):
+        if data := self._outgoing.read():
+            await self._connection.sendall(data)
+
+    async def shake_hands(self):
+        await self._until(self._tls.do_handshake)
+
+    async def ask(self, message):
+        body = plistlib.dumps(message)
+        self._tls.write(struct.pack(">L", len(body)) + body)
+        answer = b""
+        while len(answer) < 4 or len(answer) < 4 + struct.unpack_from(">L", answer)[0]:
+            answer += await self._until(lambda: self._tls.read(1 << 16))
+        return plistlib.loads(answer[4:])
+
+    async def end(self):
+        await self._until(self._tls.unwrap)
+
+
+def host_context(record):
+    """What a host that is trusted comes with."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(record["HostCertificate"] + b"\n" + record["HostPrivateKey"])
+        file.flush()
+        return create_ssl_context(file.name)
 
 
 async def test_tells_a_trusted_host_who_it_is(plug):
@@ -272,3 +324,111 @@ async def test_does_not_know_every_request(plug):
         for request in ({"Request": "Dance"}, {"Request": 3}, {}):
             assert (await connection.send_recv_plist(request))["Error"] == "UnknownRequest"
     assert phone.history == [f"connect:{PORT}"]
+
+
+async def test_a_session_ends_in_plain_text(plug):
+    phone = plug()
+    async with lockdown(phone) as client:
+        record = dict(client.pair_record)
+    async with raw(phone) as connection:
+        start = {"Request": "StartSession", "HostID": record["HostID"]}
+        session = (await connection.send_recv_plist(start))["SessionID"]
+        context = host_context(record)
+        tls = ClientTls(connection, context)
+        await tls.shake_hands()
+        answer = await tls.ask({"Request": "GetValue", "Key": "SerialNumber"})
+        assert answer["Value"] == phone.identity.serial_number
+        assert (await tls.ask({"Request": "StopSession", "SessionID": session}))["Result"] == "Success"
+        await tls.end()
+        answer = await connection.send_recv_plist({"Request": "GetValue", "Key": "SerialNumber"})
+        assert answer["Error"] == "GetProhibited"
+        answer = await connection.send_recv_plist({"Request": "GetValue", "Key": "ProductType"})
+        assert answer["Value"] == "iPhone13,2"
+        assert "SessionID" in await connection.send_recv_plist(start)
+
+
+async def test_an_escrow_bag_opens_services_of_a_locked_phone(plug):
+    phone = plug(passcode=True)
+    async with lockdown(phone) as client:
+        phone.system.locked = True
+        with pytest.raises(exceptions.PasswordRequiredError):
+            await client.start_lockdown_service("com.apple.mobile.MCInstall")
+        service = await client.start_lockdown_service("com.apple.mobile.MCInstall", include_escrow_bag=True)
+        async with service:
+            assert (await service.send_recv_plist({"RequestType": "Flush"}))["Status"] == "Acknowledged"
+        client.pair_record["EscrowBag"] = bytes(32)
+        with pytest.raises(exceptions.PasswordRequiredError):
+            await client.start_lockdown_service("com.apple.mobile.MCInstall", include_escrow_bag=True)
+        await client.start_lockdown_service("com.apple.mobile.heartbeat")
+
+
+async def test_whoever_asks_sends_an_old_phone_to_recovery(plug):
+    for number, version, answer in [
+        (1, "14.4.2", {"Request": "EnterRecovery"}),
+        (2, "14.5", {"Request": "EnterRecovery", "Error": "SessionInactive"}),
+    ]:
+        phone = plug(number, version=version)
+        async with raw(phone) as connection:
+            assert await connection.send_recv_plist({"Request": "EnterRecovery"}) == answer
+        assert (phone.nvram["auto-boot"] == "false") is ("Error" not in answer)
+
+
+async def test_keeps_what_hosts_set(plug):
+    phone = plug()
+    wireless = "com.apple.mobile.wireless_lockdown"
+    async with lockdown(phone) as client:
+        assert await client.get_enable_wifi_connections() is False
+        await client.set_enable_wifi_connections(True)
+        await client.set_timezone("Europe/Rome")
+        await client.set_uses24h_clock(False)
+        await client.set_language("it")
+        await client.set_value("x", "com.example.mine", "anything")
+    async with lockdown(phone) as client:
+        assert await client.get_enable_wifi_connections() is True
+        assert await client.get_value(key="TimeZone") == "Europe/Rome"
+        assert await client.get_value(key="Uses24HourClock") is False
+        assert await client.get_language() == "it"
+        assert await client.get_value("com.example.mine") == {"anything": "x"}
+        await client.remove_value(wireless, "EnableWifiConnections")
+        assert await client.get_enable_wifi_connections() is False
+        for domain, key, error in [
+            (None, "ProductType", "RemoveProhibited"),
+            (None, "Nothing", "MissingValue"),
+            (wireless, "EnableWifiConnections", "RemoveProhibited"),
+        ]:
+            with pytest.raises(exceptions.PyMobileDevice3Exception) as raised:
+                await client.remove_value(domain, key)
+            assert error in repr(raised.value) or type(raised.value).__name__ == f"{error}Error"
+        for domain, key in [("com.apple.mobile.battery", "BatteryCurrentCapacity"), ("com.apple.fmip", "IsAssociated")]:
+            with pytest.raises(exceptions.SetProhibitedError):
+                await client.set_value(False, domain, key)
+        for number in range(MAX_SETTINGS - sum(map(len, phone.system.settings.values()))):
+            await client.set_value(number, "com.example.mine", str(number))
+        with pytest.raises(exceptions.SetProhibitedError):
+            await client.set_value(0, "com.example.mine", "one more")
+
+
+@pytest.mark.parametrize("model", ["iPhone 12", "iPhone 16"])
+async def test_the_newest_chips_do_not_tell_the_seps_nonce_by_its_name(plug, model):
+    phone = plug(model=model)
+    async with lockdown(phone, autopair=False) as client:
+        told = await client.get_value(key="SEPNonce")
+        assert (told == phone.sep_nonce) is (model == "iPhone 12")
+        assert (await client.get_value(key="ApParameters"))["SepNonce"] == phone.sep_nonce
+
+
+async def test_says_what_is_missing(plug):
+    phone = plug()
+    async with lockdown(phone) as client:
+        for request, error in [
+            ({"Request": "StopSession"}, "MissingSessionID"),
+            ({"Request": "StopSession", "SessionID": "x"}, "InvalidSessionID"),
+            ({"Request": "StartService"}, "MissingService"),
+            ({"Request": "Pair"}, "MissingPairRecord"),
+            ({"Request": "Activate"}, "MissingActivationRecord"),
+            ({"Request": "Activate", "ActivationRecord": {}}, "InvalidActivationRecord"),
+        ]:
+            assert (await client.service.send_recv_plist(request))["Error"] == error
+        assert phone.system.activation_state == "Activated"
+    async with raw(phone) as connection:
+        assert (await connection.send_recv_plist({"Request": "StartSession"}))["Error"] == "MissingHostID"

@@ -56,10 +56,9 @@ async def activate(phone: VirtualPhone, **options: Any) -> None:
         await asyncio.to_thread(asyncio.run, work())
 
 
-async def state(phone: VirtualPhone) -> str:
+async def state(phone: VirtualPhone) -> object:
     async with trusted(phone) as lockdown:
-        value: str = await MobileActivationService(lockdown).state()
-        return value
+        return await MobileActivationService(lockdown).state()
 
 
 async def test_a_new_phone_is_activated(plug, servers):
@@ -100,7 +99,7 @@ async def test_its_owner_unlocks_it(plug, servers, monkeypatch, password, activa
     phone.activation_lock = True
     asked = []
 
-    def fill_in(row: str) -> str:
+    def fill_in(row: str) -> object:
         asked.append(row)
         return {"Apple Account": phone.owner.name, "Password": password}[row]
 

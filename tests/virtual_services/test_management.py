@@ -49,11 +49,8 @@ def keybag(path: Path, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> P
 
 @pytest.fixture(scope="session", params=["rsa", "ec"])
 def supervisor(request, tmp_path_factory) -> Path:
-    kinds = {
-        "rsa": lambda: rsa.generate_private_key(65537, 2048),
-        "ec": lambda: ec.generate_private_key(ec.SECP256R1()),
-    }
-    return keybag(tmp_path_factory.mktemp("keys") / "supervisor.pem", kinds[request.param]())
+    key = rsa.generate_private_key(65537, 2048) if request.param == "rsa" else ec.generate_private_key(ec.SECP256R1())
+    return keybag(tmp_path_factory.mktemp("keys") / "supervisor.pem", key)
 
 
 @pytest.fixture(scope="session")

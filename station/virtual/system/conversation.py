@@ -88,7 +88,8 @@ class Conversation:
             except RefusedError:
                 return
             except GarbledError as garbled:
-                return await say(garbled.garble, self._reader, self._writer)
+                await say(garbled.garble, self._reader, self._writer)
+                return
             if answer is not None:
                 await self._answer({"Request": name, **answer})
 
@@ -156,7 +157,9 @@ class Conversation:
     async def _start_session(self, message: dict[str, Any]) -> None:
         if self._session is not None:
             raise LockdownError("SessionActive")
-        host = self._trust.host(message.get("HostID"))
+        if "HostID" not in message:
+            raise LockdownError("MissingHostID")
+        host = self._trust.host(message["HostID"])
         context = await self._system.pairings.tls(host)
         session = str(uuid.uuid4()).upper()
         await self._answer({"Request": "StartSession", "SessionID": session, "EnableSessionSSL": True})
@@ -167,8 +170,10 @@ class Conversation:
 
     async def _stop_session(self, message: dict[str, Any]) -> None:
         tls = self._reader
-        if self._session is None or message.get("SessionID") != self._session or not isinstance(tls, TlsStream):
+        if self._session is None or not isinstance(tls, TlsStream):
             raise LockdownError("SessionInactive")
+        if message.get("SessionID") != self._session:
+            raise LockdownError("InvalidSessionID" if "SessionID" in message else "MissingSessionID")
         await self._answer({"Request": "StopSession", "Result": "Success"})
         self._session = self._host = None
         ahead = await tls.unwrap(seconds=HANDSHAKE_SECONDS)
@@ -180,7 +185,7 @@ class Conversation:
         name = message.get("Service")
         service = SERVICES.get(name) if isinstance(name, str) else None
         if service is None:
-            raise LockdownError("InvalidService")
+            raise LockdownError("MissingService" if name is None else "InvalidService")
         opened = service.while_locked or message.get("EscrowBag") == self._host.escrow_bag
         if self._system.locked and not opened:
             raise LockdownError("PasswordProtected")
@@ -189,6 +194,8 @@ class Conversation:
 
     async def _activate(self, message: dict[str, Any]) -> dict[str, Any]:
         self._require_session()
+        if "ActivationRecord" not in message:
+            raise LockdownError("MissingActivationRecord")
         try:
             activation.accept(self._phone, self._system, self._apple, message.get("ActivationRecord"))
         except activation.NotAcceptedError as error:

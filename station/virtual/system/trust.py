@@ -101,7 +101,9 @@ class Trust:
 
 
 def _record(message: dict[str, Any]) -> dict[str, Any]:
-    record = message.get("PairRecord")
+    if "PairRecord" not in message:
+        raise LockdownError("MissingPairRecord")
+    record = message["PairRecord"]
     if not isinstance(record, dict):
         raise LockdownError("InvalidPairRecord")
     return record
