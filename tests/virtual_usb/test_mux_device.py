@@ -6,9 +6,10 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pymobiledevice3.lockdown
+import pymobiledevice3.service_connection
 import pytest
 import usb.core
-from pymobiledevice3 import service_connection
 from pymobiledevice3.irecv import IRecv
 from pymobiledevice3.lockdown import TcpLockdownClient, create_using_tcp
 
@@ -236,7 +237,7 @@ async def test_enter_recovery_is_answered_before_it_happens(lab: Lab, tmp_path, 
 async def test_an_old_host_speaks_tls_1_0(lab: Lab, tmp_path, monkeypatch):
     """As usbmuxd 1.1.1 does when it greets a phone that it knows."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    create = service_connection.create_ssl_context
+    create = pymobiledevice3.service_connection.create_ssl_context
 
     def create_old(*args, **options) -> ssl.SSLContext:
         context = create(*args, **options)
@@ -245,7 +246,7 @@ async def test_an_old_host_speaks_tls_1_0(lab: Lab, tmp_path, monkeypatch):
             context.maximum_version = ssl.TLSVersion.TLSv1
         return context
 
-    monkeypatch.setattr(service_connection, "create_ssl_context", create_old)
+    monkeypatch.setattr(pymobiledevice3.lockdown, "create_ssl_context", create_old)
     plug(lab)
     options = {"pairing_records_cache_folder": tmp_path, "pair_timeout": 0}
     async with mux_host(lab.path) as host, lockdown(host, **options) as client:
