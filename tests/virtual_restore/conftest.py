@@ -90,12 +90,22 @@ async def bus(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def phone(bus, apple, tidy):
+def plug_in(bus, apple, tidy):
+    """Makes a phone that somebody used, in recovery, of a model and with a restore ramdisk."""
+
+    def plug_in(model: str = "iPhone 12", ramdisk: bytes = b"") -> VirtualPhone:
+        boots = Boots(dict.fromkeys(PhoneMode, Idle))
+        boots.by_mode[PhoneMode.RESTORE] = partial(restored.boot, apple=apple, patience=1.0)
+        phone = VirtualPhone(find_model(model).identity(Ecid(0x1234)), System("18.5", "22F76"), boots)
+        phone.nvram["auto-boot"] = "false"
+        phone.ramdisk = ramdisk or make_options("Erase")
+        bus.plug(phone, SocketPath("1-1.1"))
+        return phone
+
+    return plug_in
+
+
+@pytest.fixture
+def phone(plug_in):
     """An iPhone 12 that somebody used, in recovery."""
-    boots = Boots(dict.fromkeys(PhoneMode, Idle))
-    boots.by_mode[PhoneMode.RESTORE] = partial(restored.boot, apple=apple, patience=1.0)
-    phone = VirtualPhone(find_model("iPhone 12").identity(Ecid(0x1234)), System("18.5", "22F76"), boots)
-    phone.nvram["auto-boot"] = "false"
-    phone.ramdisk = make_options("Erase")
-    bus.plug(phone, SocketPath("1-1.1"))
-    return phone
+    return plug_in()

@@ -191,7 +191,7 @@ _FIRMWARE_BESIDE: tuple[Item, ...] = (
     _checkpoint(0x130A, "install_fud", Operation(36), Action.REQUEST_FUD),
     _checkpoint(0x1318, "update_usbcretimer"),
     _checkpoint(0x1331, "await_update_manta_mcu", Action.ASYNC_WAIT),
-    _checkpoint(0x1330, "await_update_stockholm", Action.ASYNC_WAIT, Operation(55)),
+    _checkpoint(0x1330, "await_update_stockholm", Action.ASYNC_WAIT),
     _checkpoint(0x1309, "update_se", Operation(59, 0.3)),
     _checkpoint(0x1310, None, Request("ReceiptManifest"), _IDENTITY, Operation(65, 0.3), *_updater("Rose")),
     _checkpoint(0x130D, "update_savage", _IDENTITY, Operation(60), *_updater("Savage")),
@@ -200,7 +200,7 @@ _FIRMWARE_BESIDE: tuple[Item, ...] = (
     _checkpoint(0x1327, "await_update_orion", Action.ASYNC_WAIT),
     _checkpoint(0x1328, "await_update_peppy", Action.ASYNC_WAIT),
     _checkpoint(0x1329, "await_update_nitrogen", Action.ASYNC_WAIT),
-    _checkpoint(0x1325, "await_update_usbc", Action.ASYNC_WAIT),
+    _checkpoint(0x1325, "await_update_usbc", Action.ASYNC_WAIT, Operation(55)),
     # A restore was seen to succeed though this ended with -1; the phone then has no network (idevicerestore#764).
     Checkpoint(0x132A, "await_update_baseband_legacy", (Action.ASYNC_WAIT, *_BASEBAND), survivable=True),
     _checkpoint(0x132F, "await_update_se", Action.ASYNC_WAIT, *_updater("SE")),
