@@ -100,7 +100,8 @@ _BY_PRODUCT_TYPE: dict[Chips, tuple[str, ...]] = {
         *(f"iPhone17,{number}" for number in (1, 2, 3, 4)),
     ),
     Chips(baseband=MAV21, secure_element=0xD2, euicc=6): ("iPhone14,6",),
-    _A19: tuple(f"iPhone18,{number}" for number in (1, 2, 3)),
+    _A19: (*(f"iPhone18,{number}" for number in (1, 2, 3)), *(f"iPhone19,{number}" for number in (1, 2))),
+    Chips(baseband=ICE19, euicc=5): ("iPad12,2",),
 }
 _CHIPS = {product_type: chips for chips, product_types in _BY_PRODUCT_TYPE.items() for product_type in product_types}
 
