@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -9,25 +10,40 @@ from typing import Annotated
 import msgspec
 import typer
 
+from station.cli.plainly import fail, plain_errors
+from station.errors import InputRejected
+from station.virtual import listing, scenario
 from station.virtual.control import Installed, Plug
 from station.virtual.faults import Fault
 from station.virtual.host import VirtualHost
-from station.virtual.models import MODELS, find_model
+from station.virtual.models import find_model
+from station.virtual.play import Player
+from station.virtual.scenario import Scenario
 
-NAMES = ", ".join(model.name for model in MODELS)
-FAULT = "STEP=KIND[,status=N][,times=N]"
+FAULT = "STEP=KIND[,status=N][,times=N][,after_bytes=N]…"
+NUMBERS = ("status", "times", "after_bytes", "rate", "count", "seconds", "ecid")
+TEXTS = ("serial", "hostile", "garble", "url")
+"""What a fault on the command line may say, by the names of its fields."""
+
+Scene = Callable[[VirtualHost], Awaitable[None]]
+"""Plugs in the phones, and ends when nothing more is to happen by itself."""
 
 
 def virtual(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[SCENARIO]", help="A scenario to play: its name (--list), or its file.")
+    ] = None,
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Where the sockets are made; by default somewhere new under /tmp.")
     ] = None,
-    model: Annotated[str, typer.Option(help=f"What to plug in: {NAMES}.")] = "iPhone 12",
-    ios: Annotated[str, typer.Option(help="The iOS on it, VERSION/BUILD; empty: none, it is in recovery.")] = (
-        "26.1/23B85"
-    ),
-    count: Annotated[int, typer.Option(min=0, max=64, help="How many phones.")] = 1,
-    pace: Annotated[float, typer.Option(min=0, help="1: a restore takes about half a minute.")] = 1.0,
+    model: Annotated[str | None, typer.Option(help="What to plug in (--list); by default an iPhone 12.")] = None,
+    ios: Annotated[
+        str | None, typer.Option(help="The iOS on it, VERSION/BUILD; empty: none, it is in recovery. [26.1/23B85]")
+    ] = None,
+    count: Annotated[int | None, typer.Option(min=0, max=64, help="How many phones; by default one.")] = None,
+    pace: Annotated[
+        float | None, typer.Option(min=0, help="1: a restore takes about half a minute. By default 1, or a scenario’s.")
+    ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="As fast as can be: --pace 0.")] = False,
     fault: Annotated[
         list[str] | None,
@@ -36,22 +52,28 @@ def virtual(
     ipsw: Annotated[
         list[Path] | None, typer.Option(help="An unpacked IPSW whose builds Apple signs. Repeatable.", exists=True)
     ] = None,
+    list_all: Annotated[
+        bool, typer.Option("--list", help="Show every model, person, fault and scenario there is, and end.")
+    ] = False,
 ) -> None:
     """Serve virtual phones until interrupted; say how they are reached."""
-    try:
-        order = Plug(
-            model=find_model(model).product_type,
-            installed=parse_ios(ios) if ios else None,
-            faults=tuple(parse_fault(text) for text in fault or ()),
-        )
-    except (KeyError, ValueError) as error:
-        raise typer.BadParameter(str(error.args[0])) from error
-    serving = _Serving(order, count=count, pace=0.0 if fast else pace, ipsws=ipsw or [])
-    if directory is not None:
-        asyncio.run(serving.run(directory))
+    if list_all:
+        for line in listing.text():
+            typer.echo(line)
         return
-    with TemporaryDirectory(prefix="station-virtual-") as temporary:
-        asyncio.run(serving.run(Path(temporary)))
+    if name is not None and (model, ios, count, fault) != (None, None, None, None):
+        raise typer.BadParameter("a scenario says itself which phones there are.", param_hint="SCENARIO")
+    with plain_errors():
+        played = None if name is None else scenario.find(name)
+        chosen = (1.0 if played is None else played.pace) if pace is None else pace
+        scene = (
+            _playing(played)
+            if played is not None
+            else _plugging(_order(model, ios, fault), 1 if count is None else count)
+        )
+        with TemporaryDirectory(prefix="station-virtual-") as temporary:
+            where = directory or Path(temporary)
+            asyncio.run(_serve(where, scene, pace=0.0 if fast else chosen, ipsws=ipsw or []))
 
 
 def parse_fault(text: str) -> Fault:
@@ -59,7 +81,7 @@ def parse_fault(text: str) -> Fault:
     first, *extras = text.split(",")
     step, _, kind = first.rpartition("=")
     fields = dict(extra.partition("=")[::2] for extra in extras)
-    if not step or fields.keys() - {"status", "times"}:
+    if not step or fields.keys() - {*NUMBERS, *TEXTS}:
         raise ValueError(f"{text!r} is not {FAULT}")
     return msgspec.convert({"at": step, "kind": kind, **fields}, Fault, strict=False)
 
@@ -72,25 +94,77 @@ def parse_ios(text: str) -> Installed:
     return Installed(version=version, build=build)
 
 
-class _Serving:
-    def __init__(self, order: Plug, *, count: int, pace: float, ipsws: list[Path]) -> None:
-        self._order = order
-        self._count = count
-        self._pace = pace
-        self._ipsws = ipsws
+def _order(model: str | None, ios: str | None, faults: Sequence[str] | None) -> Plug:
+    """What to plug in. Raises BadParameter."""
+    try:
+        chosen = find_model(model or "iPhone 12")
+        order = Plug(
+            model=chosen.hardware_model,
+            installed=parse_ios("26.1/23B85" if ios is None else ios) if ios != "" else None,
+            faults=tuple(parse_fault(text) for text in faults or ()),
+        )
+        if order.installed is not None:
+            chosen.refuse_version(order.installed.version)
+    except (KeyError, ValueError) as error:
+        raise typer.BadParameter(str(error.args[0])) from error
+    return order
 
-    async def run(self, directory: Path) -> None:
-        """Serve until SIGINT, SIGTERM or a Quit."""
-        async with VirtualHost(directory, pace=self._pace) as host:
+
+def _plugging(order: Plug, count: int) -> Scene:
+    async def plug(host: VirtualHost) -> None:
+        for _ in range(count):
+            phone = host.hands.plug(order)
+            typer.echo(f"# in {phone.socket}: {phone.identity.product_type} {phone.identity.udid}")
+        _say_reach(host)
+
+    return plug
+
+
+def _playing(played: Scenario) -> Scene:
+    async def play(host: VirtualHost) -> None:
+        player = Player(played, host, tell=lambda words: typer.echo(f"# {words}"))
+        typer.echo(f"# {played.shows}")
+        with TemporaryDirectory(prefix="station-firmware-") as directory:
+            for place in await player.make_firmware(Path(directory)):
+                typer.echo(f"# Apple signs {place}")
+            _say_reach(host)
+            await player.play()
+            typer.echo("# that was all that happens by itself")
+            await host.hands.quit.wait()
+
+    return play
+
+
+def _say_reach(host: VirtualHost) -> None:
+    for name, value in host.environment.items():
+        typer.echo(f"export {name}={value}")
+    typer.echo(f"# libimobiledevice's tools: USBMUXD_SOCKET_ADDRESS=UNIX:{host.reach.usbmuxd}")
+
+
+async def _serve(directory: Path, scene: Scene, *, pace: float, ipsws: Sequence[Path]) -> None:
+    """Serve until SIGINT, SIGTERM or a Quit. Raises InputRejected: it cannot."""
+    try:
+        async with VirtualHost(directory, pace=pace) as host:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, host.hands.quit.set)
-            for ipsw in self._ipsws:
-                await asyncio.to_thread(host.apple.register, ipsw)
-            for _ in range(self._count):
-                phone = host.hands.plug(self._order)
-                typer.echo(f"# in {phone.socket}: {phone.identity.product_type} {phone.identity.udid}")
-            for name, value in host.environment.items():
-                typer.echo(f"export {name}={value}")
-            typer.echo(f"# libimobiledevice's tools: USBMUXD_SOCKET_ADDRESS=UNIX:{host.reach.usbmuxd}")
-            await host.hands.quit.wait()
+            for ipsw in ipsws:
+                await _sign(host, ipsw)
+            playing = asyncio.ensure_future(scene(host))
+            quitting = asyncio.create_task(host.hands.quit.wait())
+            await asyncio.wait({playing, quitting}, return_when=asyncio.FIRST_COMPLETED)
+            if playing.done():
+                playing.result()  # what it raised
+                await quitting
+            playing.cancel()
+            await asyncio.gather(playing, return_exceptions=True)
+    except (OSError, ValueError) as error:
+        raise InputRejected(f"Cannot serve in {directory}: {error}") from error
+
+
+async def _sign(host: VirtualHost, ipsw: Path) -> None:
+    """Have Apple sign the builds of an IPSW. Ends with words when it is none."""
+    try:
+        await asyncio.to_thread(host.apple.register, ipsw)
+    except Exception as error:  # noqa: BLE001 - plistlib and whoever reads a manifest raise a dozen kinds
+        fail(f"{ipsw} is not an unpacked IPSW: {type(error).__name__}: {error}")

@@ -57,6 +57,10 @@ class Hands:
             self.phones[ecid] = phone
         return phone
 
+    async def pause(self, seconds: float) -> None:
+        """Let `seconds` pass, at the default pace."""
+        await asyncio.sleep(seconds * self._pace)
+
     def replug(self, phone: VirtualPhone, socket: SocketPath | None = None) -> None:
         """Plug in a phone again, as it is now. Raises ValueError: it is plugged in, or the socket is taken."""
         self._bus.plug(phone, socket or self._free_socket())
@@ -86,7 +90,7 @@ class Hands:
 
         async def give_back() -> None:
             for phone, socket in zip(phones, sockets, strict=True):
-                await asyncio.sleep(seconds * self._pace)
+                await self.pause(seconds)
                 if socket is not None and phone.socket is None and self._bus.at(socket) is None:
                     self._bus.plug(phone, socket)
 
@@ -96,12 +100,12 @@ class Hands:
     async def carry_out(self, command: Command) -> Answer:
         """Carry out one command."""
         try:
-            return Done(phones=tuple(report(phone) for phone in await self._phones_after(command)))
+            return Done(phones=tuple(report(phone) for phone in await self.obey(command)))
         except (KeyError, ValueError, OSError) as error:
             return Rejected(reason=str(error.args[0]) if isinstance(error, KeyError) else str(error))
 
-    async def _phones_after(self, command: Command) -> list[VirtualPhone]:
-        """Carry out a command; the phones it was about."""
+    async def obey(self, command: Command) -> list[VirtualPhone]:
+        """Carry out a command; the phones it was about. Raises KeyError, ValueError or OSError: it cannot be."""
         phones: list[VirtualPhone] = []
         match command:
             case control.Plug():
