@@ -8,7 +8,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from station.virtual.faults import RefusedError
+from station.virtual.faults import RefusedError, StatusError
 from station.virtual.phone import System, VirtualPhone
 from station.virtual.services.backup import errors, manifest
 from station.virtual.services.backup.device_link import DeviceLink, HostGoneError
@@ -68,7 +68,11 @@ class Conversation:
     async def answer(self, message: dict[str, Any]) -> None:
         """Do what the host asks for."""
         name = message.get("MessageName")
-        await self._phone.step(f"backup:{name}")
+        try:
+            await self._phone.step(f"backup:{name}")
+        except StatusError as told:
+            await self._link.respond(told.status, ErrorDescription=f"{told.log} (MBErrorDomain/{told.status})")
+            return
         if name == "Hello":
             await self._hello(message)
             return
@@ -172,15 +176,20 @@ class Conversation:
         system.notifications.post(ASKS_PASSCODE)
         try:
             await self._phone.step("backup:passcode")
-            for _ in range(PASSCODE_SECONDS):
-                if not system.locked:
-                    break
-                await self._phone.pace.pause(1.0)
-            else:
-                raise MBError(errors.LOCKED, "Device locked")
-            await self._phone.pace.pause(TYPING_SECONDS)
+            await self._wait_for_passcode()
+        except RefusedError as error:
+            raise MBError(errors.LOCKED, "Device locked") from error
         finally:
             system.notifications.post(ASKED_PASSCODE)
+
+    async def _wait_for_passcode(self) -> None:
+        """Somebody who has unlocked the phone is there to type it again. Raises RefusedError."""
+        for _ in range(PASSCODE_SECONDS):
+            if not self._system.locked:
+                await self._phone.pace.pause(TYPING_SECONDS)
+                return
+            await self._phone.pace.pause(1.0)
+        raise RefusedError("nobody typed it")
 
     async def _restart(self) -> None:
         """Restart, once the host has hung up or was given its time."""

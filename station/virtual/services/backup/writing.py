@@ -111,7 +111,9 @@ class Backup:
             if not self._full:
                 self._old = await self._read_old()
         self._full |= self._force or self._old is None
-        self._stored = await self._drive.stored(self._entries)
+        whole = self._old is not None and status.get("SnapshotState") == "finished"
+        used = {name[:2] for name in self._old.records} if whole and self._old is not None else self._entries
+        self._stored = await self._drive.stored(self._entries.intersection(used))
         if not self._full and self._old is not None and _absent(self._old.records.values(), self._stored):
             self._full = True  # the existing backup is corrupt
 
@@ -253,13 +255,15 @@ class Backup:
     async def _move(self, stored: list[str], also: Iterable[str] = (manifest.DATABASE, manifest.PROPERTIES)) -> None:
         """Rename what was sent into place, the manifest last."""
         await self._tell("moving")
-        last = [name for name in (manifest.DATABASE, manifest.PROPERTIES) if name in set(also)]
-        groups = [stored[start : start + MOVES] for start in range(0, len(stored), MOVES)]
-        for group in [*groups, last] if last else groups:
-            items = {self._drive.path(name, snapshot=True): self._drive.path(name) for name in group}
-            status = await self._link.move(items)
-            if status.code:
-                raise MBError(errors.UPLOAD, "Error moving files")
+        for start in range(0, len(stored), MOVES):
+            await self._rename(stored[start : start + MOVES])
+        await self._phone.step("backup:moving:manifest")
+        await self._rename([name for name in (manifest.DATABASE, manifest.PROPERTIES) if name in set(also)])
+
+    async def _rename(self, names: list[str]) -> None:
+        items = {self._drive.path(name, snapshot=True): self._drive.path(name) for name in names}
+        if items and (await self._link.move(items)).code:
+            raise MBError(errors.UPLOAD, "Error moving files")
 
     async def _remove(self, records: list[Record]) -> None:
         """Remove what is in the backup no longer, and the snapshot."""
