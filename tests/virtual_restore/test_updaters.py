@@ -58,10 +58,10 @@ def asked(restore) -> list[str]:
 @pytest.mark.parametrize(
     ("model", "version", "build", "updaters"),
     [
-        pytest.param("iPhone X", "16.7", "20H19", ["Savage", "SE"], marks=pytest.mark.system),
-        pytest.param("iPhone 11", "17.7", "21H16", ["Savage", "SE", "Rose", "T200"], marks=pytest.mark.system),
-        pytest.param("iPhone 13", "26.2", "23C55", ["Savage", "SE", "Rose", "Vinyl", "T200"], marks=pytest.mark.system),
-        ("iPhone 17", "26.2", "23C55", ["Savage", "SE", "Centauri", "Vinyl", "T200"]),
+        pytest.param("iPhone X", "16.7", "20H19", ["SE", "Savage"], marks=pytest.mark.system),
+        pytest.param("iPhone 11", "17.7", "21H16", ["Rose", "SE", "Savage", "T200"], marks=pytest.mark.system),
+        pytest.param("iPhone 13", "26.2", "23C55", ["Rose", "SE", "Savage", "T200", "Vinyl"], marks=pytest.mark.system),
+        ("iPhone 17", "26.2", "23C55", ["Centauri", "SE", "Savage", "T200", "Vinyl"]),
         pytest.param("iPad (10th generation)", "26.2", "23C55", [], marks=pytest.mark.system),
     ],
 )
@@ -70,7 +70,7 @@ async def test_a_restore_brings_every_chip_along(restoring, model, version, buil
     chips = chips_of(phone.identity.product_type)
     assert await restore.status() == 0
     assert await comes_back(phone) is PhoneMode.NORMAL
-    assert [name for name in asked(restore) if name != "Cryptex1"] == updaters
+    assert sorted(set(asked(restore)) - {"Cryptex1"}) == updaters
     told = [message["Accepted"] for message in restore.said("BBUpdateStatusMsg")]
     assert told == ([True] if chips.baseband else [])
     rounds = [m["Arguments"] for m in restore.said("DataRequestMsg") if m["DataType"] == "BasebandData"]
