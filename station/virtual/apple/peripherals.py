@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from station.virtual.apple.fields import incomplete, malformed, not_eligible, number, octets, same, truth
-from station.virtual.firmware.components import FOURCCS
 from station.virtual.firmware.image4 import PropertyValue, SigningKey, sign_ticket
 from station.virtual.firmware.peripherals import fourcc
 
@@ -94,14 +93,9 @@ def sign_peripheral(
         board=number(request, kind.key("BoardID")) if kind.key("BoardID") in request else None,
         nonce=b"".join(nonces[name] for name in sorted(nonces)) or octets(request, kind.key(str(kind.nonce))),
         sep_nonce=None,
-        digests={component_fourcc(name): digest for name, entry in entries.items() if (digest := _digest(entry))},
+        digests={fourcc(name): digest for name, entry in entries.items() if (digest := _digest(entry))},
         properties=properties,
     )
-
-
-def component_fourcc(name: str) -> str:
-    """The type by which a ticket for another chip names a component."""
-    return FOURCCS.get(name) or fourcc(name)
 
 
 def _fits(

@@ -15,7 +15,7 @@ from typing import Any
 
 from station.virtual.chips import Chips, chips_of
 from station.virtual.firmware.baseband import make_bbfw
-from station.virtual.firmware.components import KIB, REQUEST_RULES
+from station.virtual.firmware.components import FOURCCS, KIB, REQUEST_RULES
 
 _FLAGS = ("IsFTAB", "IsLoadedByiBoot", "IsLoadedByiBootStage1", "IsiBootEANFirmware", "IsiBootNonEssentialFirmware")
 SAVAGE_STEPPINGS = ("B0", "B2", "BA", "BE", "BF")
@@ -44,7 +44,9 @@ def _part(name: str, path: str, content: bytes, digested: bytes | None = None, *
 
 
 def fourcc(name: str) -> str:
-    """The type a ticket names a component by. Apple's are not public, so but for Rose's these are invented."""
+    """The type a ticket names a component by. Most of those for other chips are not public, and invented here."""
+    if name in FOURCCS:
+        return FOURCCS[name]
     prefix, _, rest = name.partition(",")
     known = {"RTKitOS": "rkos", "RapRTKitOS": "rkos", "SoftwareBinaryDsp1": "sbd1", "RapSwBinDsp": "sbd1"}
     if prefix == "Savage":

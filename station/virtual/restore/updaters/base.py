@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from station.virtual.faults import StatusError
-from station.virtual.firmware.components import FOURCCS
 from station.virtual.firmware.image4 import Ticket
 from station.virtual.firmware.peripherals import fourcc
 from station.virtual.restore.installation import INCOMPLETE, Installation
@@ -68,7 +67,7 @@ class Asked:
             raise StatusError(INCOMPLETE, f"{self.ticket} is for chip {ticket.chip}")
         if ticket.properties.get("SUBJ") != self.subject:
             raise StatusError(INCOMPLETE, f"{self.ticket} is for another chip of the kind")
-        if differing := [name for name, digest in digests.items() if ticket.digests.get(type_of(name)) != digest]:
+        if differing := [name for name, digest in digests.items() if ticket.digests.get(fourcc(name)) != digest]:
             raise StatusError(INCOMPLETE, f"{self.ticket} does not cover {', '.join(differing)}")
         return ticket
 
@@ -166,11 +165,6 @@ def response_of(message: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(response, Mapping):
         raise StatusError(INCOMPLETE, "no FirmwareResponseData")
     return response
-
-
-def type_of(name: str) -> str:
-    """The type by which a ticket names a component."""
-    return FOURCCS.get(name) or fourcc(name)
 
 
 def chip_bytes(ecid: int, what: str, length: int) -> bytes:
