@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from station.model.base import SocketPath
 from station.model.phone import UsbArrived, UsbEvent, UsbGone
 from station.virtual.cable import Cable
-from station.virtual.phone import PRODUCT_IDS, VirtualPhone
+from station.virtual.phone import VirtualPhone
 
 
 class Bus:
@@ -78,5 +78,5 @@ class Bus:
     def _arrival(phone: VirtualPhone) -> UsbArrived:
         assert phone.socket is not None
         return UsbArrived(
-            socket=phone.socket, product_id=PRODUCT_IDS[phone.mode], serial=phone.usb_serial, emulated=True
+            socket=phone.socket, product_id=phone.product_id, serial=phone.usb_serial, emulated=True
         )

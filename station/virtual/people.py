@@ -38,6 +38,11 @@ PEOPLE = (
         "locked", "has a passcode, and has not typed it since it was plugged in", {"passcode": True, "locked": True}
     ),
     Person("untrusted", "was never asked to trust this host, and will", {"trusted": True, "denied": False}),
+    Person(
+        "paired",
+        "answered the dialog for one host before, and is not there to answer it for another",
+        {"acquainted": True, "trusted": False, "denied": False},
+    ),
     Person("trust-pending", "leaves “Trust This Computer?” unanswered", {"trusted": False, "denied": False}),
     Person("trust-refused", "taps “Don’t Trust”", {"trusted": False, "denied": True}),
     Person("trust-lost", "taps “Trust”, and the phone forgets it at once", {"forgetful": True}),

@@ -31,6 +31,9 @@ PRODUCT_IDS = {
     PhoneMode.DFU: 0x1227,
 }
 
+IPAD_PRODUCT_ID = 0x12AB
+"""Of iPads, where iPhones have 12A8."""
+
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 """Serves one connection to one of the phone's ports, until either side closes it."""
 
@@ -74,8 +77,6 @@ class System:
     """What an answer to the last request for activation must name; None: nothing was requested."""
     activation_session: bytes | None = None
     """What the phone began a handshake with Apple with; None: none is under way."""
-    activation_session: bytes | None = None
-    """What the phone began a handshake with Apple with; None: none is under way."""
     passcode: bool = False
     locked: bool = False
     """Whether nobody has typed that passcode since it was plugged in: it then talks to no new host."""
@@ -96,6 +97,8 @@ class System:
     """What backups of it are encrypted with; None: they are not."""
     backup_encryption_required: bool = False
     """Whether a device management demands that they are."""
+    acquainted: bool = False
+    """Whether it lets the next host in without asking anybody, for somebody answered its dialog before."""
     pairing_allowed: bool = True
     """Whether the organisation that supervises it lets it pair with hosts that are not its own."""
     forgetful: bool = False
@@ -227,6 +230,12 @@ class VirtualPhone:
         """Every time somebody's data ended, with the reason. Tests hold this against the consents."""
         self._boots = boots
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def product_id(self) -> int:
+        """The USB product id in the present mode."""
+        muxed = self.mode in (PhoneMode.NORMAL, PhoneMode.RESTORE)
+        return IPAD_PRODUCT_ID if muxed and self.identity.product_type.startswith("iPad") else PRODUCT_IDS[self.mode]
 
     @property
     def usb_serial(self) -> str:

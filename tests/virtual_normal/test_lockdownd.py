@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 import pytest
 from pymobiledevice3 import exceptions
 from pymobiledevice3.ca import generate_pairing_cert_chain
-from pymobiledevice3.lockdown import create_using_usbmux
 from pymobiledevice3.restore.device import Device
 from pymobiledevice3.service_connection import ServiceConnection, create_ssl_context
 
@@ -19,15 +18,9 @@ from station.virtual.faults import Fault, FaultKind
 from station.virtual.system.conversation import MAX_SETTINGS
 from station.virtual.system.lockdownd import PORT
 from station.virtual.system.values import UNTRUSTED
+from tests.virtual_normal.helpers import HOST_KEY, lockdown
 
 GONE = (exceptions.ConnectionTerminatedError, ConnectionError)
-
-
-@asynccontextmanager
-async def lockdown(phone, **options):
-    """The library's client for a phone; pairs unless told otherwise, and waits for nobody."""
-    async with await create_using_usbmux(phone.identity.udid, **{"pair_timeout": 0} | options) as client:
-        yield client
 
 
 @asynccontextmanager
@@ -160,13 +153,13 @@ async def test_somebody_must_tap_trust(plug):
     phone = plug(trusted=False)
     async with lockdown(phone, autopair=False) as client:
         with pytest.raises(exceptions.PairingDialogResponsePendingError):
-            await client.pair(timeout=0)
+            await client.pair(timeout=0, private_key=HOST_KEY)
         phone.system.trusted = True
         phone.pace.factor = 1000.0  # a slow hand: the dialog is open, and stays
         with pytest.raises(exceptions.PairingDialogResponsePendingError):
-            await client.pair(timeout=0)
+            await client.pair(timeout=0, private_key=HOST_KEY)
         phone.pace.factor = 1e-9
-        await client.pair(timeout=0)
+        await client.pair(timeout=0, private_key=HOST_KEY)
         assert await client.validate_pairing()
 
 
@@ -176,14 +169,14 @@ async def test_a_host_that_lost_its_record_must_be_trusted_anew(plug):
         assert client.paired
         phone.system.trusted = False
         with pytest.raises(exceptions.PairingDialogResponsePendingError):
-            await client.pair(timeout=0)
+            await client.pair(timeout=0, private_key=HOST_KEY)
 
 
 async def test_somebody_may_not_trust(plug):
     phone = plug(trusted=False, denied=True)
     async with lockdown(phone, autopair=False) as client:
         with pytest.raises(exceptions.UserDeniedPairingError):
-            await client.pair()
+            await client.pair(private_key=HOST_KEY)
     assert phone.system.pairings.hosts == {}
 
 

@@ -12,28 +12,29 @@ from station.model.base import Ecid
 from station.virtual.models import find_model
 from station.virtual.people import PEOPLE, find_person, hand_over
 from station.virtual.phone import Boots, System, VirtualPhone
+from tests.virtual_normal.helpers import lockdown
 
 Seen = Callable[[LockdownClient], Awaitable[object]]
 
 
 def value(key: str, domain: str | None = None) -> Seen:
-    return lambda lockdown: lockdown.get_value(domain, key)
+    return lambda client: client.get_value(domain, key)
 
 
-async def nvram(lockdown: LockdownClient) -> object:
-    return (await lockdown.get_value(key="NonVolatileRAM")).get("fm-activation-locked")
+async def nvram(client: LockdownClient) -> object:
+    return (await client.get_value(key="NonVolatileRAM")).get("fm-activation-locked")
 
 
-async def find_my(lockdown: LockdownClient) -> object:
-    return (await lockdown.get_value("com.apple.fmip")).get("IsAssociated")
+async def find_my(client: LockdownClient) -> object:
+    return (await client.get_value("com.apple.fmip")).get("IsAssociated")
 
 
-async def free(lockdown: LockdownClient) -> object:
-    return (await lockdown.get_value("com.apple.disk_usage", "TotalDataAvailable")) < 4_000_000
+async def free(client: LockdownClient) -> object:
+    return (await client.get_value("com.apple.disk_usage", "TotalDataAvailable")) < 4_000_000
 
 
-async def will_encrypt(lockdown: LockdownClient) -> object:
-    return await Mobilebackup2Service(lockdown).get_will_encrypt()
+async def will_encrypt(client: LockdownClient) -> object:
+    return await Mobilebackup2Service(client).get_will_encrypt()
 
 
 BATTERY = "com.apple.mobile.battery"
@@ -42,6 +43,7 @@ MEETS: dict[str, tuple[Seen, Any] | type[Exception]] = {
     "passcode": (value("PasswordProtected"), True),
     "locked": exceptions.PasswordRequiredError,
     "untrusted": (value("DeviceName"), "Somebody’s iPhone"),
+    "paired": (value("DeviceName"), "Somebody’s iPhone"),
     "trust-pending": exceptions.PairingDialogResponsePendingError,
     "trust-refused": exceptions.UserDeniedPairingError,
     "trust-lost": exceptions.FatalPairingError,
@@ -71,9 +73,9 @@ async def test_is_met(plug, name):
         with pytest.raises(met):
             await create_using_usbmux(phone.identity.udid, pair_timeout=0)
         return
-    async with await create_using_usbmux(phone.identity.udid, pair_timeout=0) as lockdown:
+    async with lockdown(phone) as client:
         look, expected = met
-        assert await look(lockdown) == expected
+        assert await look(client) == expected
 
 
 def phone_in(*names: str, system: System | None = None) -> VirtualPhone:
@@ -110,3 +112,12 @@ def test_nobody_left_anything_on_a_new_one():
     assert phone.system is not None
     assert phone.system.canary is None
     assert not phone.activation_lock
+
+
+async def test_one_host_is_let_in_even_while_it_is_locked(plug):
+    phone = plug(people=("paired", "locked"))
+    async with lockdown(phone) as client:
+        assert await client.get_value(key="PasswordProtected") is True
+        await client.unpair()
+        with pytest.raises(exceptions.PasswordRequiredError):
+            await client.pair(timeout=0)

@@ -63,9 +63,15 @@ async def test_lists_phones_as_usbmuxd_does(plug, opened):
     assert len(second.serial) == 40
     _, _, answer = await ask(await opened(), {"MessageType": "ListDevices"})
     here, there = (device["Properties"] for device in answer["DeviceList"])
-    assert here["ProductID"] == 0x12A8
+    assert (here["ProductID"], there["ProductID"]) == (0x12A8, 0x12A8)
     assert here["LocationID"] >> 16 == 1
     assert here["LocationID"] != there["LocationID"]
+
+
+async def test_an_ipad_has_a_product_id_of_its_own(plug, opened):
+    plug(1, model="iPad (10th generation)")
+    _, _, answer = await ask(await opened(), {"MessageType": "ListDevices"})
+    assert [device["Properties"]["ProductID"] for device in answer["DeviceList"]] == [0x12AB]
 
 
 async def test_a_mode_change_is_another_device(plug):

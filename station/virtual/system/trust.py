@@ -88,6 +88,9 @@ class Trust:
     def _ask_person(self) -> None:
         """Whether somebody at the phone lets the host in."""
         system, pairings = self._system, self._system.pairings
+        if system.acquainted:
+            system.acquainted = False
+            return
         if system.locked:
             raise LockdownError("PasswordProtected")
         now = asyncio.get_running_loop().time()

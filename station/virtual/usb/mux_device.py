@@ -10,7 +10,7 @@ from contextlib import suppress
 from enum import IntEnum
 
 from station.model.phone import APPLE_VENDOR_ID
-from station.virtual.phone import PRODUCT_IDS, VirtualPhone
+from station.virtual.phone import VirtualPhone
 from station.virtual.usb.descriptors import DEVICE, ENDPOINT, INTERFACE, make_configuration
 from station.virtual.usb.mux import Mux
 from station.virtual.usb.protocol import StallError
@@ -135,7 +135,7 @@ class MuxDevice(StandardDevice):
             bcdUSB=0x0200,
             bMaxPacketSize0=64,
             idVendor=APPLE_VENDOR_ID,
-            idProduct=PRODUCT_IDS[phone.mode],
+            idProduct=phone.product_id,
             bcdDevice=0x1505,
             iManufacturer=1,
             iProduct=2,

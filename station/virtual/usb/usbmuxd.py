@@ -22,7 +22,7 @@ from station.model.phone import UsbArrived, UsbEvent, UsbGone
 from station.virtual import framing
 from station.virtual.bus import Bus
 from station.virtual.faults import PhoneGoneError, RefusedError
-from station.virtual.phone import PRODUCT_IDS, Running, VirtualPhone
+from station.virtual.phone import Running, VirtualPhone
 from station.virtual.sockets import Address, listening_on_all
 from station.virtual.usb.connecting import MUXED, STREAM_LIMIT, converse, knock
 from station.virtual.usb.gadget import Gadget
@@ -69,7 +69,7 @@ class Device:
                 "ConnectionType": "USB",
                 "DeviceID": self.number,
                 "LocationID": (int(bus) if bus.isdecimal() else 0) << 16 | self.number & 0x7F,
-                "ProductID": PRODUCT_IDS[self.phone.mode],
+                "ProductID": self.phone.product_id,
                 "SerialNumber": self.phone.lies.serial or self.phone.identity.udid,
             },
         }
@@ -107,7 +107,7 @@ class Usbmuxd:
                 case UsbArrived(socket=path, product_id=product):
                     phone = bus.at(path)
                     # The event may be old news; what the phone is now decides, and later events follow.
-                    if phone and phone.running and _is_for_mux(phone) and product == PRODUCT_IDS[phone.mode]:
+                    if phone and phone.running and _is_for_mux(phone) and product == phone.product_id:
                         self._last_number += 1
                         device = Device(self._last_number, phone, phone.running, path)
                         self._devices[device.number] = device
