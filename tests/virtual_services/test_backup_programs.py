@@ -115,13 +115,15 @@ async def test_find_my_must_be_off(plug, tmp_path):
     assert "ErrorCode 211: Find My iPhone must be disabled before restoring (MBErrorDomain/211)" in ran.out
 
 
-@pytest.mark.client("pymobiledevice3", "backup2: encryption, backup, restore, info, erase-device", phone=PHONE)
-async def test_the_librarys_command_line(plug, bus, tmp_path):
+@pytest.mark.client("pymobiledevice3", "backup2: encryption, backup, restore, erase-device", phone=PHONE)
+async def test_the_librarys_command_line(plug, bus, mux_path, tmp_path):
     phone = plug(1)
     await introduce(phone)
 
     async def backup2(*arguments):
-        ran = await run("pymobiledevice3", "--no-color", "backup2", *arguments, seconds=SECONDS)
+        # Without the word UNIX in front, which `run` puts there for libusbmuxd.
+        address = f"USBMUXD_SOCKET_ADDRESS={mux_path}"
+        ran = await run("env", address, "pymobiledevice3", "--no-color", "backup2", *arguments, seconds=SECONDS)
         assert ran.code == 0, ran
         assert "ERROR" not in ran.err, ran
         return ran

@@ -3,6 +3,7 @@
 service      what a host asks for, and the answers
 device_link  the wire: the phone asks, the host does as it is told
 drive        the backup directory on the host, as the phone reads it
+scanning     what of the phone's files belongs into a backup, and its form there
 writing      a backup, from the first byte to the last rename
 restoring    a backup that is put back: checked, fetched, laid out
 placing      what a restart does with what was laid out

@@ -9,7 +9,7 @@ Arguments that neither of them reads: messages of real phones in issues 112, 180
 import errno
 import plistlib
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -236,15 +236,3 @@ class DeviceLink:
 def _name(text: str) -> bytes:
     name = text.encode()
     return _LENGTH.pack(len(name)) + name
-
-
-def batches(files: Iterable[Upload], *, count: int, size: int) -> Iterator[list[Upload]]:
-    """Files in handfuls: at most so many, and not much more than so many bytes."""
-    batch: list[Upload] = []
-    for file in files:
-        batch.append(file)
-        if len(batch) == count or sum(len(each.data) for each in batch) >= size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import Any
 
 from station.virtual.phone import System, VirtualPhone
+from station.virtual.services.apps import App, installed
 from station.virtual.services.backup.keybag import (
     MANIFEST_CLASS,
     BadPasswordError,
@@ -53,8 +54,18 @@ def properties(phone: VirtualPhone, system: System, keybag: KeyBag) -> dict[str,
         "IsEncrypted": encrypted,
         "WasPasscodeSet": system.passcode,
         "Lockdown": {name: root[name] for name in _LOCKDOWN},
-        "Applications": {},
+        "Applications": {app.bundle_id: _application(app) for app in installed(system.files) if app.user},
         "BackupKeyBag": keybag.data,
+    }
+
+
+def _application(app: App) -> dict[str, Any]:
+    """One of the owner's apps, as a restore gets it again."""
+    return {
+        "CFBundleIdentifier": app.bundle_id,
+        "CFBundleVersion": app.version,
+        "ContainerContentClass": "Data/Application",
+        "Path": app.path,
     }
 
 

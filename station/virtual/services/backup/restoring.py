@@ -6,11 +6,8 @@ pymobiledevice3. Options: names as both send them.
 
 import asyncio
 import datetime as dt
-import hashlib
 from dataclasses import dataclass
 from typing import Any, Self
-
-from cryptography.hazmat.primitives.padding import PKCS7
 
 from station.virtual.phone import System, VirtualPhone
 from station.virtual.services.backup import errors, manifest
@@ -18,16 +15,14 @@ from station.virtual.services.backup.device_link import DeviceLink
 from station.virtual.services.backup.domains import Layout, is_setting, is_system
 from station.virtual.services.backup.drive import INFO, SNAPSHOT, STATUS, Drive, Manifest
 from station.virtual.services.backup.errors import MBError
-from station.virtual.services.backup.keybag import BadPasswordError, decrypt
 from station.virtual.services.backup.placing import Plan, Staging
 from station.virtual.services.backup.records import FILE, Record
+from station.virtual.services.backup.scanning import Found, Sealer, handfuls
 
 OLDEST_STATUS = 2.4
 COPY_HEADROOM = 128 << 20
 """Bytes that must be left on the host's disk after a copy of the backup."""
 BATCH_FILES, BATCH_BYTES = 64, 8 << 20
-PADDING = 16
-"""Bytes by which an encrypted file may be longer."""
 
 
 @dataclass(frozen=True)
@@ -159,21 +154,26 @@ class Restore:
             await self._link.copy(target.path(), f"{target.path()}-{now:%Y%m%d-%H%M%S}")
 
     async def _fetch(self, backup: Manifest, wanted: list[Record], moved: set[str], staging: Staging) -> None:
-        files = [record for record in wanted if record.flags == FILE]
-        total = sum(record.size for record in files) or 1
+        sealer = Sealer(backup.keybag, encrypted=backup.encrypted)
+        files = [Found(self._path(record), record) for record in wanted if record.flags == FILE]
+        total = sum(found.record.size for found in files) or 1
         done = 0
         for record in wanted:
             if record.flags != FILE:
                 staging.add(self._path(record), record, b"")
-        for batch in _batches(files):
+        for handful in handfuls(files, count=BATCH_FILES, size=BATCH_BYTES):
             await self._phone.step("restore:batch")
+            batch = [found.record for found in handful]
             sources = {self._drive.path(each.stored, snapshot=each.file_id in moved): each for each in batch}
-            limit = sum(each.size + PADDING for each in batch)
+            limit = sum(sealer.size(each) for each in batch)
             contents, _ = await self._link.download(list(sources), limit=limit)
             if len(contents) < len(sources):
                 raise MBError(errors.DAMAGED, "Multiple errors downloading files")
             for source, record in sources.items():
-                content = await asyncio.to_thread(_content, backup, record, contents[source])
+                try:
+                    content = await asyncio.to_thread(sealer.unseal, record, contents[source])
+                except ValueError as error:
+                    raise MBError(errors.DAMAGED, "Digest didn't match for some files") from error
                 staging.add(self._path(record), record, content)
             done += sum(each.size for each in batch)
             self._link.progress = 95.0 * done / total
@@ -188,37 +188,6 @@ class Restore:
             if self._options.system_files or not place[0].system:
                 found.append(path)
         return found
-
-
-def _content(backup: Manifest, record: Record, stored: bytes) -> bytes:
-    """A file as it was on the phone. Not for the event loop. Raises MBError."""
-    mismatch = MBError(errors.DAMAGED, "Digest didn't match for some files")
-    if record.digest is not None and hashlib.sha1(stored, usedforsecurity=False).digest() != record.digest:
-        raise mismatch
-    if not backup.encrypted:
-        content = stored
-    else:
-        try:
-            unpadder = PKCS7(128).unpadder()
-            content = unpadder.update(decrypt(backup.keybag.unwrap(record.key or b""), stored)) + unpadder.finalize()
-        except (BadPasswordError, ValueError) as error:
-            raise mismatch from error
-    if len(content) != record.size:
-        raise mismatch
-    return content
-
-
-def _batches(records: list[Record]) -> list[list[Record]]:
-    """Handfuls to fetch at once."""
-    result: list[list[Record]] = []
-    size = BATCH_BYTES
-    for record in records:
-        if size >= BATCH_BYTES or len(result[-1]) == BATCH_FILES:
-            result.append([])
-            size = 0
-        result[-1].append(record)
-        size += record.size
-    return result
 
 
 def _name(backup: Manifest) -> str | None:

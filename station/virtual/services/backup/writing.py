@@ -6,24 +6,21 @@ BackupAgent2 in public issues, and pymobiledevice3 (services/device_link.py), wh
 """
 
 import asyncio
-import hashlib
 import plistlib
 import secrets
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
-
-from cryptography.hazmat.primitives.padding import PKCS7
 
 from station.virtual.phone import System, VirtualPhone
 from station.virtual.services.backup import errors, manifest
-from station.virtual.services.backup.device_link import DeviceLink, Upload, batches
-from station.virtual.services.backup.domains import Layout
+from station.virtual.services.backup.device_link import DeviceLink, Upload
 from station.virtual.services.backup.drive import DIRECTORIES, SNAPSHOT, STATUS, Drive, Manifest
 from station.virtual.services.backup.errors import MBError
-from station.virtual.services.backup.keybag import FILES_CLASS, KeyBag, encrypt
+from station.virtual.services.backup.keybag import KeyBag
 from station.virtual.services.backup.records import FILE, Record
+from station.virtual.services.backup.scanning import Found, Sealer, handfuls, scan
 
 HEADROOM = 128 << 20
 """Bytes that must be left on the host's disk."""
@@ -36,14 +33,6 @@ MOVES = 500
 STATUS_VERSION = "3.3"
 TEMPORARY = "/private/var/mobile/Library/Caches/Backup"
 """Where on the phone the files are that describe a backup."""
-
-
-@dataclass(frozen=True)
-class _Found:
-    """A file on the phone."""
-
-    record: Record
-    path: str
 
 
 class Backup:
@@ -63,6 +52,10 @@ class Backup:
         """The names in the directory of the backup on the host."""
         self._stored: dict[str, int] = {}
         """All files that are in the backup on the host, with their sizes."""
+        self._records: list[Record] = []
+        """What is in the new backup, as far as it was sent or is there."""
+        self._new: list[Found] = []
+        """What must be sent."""
         self._described: dict[str, bytes] = {}
         """The manifest that is sent, by file name."""
 
@@ -71,15 +64,17 @@ class Backup:
         self._check_allowed()
         await self._resume()
         keybag, key = await self._keys()
-        records, uploads = await self._scan(keybag)
-        await self._make_room(sum(len(upload.data) for upload in uploads))
+        self._sealer = Sealer(keybag, encrypted=self._system.backup_password is not None)
+        await self._scan()
+        await self._make_room(self._size())
         await self._phone.step("backup:uploading")
-        await self._upload(records, uploads, keybag, key)
+        old = {record.file_id for record in self._records}
+        await self._upload(keybag, key)
         await self._phone.step("backup:moving")
-        await self._move([upload.target for upload in uploads])
+        await self._move([record.stored for record in self._records if record.file_id not in old])
         await self._phone.step("backup:removing")
-        await self._remove(records)
-        await self._verify(records)
+        await self._remove()
+        await self._verify()
         self._link.progress = 100.0
 
     def _check_allowed(self) -> None:
@@ -141,53 +136,27 @@ class Backup:
             return keybag, keybag.unwrap(self._old.properties["ManifestKey"]) if password is not None else b""
         return await asyncio.to_thread(KeyBag.new, password or ""), secrets.token_bytes(32)
 
-    async def _scan(self, keybag: KeyBag) -> tuple[list[Record], list[Upload]]:
-        """All that belongs into the backup, and what the host does not have of it."""
+    async def _scan(self) -> None:
+        """Find all that belongs into the backup, and what the host does not have of it."""
         known = {} if self._full or self._old is None else self._old.records
-        records: list[Record] = []
-        uploads: list[Upload] = []
-        for found in self._files():
-            if found.record.flags != FILE:
-                records.append(found.record)
-                continue
-            content = self._system.files.read(found.path)
-            record, stored = await asyncio.to_thread(self._store, found.record, content, known, keybag)
-            records.append(record)
-            if stored is not None:
-                uploads.append(Upload(found.path, record.stored, stored))
-        return records, uploads
+        for found in scan(self._system.files):
+            record = found.record
+            old = known.get(record.file_id)
+            if record.flags != FILE:
+                self._records.append(record)
+            elif old is None or self._stored.get(record.file_id) != self._sealer.size(record):
+                self._new.append(found)
+            else:
+                content = self._system.files.read(found.path)
+                sealed, _ = await asyncio.to_thread(self._sealer.seal, replace(record, key=old.key), content)
+                if sealed.digest == old.digest:
+                    self._records.append(sealed)
+                else:
+                    self._new.append(replace(found, record=replace(record, key=old.key)))
 
-    def _files(self) -> list[_Found]:
-        layout = Layout(self._system.files)
-        found: list[_Found] = []
-        roots: set[str] = set()
-        for path, node in self._system.files.walk("/var"):
-            if (place := layout.place(path)) is None:
-                continue
-            domain, relative = place
-            if domain.name not in roots:
-                roots.add(domain.name)
-                root = self._system.files.find(domain.root)
-                found.append(_Found(Record.of(domain.name, "", root, FILES_CLASS), domain.root))
-            if relative:
-                found.append(_Found(Record.of(domain.name, relative, node, FILES_CLASS), path))
-        return found
-
-    def _store(
-        self, record: Record, content: bytes, known: dict[str, Record], keybag: KeyBag
-    ) -> tuple[Record, bytes | None]:
-        """A file's bytes in the backup; None: the host has them. Not for the event loop."""
-        old = known.get(record.file_id)
-        key = None
-        stored = content
-        if self._system.backup_password is not None:
-            secret = keybag.unwrap(old.key) if old and old.key else secrets.token_bytes(32)
-            key = old.key if old and old.key else keybag.wrap(secret, FILES_CLASS)
-            padder = PKCS7(128).padder()
-            stored = encrypt(secret, padder.update(content) + padder.finalize())
-        digest = hashlib.sha1(stored, usedforsecurity=False).digest()
-        same = old is not None and old.digest == digest and self._stored.get(record.file_id) == len(stored)
-        return replace(record, digest=digest, key=key), None if same else stored
+    def _size(self) -> int:
+        """Bytes that must be sent."""
+        return sum(self._sealer.size(found.record) for found in self._new)
 
     async def _make_room(self, size: int) -> None:
         """Refuse when the host's disk is too small."""
@@ -201,7 +170,7 @@ class Backup:
                 return
         raise MBError(errors.DRIVE_FULL, "Insufficient free disk space on drive to back up")
 
-    async def _upload(self, records: list[Record], uploads: list[Upload], keybag: KeyBag, key: bytes) -> None:
+    async def _upload(self, keybag: KeyBag, key: bytes) -> None:
         """Send everything that is new into the snapshot."""
         if SNAPSHOT in self._entries:
             await self._link.remove([self._drive.path(snapshot=True)])
@@ -210,30 +179,43 @@ class Backup:
         await self._tell("uploading")
         for directory in sorted(DIRECTORIES - self._entries):
             await self._link.make_directory(self._drive.path(directory))
-        for directory in sorted({upload.target[:2] for upload in uploads}):
+        for directory in sorted({found.record.stored[:2] for found in self._new}):
             await self._link.make_directory(self._drive.path(directory, snapshot=True))
-        total = sum(len(upload.data) for upload in uploads) or 1
+        total = self._size() or 1
         done = 0
-        moved = (replace(each, target=self._drive.path(each.target, snapshot=True)) for each in uploads)
-        for batch in batches(moved, count=BATCH_FILES, size=BATCH_BYTES):
+        for batch in handfuls(self._new, count=BATCH_FILES, size=BATCH_BYTES):
             await self._phone.step("backup:files")
-            size = sum(len(each.data) for each in batch)
-            await self._send(batch, size)
+            uploads = await self._seal(batch)
+            size = sum(len(each.data) for each in uploads)
+            await self._send(uploads, size)
             done += size
             self._link.progress = 95.0 * done / total
-        database = await asyncio.to_thread(manifest.write_database, records)
+        await self._describe(keybag, key)
+
+    async def _seal(self, batch: list[Found]) -> list[Upload]:
+        """These files as they are now, in their form; those that are gone meanwhile are left out."""
+        uploads: list[Upload] = []
+        for found in batch:
+            if self._system.files.exists(found.path):
+                content = self._system.files.read(found.path)
+                record, stored = await asyncio.to_thread(self._sealer.seal, found.record, content)
+                self._records.append(record)
+                uploads.append(Upload(found.path, self._drive.path(record.stored, snapshot=True), stored))
+        return uploads
+
+    async def _describe(self, keybag: KeyBag, key: bytes) -> None:
+        """Send the manifest into the snapshot."""
+        database = await asyncio.to_thread(manifest.write_database, self._records)
         properties = manifest.properties(self._phone, self._system, keybag)
         if self._system.backup_password is not None:
             database = manifest.seal(database, key)
             properties["ManifestKey"] = manifest.wrap_key(key, keybag)
         self._described = {manifest.PROPERTIES: _binary(properties), manifest.DATABASE: database}
-        await self._send(
-            [
-                Upload(f"{TEMPORARY}/{name}", self._drive.path(name, snapshot=True), data)
-                for name, data in self._described.items()
-            ],
-            len(database),
-        )
+        files = [
+            Upload(f"{TEMPORARY}/{name}", self._drive.path(name, snapshot=True), data)
+            for name, data in self._described.items()
+        ]
+        await self._send(files, len(database))
 
     async def _send(self, files: list[Upload], size: int) -> None:
         status = await self._link.upload(files, size=size)
@@ -265,25 +247,25 @@ class Backup:
         if items and (await self._link.move(items)).code:
             raise MBError(errors.UPLOAD, "Error moving files")
 
-    async def _remove(self, records: list[Record]) -> None:
+    async def _remove(self) -> None:
         """Remove what is in the backup no longer, and the snapshot."""
         await self._tell("removing")
-        now = {record.file_id for record in records if record.flags == FILE}
+        now = {record.file_id for record in self._records if record.flags == FILE}
         gone = [self._drive.path(f"{name[:2]}/{name}") for name in self._stored if name not in now]
         for start in range(0, len(gone), MOVES):
             await self._link.remove(gone[start : start + MOVES])
         await self._link.remove([self._drive.path(snapshot=True)])
         await self._tell("finished")
 
-    async def _verify(self, records: list[Record]) -> None:
+    async def _verify(self) -> None:
         """Read it back: the manifest as it was sent, and a file for each record."""
         self._link.progress = 99.0
         await self._drive.read(STATUS)
         for name, data in self._described.items():
             if await self._drive.read(name) != data:
                 raise MBError(errors.DAMAGED, "Error reading backup manifest database")
-        used = {record.file_id[:2] for record in records if record.flags == FILE}
-        if _absent(records, await self._drive.stored(used)):
+        used = {record.file_id[:2] for record in self._records if record.flags == FILE}
+        if _absent(self._records, await self._drive.stored(used)):
             raise MBError(errors.DAMAGED, "Manifest references files not in backup")
 
 
