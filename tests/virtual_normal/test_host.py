@@ -96,11 +96,26 @@ async def test_a_phone_without_data_or_without_the_will_to_boot(host, control):
     assert not listed.installed.data
 
 
+async def test_a_phone_comes_from_its_owner(host, control):
+    order = Plug(model="iPhone 16", gigabytes=256, people=("locked", "find-my-on", "storage-full"), installed=IOS)
+    (plugged,) = await control.ask(order)
+    assert (plugged.installed.locked, plugged.installed.passcode, plugged.installed.find_my) == (True, True, True)
+    phone = host.bus.at("1-1.1")
+    assert phone.identity.capacity == phone.system.files.capacity == 256 * 10**9
+    assert phone.system.files.free < 4_000_000
+    assert phone.system.canary is not None
+
+
 async def test_refuses_what_cannot_be(control):
     before = await control.ask(Plug(installed=IOS, ecid=FIVE))
     for command, reason in [
         (Plug(model="Nokia"), "no model 'Nokia'"),
         (Plug(ecid=FIVE), "ECID"),
+        (Plug(model="iPhone 8", installed=IOS), "no iOS 18.5 for the iPhone 8: its last is 16"),
+        (Plug(gigabytes=7, installed=IOS), "no iPhone 12 has 7 GB"),
+        (Plug(people=("nobody",), installed=IOS), "no state 'nobody'"),
+        (Plug(people=("find-my-on", "find-my-off"), installed=IOS), "cannot be both"),
+        (Plug(people=("locked",)), "nothing is installed"),
         (Plug(socket=HERE, installed=IOS), "taken"),
         (Replug(ecid=FIVE), "plugged in elsewhere"),
         (Replug(ecid=Ecid(6)), "never"),

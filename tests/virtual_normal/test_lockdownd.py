@@ -15,7 +15,7 @@ from pymobiledevice3.service_connection import ServiceConnection, create_ssl_con
 
 from station.model.phone import PhoneMode, UsbArrived
 from station.virtual.faults import Fault, FaultKind
-from station.virtual.system.conversation import MAX_SETTINGS
+from station.virtual.system.conversation import MAX_SETTING, MAX_SETTINGS
 from station.virtual.system.lockdownd import PORT
 from station.virtual.system.values import UNTRUSTED
 from tests.virtual_normal.helpers import HOST_KEY, lockdown
@@ -395,6 +395,8 @@ async def test_keeps_what_hosts_set(plug):
         for domain, key in [("com.apple.mobile.battery", "BatteryCurrentCapacity"), ("com.apple.fmip", "IsAssociated")]:
             with pytest.raises(exceptions.SetProhibitedError):
                 await client.set_value(False, domain, key)
+        with pytest.raises(exceptions.SetProhibitedError):
+            await client.set_value("x" * MAX_SETTING, "com.example.mine", "much")
         for number in range(MAX_SETTINGS - sum(map(len, phone.system.settings.values()))):
             await client.set_value(number, "com.example.mine", str(number))
         with pytest.raises(exceptions.SetProhibitedError):

@@ -11,7 +11,8 @@ from station.virtual import framing
 from station.virtual.services.service import Call, Service
 from station.virtual.system.cms import BadSignatureError, verify
 
-MAX_PROFILES = 100
+MAX_MESSAGE = 1 << 20
+MAX_PROFILES = 20
 PURPOSE = "PostSetupInstallation"
 """The only one for which a profile is kept."""
 MDM_PROFILE = "com.example.mdm"
@@ -45,7 +46,7 @@ async def serve(call: Call) -> None:
     """Answer requests until the host hangs up or the phone is erased."""
     conversation = _Conversation(call)
     while True:
-        message = await call.receive()
+        message = await call.receive(limit=MAX_MESSAGE)
         name = message.get("RequestType")
         if isinstance(name, str):
             await call.phone.step(f"management:{name}")

@@ -27,6 +27,8 @@ from station.virtual.system.trust import Trust
 MAX_MESSAGE = 1 << 20
 MAX_SETTINGS = 100
 """Values that hosts may leave on the phone."""
+MAX_SETTING = 1 << 14
+"""Bytes of each, as a property list."""
 HANDSHAKE_SECONDS = 10.0
 
 
@@ -140,7 +142,8 @@ class Conversation:
             self._system.notifications.post("com.apple.mobile.lockdown.device_name_changed")
         elif key in values.SETTABLE if not domain else not domains.read_only(self._phone, self._system, domain, key):
             settings = self._system.settings
-            if sum(map(len, settings.values())) >= MAX_SETTINGS:
+            full = sum(map(len, settings.values())) >= MAX_SETTINGS
+            if full or len(framing.frame({key: value})) > MAX_SETTING:
                 raise LockdownError("SetProhibited")
             settings.setdefault(domain, {})[key] = value
         else:
