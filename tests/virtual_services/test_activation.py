@@ -152,6 +152,31 @@ async def test_accepts_only_what_apple_signed_for_it_and_only_once(plug, servers
     assert [await state(phone), await state(other)] == ["Activated", "Unactivated"]
 
 
+async def test_accepts_nothing_of_somebody_who_says_that_he_is_apple(plug, bus, servers):
+    phone = plug(**NEW)
+    async with AppleServers(lambda _: phone) as impostor:
+        record = await record_for(phone, impostor.host)
+    assert "Error" in await handed(phone, record)
+    assert await state(phone) == "Unactivated"
+
+
+async def test_a_session_is_begun_anew_each_time(plug, servers):
+    phone = plug(**NEW)
+    async with trusted(phone) as lockdown:
+        service: Any = MobileActivationService(lockdown)  # it says that bytes are text
+        first = await service.create_activation_session_info()
+        second = await service.create_activation_session_info()
+        url = f"http://{servers.host}/deviceservices/drmHandshake"
+        old, new = [
+            (await asyncio.to_thread(requests.post, url, data=plistlib.dumps(blob), timeout=10)).content
+            for blob in (first, second)
+        ]
+        for answer in (old, b"noise", new):
+            told = await service.send_command("CreateTunnel1ActivationInfoRequest", answer)
+            assert ("Error" in told) is (answer != new)
+        assert "Error" in await service.send_command("CreateTunnel1ActivationInfoRequest", new)
+
+
 async def test_is_deactivated(plug, servers):
     phone = plug()
     async with trusted(phone) as lockdown:
