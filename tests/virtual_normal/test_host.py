@@ -1,10 +1,14 @@
 """The whole virtual side, handled through its control socket and reached as a worker reaches it."""
 
+import asyncio
+import plistlib
 from contextlib import aclosing
 
 import msgspec
 import pytest
+import requests
 from pymobiledevice3.lockdown import create_using_usbmux
+from pymobiledevice3.services.mobile_activation import MobileActivationService
 
 from station.errors import InputRejected, Refused
 from station.model.base import Ecid, SocketPath
@@ -104,6 +108,18 @@ async def test_a_phone_comes_from_its_owner(host, control):
     assert phone.identity.capacity == phone.system.files.capacity == 256 * 10**9
     assert phone.system.files.free < 4_000_000
     assert phone.system.canary is not None
+
+
+async def test_apple_knows_the_phones_that_are_plugged_in(host, control):
+    await control.ask(Plug(people=("not-activated",), installed=IOS))
+    async with await create_using_usbmux(pair_timeout=0) as lockdown:
+        asked = await MobileActivationService(lockdown).send_command("CreateActivationInfoRequest")
+    form = {"activation-info": plistlib.dumps(asked["Value"])}
+    url = f"{host.apple.origin}/deviceservices/deviceActivation"
+    answer = await asyncio.to_thread(requests.post, url, data=form, timeout=10)
+    assert plistlib.loads(answer.content)["ActivationRecord"]["unbrick"] is True
+    await control.ask(Unplug(socket=HERE))
+    assert (await asyncio.to_thread(requests.post, url, data=form, timeout=10)).status_code == 400
 
 
 async def test_refuses_what_cannot_be(control):
