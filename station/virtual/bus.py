@@ -40,6 +40,7 @@ class Bus:
         phone = self._phones.pop(socket)
         await phone.disappear()
         phone.socket = None
+        phone.tell("unplugged")
         return phone
 
     def announce(self, phone: VirtualPhone) -> None:

@@ -225,7 +225,7 @@ class VirtualPhone:
         self.history: list[str] = []
         """Every step it has been through, by name: what faults can be aimed at, and what tests read."""
         self.passers_by: set[Callable[[str], None]] = set()
-        """Told of each step as it is begun."""
+        """See `tell`."""
         self.destructions: list[str] = []
         """Every time somebody's data ended, with the reason. Tests hold this against the consents."""
         self._boots = boots
@@ -261,12 +261,16 @@ class VirtualPhone:
             PhoneGoneError, StatusError, RefusedError, StayError, GarbledError: as the fault asks.
         """
         self.history.append(name)
-        for passer_by in tuple(self.passers_by):
-            passer_by(name)
+        self.tell(name)
         if seconds:
             await self.pace.pause(seconds)
         if (fault := self.faults.due(name)) is not None:
             await strike(self, fault, name)
+
+    def tell(self, name: str) -> None:
+        """Tell who looks on what happens: each step as it is begun, and "unplugged"."""
+        for passer_by in tuple(self.passers_by):
+            passer_by(name)
 
     def pull(self) -> None:
         """Have the cable pulled, in the background: what calls this may be waited for by tasks that it ends."""

@@ -145,11 +145,11 @@ class Player:
             phone = hands.plug(_order(member, socket))
         self.phones[name] = phone
 
-        def pass_by(step: str) -> None:
+        def look_on(step: str) -> None:
             self._steps.append((name, step))
             self._moved.set()
 
-        phone.passers_by.add(pass_by)
+        phone.passers_by.add(look_on)
         for trouble in map(find_trouble, member.phone.troubles):
             for service, behaviour in trouble.apple.items():
                 self._host.apple.exceptions[service, member.ecid] = behaviour

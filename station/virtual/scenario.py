@@ -69,7 +69,7 @@ class Event(Message, frozen=True, kw_only=True, tag_field="do"):
 
     at: float = 0.0
     after: str = ""
-    """PHONE STEP: the first time that this phone is at this step (a glob) from when the event before has happened."""
+    """PHONE STEP: the first time that this phone is at this step (a glob), or "unplugged", after what came before."""
 
 
 class Plug(Event, frozen=True, kw_only=True, tag="plug"):
