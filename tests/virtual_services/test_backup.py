@@ -40,7 +40,7 @@ async def test_a_backup_holds_the_owners_files(plug, tmp_path):
     assert not (tmp_path / phone.identity.udid / "Snapshot").exists()
 
 
-@pytest.mark.parametrize("password", [None, SECRET])
+@pytest.mark.parametrize("password", [pytest.param(None, marks=pytest.mark.system), SECRET])
 async def test_the_next_backup_sends_only_what_changed(plug, tmp_path, password):
     phone = plug(backup_password=password)
     files = phone.system.files
@@ -76,6 +76,7 @@ async def test_an_encrypted_backup_opens_with_its_password_only(plug, tmp_path):
         assert path.is_dir() or b"somebody's" not in path.read_bytes(), path
 
 
+@pytest.mark.system
 async def test_a_new_password_means_a_new_full_backup(plug, tmp_path):
     phone = plug(backup_password=SECRET)
     await back_up(phone, tmp_path)
@@ -102,6 +103,7 @@ async def test_the_password_is_changed_with_the_old_one_only(plug, tmp_path):
     assert not await will_encrypt(phone)
 
 
+@pytest.mark.system
 async def test_a_management_can_insist_on_encryption(plug, tmp_path):
     phone = plug(backup_encryption_required=True)
     with refused(207, "required by device management"):
@@ -147,6 +149,7 @@ async def test_somebody_types_the_passcode(plug, tmp_path):
         assert observer.waiting.get_nowait() == asked
 
 
+@pytest.mark.system
 async def test_an_earlier_system_asks_nobody_but_must_be_unlocked(plug, tmp_path):
     phone = plug(version="15.8.2", build="19H384", model="iPhone 8", passcode=True)
     await back_up(phone, tmp_path)
@@ -163,6 +166,7 @@ async def test_a_host_without_room_is_told_how_much_is_missing(plug, tmp_path, m
         await back_up(phone, tmp_path)
 
 
+@pytest.mark.system
 async def test_a_backup_whose_manifest_cannot_be_read_is_refused(plug, tmp_path):
     phone = plug()
     await back_up(phone, tmp_path)
@@ -171,6 +175,7 @@ async def test_a_backup_whose_manifest_cannot_be_read_is_refused(plug, tmp_path)
         await back_up(phone, tmp_path, full=False)
 
 
+@pytest.mark.system
 async def test_a_corrupt_backup_is_made_anew(plug, tmp_path):
     phone = plug()
     await back_up(phone, tmp_path)
@@ -179,17 +184,9 @@ async def test_a_corrupt_backup_is_made_anew(plug, tmp_path):
     assert contents(tmp_path, phone)[PICTURE] == phone.system.canary
 
 
-MOMENTS = ["uploading", "moving", "moving:manifest", "removing"]
-
-
-@pytest.mark.parametrize(
-    ("first", "moment"),
-    [
-        (True, "files"),
-        (False, "files"),
-        *(pytest.param(first, moment, marks=pytest.mark.system) for first in (True, False) for moment in MOMENTS),
-    ],
-)
+@pytest.mark.system
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("moment", ["uploading", "files", "moving", "moving:manifest", "removing"])
 async def test_a_pulled_cable_costs_nothing(plug, bus, tmp_path, first, moment):
     phone = plug(backup_password=SECRET)
     if not first:

@@ -26,6 +26,7 @@ async def test_tells_of_a_backup(plug, tmp_path):
     assert "SnapshotState=finished" in told
 
 
+@pytest.mark.system
 async def test_tells_nothing_of_an_encrypted_backup(plug, tmp_path):
     phone = plug(backup_password=SECRET)
     await back_up(phone, tmp_path)
@@ -34,6 +35,7 @@ async def test_tells_nothing_of_an_encrypted_backup(plug, tmp_path):
             await service.info(tmp_path)
 
 
+@pytest.mark.system
 async def test_looks_for_a_list_that_no_backup_has_any_more(plug, tmp_path):
     phone = plug()
     await back_up(phone, tmp_path)
@@ -42,6 +44,7 @@ async def test_looks_for_a_list_that_no_backup_has_any_more(plug, tmp_path):
             await service.list(tmp_path)
 
 
+@pytest.mark.system
 async def test_crashes_when_it_unpacks_a_backup(plug, tmp_path):
     phone = plug(backup_password=SECRET)
     await back_up(phone, tmp_path)

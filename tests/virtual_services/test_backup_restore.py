@@ -14,6 +14,7 @@ from tests.virtual_services.backups import (
     MESSAGES,
     PICTURE,
     SECRET,
+    asking,
     back_up,
     contents,
     erased,
@@ -29,7 +30,7 @@ from tests.virtual_services.helpers import started
 PATH = CANARY.removeprefix(MEDIA)
 
 
-@pytest.mark.parametrize("password", [None, SECRET])
+@pytest.mark.parametrize("password", [pytest.param(None, marks=pytest.mark.system), SECRET])
 async def test_an_erased_phone_gets_everything_back(plug, bus, tmp_path, password):
     old = plug(1, backup_password=password)
     await back_up(old, tmp_path)
@@ -45,6 +46,7 @@ async def test_an_erased_phone_gets_everything_back(plug, bus, tmp_path, passwor
     assert new.system.backup_password == password, "the keychain came with it"
 
 
+@pytest.mark.system
 async def test_a_wrong_password_is_refused(plug, tmp_path):
     phone = plug(backup_password=SECRET)
     await back_up(phone, tmp_path)
@@ -54,6 +56,7 @@ async def test_a_wrong_password_is_refused(plug, tmp_path):
     assert await media(phone) == before
 
 
+@pytest.mark.system
 async def test_find_my_must_be_off(plug, tmp_path):
     phone = plug(find_my=True)
     await back_up(phone, tmp_path)
@@ -61,6 +64,20 @@ async def test_find_my_must_be_off(plug, tmp_path):
         await put_back(phone, tmp_path)
 
 
+@pytest.mark.system
+async def test_a_locked_phone_is_left_alone(plug, tmp_path):
+    phone = plug(passcode=True)
+    await back_up(phone, tmp_path)
+    udid = phone.identity.udid
+    phone.system.locked = True
+    async with asking(phone) as service, service.device_link(tmp_path) as link:
+        request = {"MessageName": "Restore", "TargetIdentifier": udid, "SourceIdentifier": udid}
+        await link.send_process_message(request)
+        with refused(208, "Device locked"):
+            await link.dl_loop()
+
+
+@pytest.mark.system
 async def test_a_later_systems_backup_is_refused(plug, tmp_path):
     old = plug(1)
     await back_up(old, tmp_path)
@@ -68,6 +85,7 @@ async def test_a_later_systems_backup_is_refused(plug, tmp_path):
         await put_back(plug(2, version="17.5.1", build="21F90"), tmp_path, old)
 
 
+@pytest.mark.system
 async def test_a_phone_that_is_full_is_left_alone(plug, tmp_path):
     old = plug(1)
     await back_up(old, tmp_path)
@@ -114,6 +132,7 @@ async def test_a_damaged_backup_is_refused(plug, tmp_path, name, damage, code, t
     assert await media(phone) == before
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("database", ["CREATE TABLE Other (x)", "CREATE TABLE Files (domain, relativePath, file)"])
 async def test_a_manifest_of_other_shape_is_refused(plug, tmp_path, database):
     phone = plug()
@@ -143,6 +162,7 @@ async def test_without_a_restart_everything_waits_for_one(plug, bus, tmp_path):
     assert (await media(phone))[PATH] == contents(tmp_path, phone)[PICTURE]
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("remove", [True, False])
 async def test_what_is_not_in_the_backup_goes_when_asked(plug, bus, tmp_path, remove):
     phone = plug()
@@ -153,6 +173,7 @@ async def test_what_is_not_in_the_backup_goes_when_asked(plug, bus, tmp_path, re
     assert ("/DCIM/100APPLE/IMG_9999.JPG" in await media(phone)) is not remove
 
 
+@pytest.mark.system
 async def test_without_system_files_only_pictures_and_apps_come_back(plug, bus, tmp_path):
     old = plug(1)
     await back_up(old, tmp_path)
@@ -165,6 +186,7 @@ async def test_without_system_files_only_pictures_and_apps_come_back(plug, bus, 
     assert MESSAGES not in found
 
 
+@pytest.mark.system
 async def test_settings_stay_when_asked(plug, bus, tmp_path):
     old = plug(1)
     old.system.files.write("/var/mobile/Library/Preferences/com.apple.springboard.plist", b"old")
@@ -177,6 +199,7 @@ async def test_settings_stay_when_asked(plug, bus, tmp_path):
     assert new.system.name == "iPhone"
 
 
+@pytest.mark.system
 async def test_a_pulled_cable_leaves_the_phone_as_it_was(plug, bus, tmp_path):
     phone = plug()
     await back_up(phone, tmp_path)
@@ -191,6 +214,23 @@ async def test_a_pulled_cable_leaves_the_phone_as_it_was(plug, bus, tmp_path):
     assert (await media(phone))[PATH] == contents(tmp_path, phone)[PICTURE]
 
 
+@pytest.mark.system
+@pytest.mark.parametrize(("moment", "comes_back"), [("moving", b"first"), ("moving:manifest", b"second")])
+async def test_a_backup_that_broke_off_can_be_put_back(plug, bus, tmp_path, moment, comes_back):
+    phone = plug()
+    phone.system.files.write(CANARY, b"first")
+    await back_up(phone, tmp_path)
+    phone.system.files.write(CANARY, b"second")
+    phone.faults.add(Fault(at=f"backup:{moment}", kind=FaultKind.UNPLUG))
+    with pytest.raises((ConnectionTerminatedError, OSError)):
+        await back_up(phone, tmp_path, full=False)
+    new = plug(2, **erased())
+    async with restarting(bus):
+        await put_back(new, tmp_path, phone)
+    assert (await media(new))[PATH] == comes_back
+
+
+@pytest.mark.system
 async def test_the_host_keeps_a_copy_when_asked(plug, bus, tmp_path):
     phone = plug()
     await back_up(phone, tmp_path)
@@ -202,6 +242,7 @@ async def test_the_host_keeps_a_copy_when_asked(plug, bus, tmp_path):
     }
 
 
+@pytest.mark.system
 async def test_a_path_out_of_its_domain_is_not_followed(plug, bus, tmp_path):
     phone = plug()
     phone.system.files.write(f"{MEDIA}/DCIM/evil", b"evil")

@@ -52,6 +52,8 @@ class Backup:
         """The names in the directory of the backup on the host."""
         self._stored: dict[str, int] = {}
         """All files that are in the backup on the host, with their sizes."""
+        self._sealer: Sealer
+        """Of the keys that this backup has."""
         self._records: list[Record] = []
         """What is in the new backup, as far as it was sent or is there."""
         self._new: list[Found] = []
@@ -146,7 +148,7 @@ class Backup:
                 self._records.append(record)
             elif old is None or self._stored.get(record.file_id) != self._sealer.size(record):
                 self._new.append(found)
-            else:
+            elif self._system.files.exists(found.path):
                 content = self._system.files.read(found.path)
                 sealed, _ = await asyncio.to_thread(self._sealer.seal, replace(record, key=old.key), content)
                 if sealed.digest == old.digest:
