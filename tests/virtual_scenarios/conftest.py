@@ -1,17 +1,22 @@
 """Phones that go wrong, behind a usbmuxd socket; and whole virtual hosts that scenarios are played on."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from pymobiledevice3.service_connection import ServiceConnection
 
 from station.model.base import Ecid, SocketPath
 from station.model.phone import PhoneMode
 from station.virtual.boot import dfu, iboot
 from station.virtual.bus import Bus
 from station.virtual.faults import Fault, Faults
+from station.virtual.host import VirtualHost
 from station.virtual.models import find_model
 from station.virtual.phone import Boots, Handler, System, VirtualPhone
 from station.virtual.system import lockdownd
@@ -60,3 +65,31 @@ def plug(bus: Bus) -> PlugPhone:
         return phone
 
     return plug
+
+
+@pytest.fixture
+async def virtual_host(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[VirtualHost]:
+    """A whole virtual host, to which the library is pointed."""
+    with TemporaryDirectory(prefix="host-") as directory:
+        async with VirtualHost(Path(directory) / "v") as host:
+            monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", host.reach.usbmuxd)
+            monkeypatch.setenv("HOME", directory)
+            yield host
+
+
+@pytest.fixture(autouse=True)
+async def tidy(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """The library leaves connections behind when they break; asyncio would complain of that."""
+    made: list[ServiceConnection] = []
+    original = ServiceConnection.from_socket
+
+    async def remember(*args: Any, **kwargs: Any) -> ServiceConnection:
+        made.append(await original(*args, **kwargs))
+        return made[-1]
+
+    monkeypatch.setattr(ServiceConnection, "from_socket", remember)
+    yield
+    left_open = [service.writer for service in made if not service.writer.is_closing()]
+    for writer in left_open:
+        writer.transport.abort()
+    await asyncio.gather(*(writer.wait_closed() for writer in left_open), return_exceptions=True)

@@ -24,7 +24,7 @@ VISIT_SECONDS = 4.0
 TRIES = 6
 WAITING = ("PasswordProtected", "PairingDialogResponsePending", "PhoneGone")
 """Somebody may do something about it."""
-LIBRARY_NAMES = {
+LIBRARY_NAMES: dict[type[Exception], str] = {
     exceptions.PasswordRequiredError: "PasswordProtected",
     exceptions.PairingDialogResponsePendingError: "PairingDialogResponsePending",
     exceptions.UserDeniedPairingError: "UserDeniedPairing",
