@@ -19,7 +19,7 @@ from pymobiledevice3.restore.tss import TSSRequest
 from station.model.base import Ecid
 from station.virtual.apple.behaviour import AppleService, Behaviour
 from station.virtual.apple.servers import AppleServers
-from station.virtual.apple.tss import SigningServer
+from station.virtual.apple.signing.server import SigningServer
 from station.virtual.firmware.components import COMPONENTS, FOURCCS
 from station.virtual.firmware.image4 import Ticket, parse_img4
 

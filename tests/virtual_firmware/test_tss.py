@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pymobiledevice3.restore.tss import TSSRequest
 
-from station.virtual.apple.tss import SigningServer
+from station.virtual.apple.signing.server import SigningServer
 from station.virtual.firmware.image4 import Ticket
 
 MANIFESTS = Path(__file__).parents[3] / "shared/facts/real/manifests"

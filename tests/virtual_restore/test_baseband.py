@@ -10,7 +10,7 @@ from pymobiledevice3.restore.tss import TSSRequest, TSSResponse
 
 from station.model.base import Ecid
 from station.model.phone import PhoneMode
-from station.virtual.apple.tss import SigningServer
+from station.virtual.apple.signing.server import SigningServer
 from station.virtual.chips import ICE19, MAV13, MAV17, MAV20, MAV25, Baseband
 from station.virtual.faults import StatusError
 from station.virtual.firmware.baseband import FAMILIES, make_bbfw

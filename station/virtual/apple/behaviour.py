@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
-from station.virtual.apple.fields import MAX_REQUEST, not_eligible
+from station.virtual.apple.signing.fields import MAX_REQUEST, not_eligible
 
 if TYPE_CHECKING:
     from station.model.base import Ecid

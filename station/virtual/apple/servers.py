@@ -1,6 +1,6 @@
 """Apple's servers on loopback. Each can be told to misbehave (`behaviour`).
 
-POST /TSS/controller?action=2   a ticket, or the reason why not (`tss`)
+POST /TSS/controller?action=2   a ticket, or the reason why not (`signing.server`)
 GET  /fcs-keys/NAME             the key of an encrypted image, as the phone has the host fetch it (URLAsset)
 POST /fcs-keys/NAME             the same, by a phone's second way to it (StreamedImageDecryptionKey)
 POST /fdr                       what a phone asks through the host's FDR proxy; answered with its SHA-256
@@ -26,7 +26,7 @@ from station.virtual.apple.activation import ActivationServer
 from station.virtual.apple.behaviour import AppleService, Conduct
 from station.virtual.apple.catalog import Catalog
 from station.virtual.apple.cdn import Cdn
-from station.virtual.apple.tss import SigningServer
+from station.virtual.apple.signing.server import SigningServer
 from station.virtual.phone import VirtualPhone
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from station.virtual.apple.fields import incomplete, malformed, not_eligible, number, octets, same, truth
+from station.virtual.apple.signing.fields import incomplete, malformed, not_eligible, number, octets, same, truth
 from station.virtual.firmware.image4 import PropertyValue, SigningKey, sign_ticket
 from station.virtual.firmware.peripherals import fourcc
 

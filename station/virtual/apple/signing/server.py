@@ -8,13 +8,11 @@ import plistlib
 from pathlib import Path
 from typing import Any
 
-from station.virtual.apple.application import sign_application_processor
-from station.virtual.apple.baseband import FIRMWARE, sign_baseband
-from station.virtual.apple.fields import MAX_REQUEST, NotSignedError, malformed, not_eligible, parse
-from station.virtual.apple.peripherals import peripheral, sign_peripheral
+from station.virtual.apple.signing.application import sign_application_processor
+from station.virtual.apple.signing.baseband import FIRMWARE, sign_baseband
+from station.virtual.apple.signing.fields import NotSignedError, malformed, parse
+from station.virtual.apple.signing.peripherals import peripheral, sign_peripheral
 from station.virtual.firmware.image4 import SigningKey
-
-__all__ = ["MAX_REQUEST", "SigningServer", "not_eligible"]
 
 
 class SigningServer:

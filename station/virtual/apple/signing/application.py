@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from station.virtual.apple.fields import malformed, not_eligible, number, octets, same, truth
+from station.virtual.apple.signing.fields import malformed, not_eligible, number, octets, same, truth
 from station.virtual.firmware.components import FOURCCS
 from station.virtual.firmware.image4 import SigningKey, sign_ticket
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from station.virtual.apple.fields import bad_baseband, bad_serial, not_eligible, number, octets, same
+from station.virtual.apple.signing.fields import bad_baseband, bad_serial, not_eligible, number, octets, same
 from station.virtual.chips import MAV25
 from station.virtual.firmware.baseband import encode_elements, signature_sizes, v7_signature
 from station.virtual.firmware.image4 import SigningKey, sign_ticket
