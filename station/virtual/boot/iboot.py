@@ -30,6 +30,8 @@ UPLOAD_RATE = 35e6
 """Bytes a second at default pace: what USB 2 carries."""
 LINGER = 1.2
 """Seconds of default pace for which the old iBoot still shows itself after `go`."""
+LOADS_SEP = 0x8101
+"""The chip (A14) from which on iBoot must be sent the firmware of the SEP (idevicerestore 7fd59d5)."""
 
 UPLOAD_ENDPOINT = 0x04
 CONSOLE_OUT = 0x02
@@ -242,8 +244,8 @@ class _Iboot(StandardDevice):
         except Image4Error:
             self._leave(PhoneMode.RECOVERY)
             return
-        needed = {"rdsk", "rdtr"} | ({"rsep"} & ticket.digests.keys())
-        if not needed <= self._accepted:
+        sep = {"rsep"} & ticket.digests.keys() if self._phone.identity.chip_id >= LOADS_SEP else set()
+        if not {"rdsk", "rdtr"} | sep <= self._accepted:
             self._leave(PhoneMode.RECOVERY)
             return
         self._phone.restore_ticket = ticket.der

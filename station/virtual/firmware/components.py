@@ -64,7 +64,7 @@ def _unmade(name: str) -> Component:
     return Component(name=name, path=None, personalized=False)
 
 
-_A10, _A12, _A14 = 0x8010, 0x8020, 0x8101
+_A10, _A11, _A12, _A14 = 0x8010, 0x8015, 0x8020, 0x8101
 _SEP = "Firmware/all_flash/sep-firmware.{board}.{style}.im4p"
 _KERNEL = "kernelcache.release.{platform}"
 _TREE = "Firmware/all_flash/DeviceTree.{class}.im4p"
@@ -74,7 +74,7 @@ COMPONENTS: tuple[Component, ...] = (
     Component(name="ANE", path="Firmware/ane/{chip}_ane.im4p", fourcc="anef", flags=(FUD, IBOOT_LOADS), chip=_A12),
     Component(name="ANS", path="Firmware/ansf.{chip}.release.im4p", fourcc="ansf", flags=(FIRMWARE,), chip=_A14),
     Component(name="AOP", path="Firmware/AOP/{board}_aop.im4p", fourcc="aopf", flags=(FUD, IBOOT_LOADS), chip=_A12),
-    Component(name="AVE", path="Firmware/ave/{chip}_ave.im4p", fourcc="avef", flags=(FUD, IBOOT_LOADS), chip=_A10),
+    Component(name="AVE", path="Firmware/ave/{chip}_ave.im4p", fourcc="avef", flags=(FUD, IBOOT_LOADS), chip=_A12),
     Component(
         name="Ap,SystemVolumeCanonicalMetadata",
         path="Firmware/{os}.mtree",
@@ -90,7 +90,7 @@ COMPONENTS: tuple[Component, ...] = (
         fourcc="acfw",
         flags=(FUD,),
         trusted=False,
-        chip=_A12,
+        chip=_A11,
     ),
     Component(
         name="BatteryFull", path="Firmware/all_flash/batteryfull@2532~iphone.im4p", fourcc="batF", flags=(FIRMWARE,)
@@ -104,7 +104,7 @@ COMPONENTS: tuple[Component, ...] = (
     Component(name="DCP", path="Firmware/dcp/{platform}dcp.im4p", fourcc="dcpf", flags=(EAN,), chip=_A14),
     Component(name="DeviceTree", path=_TREE, fourcc="dtre", size=64 * KIB, flags=(FIRMWARE,)),
     Component(name="GFX", path="Firmware/agx/{chip}_gfx.im4p", fourcc="gfxf", flags=(FUD, IBOOT_LOADS), chip=_A12),
-    Component(name="ISP", path="Firmware/isp_bni/{board}_isp.im4p", fourcc="ispf", flags=(FUD, IBOOT_LOADS), chip=_A12),
+    Component(name="ISP", path="Firmware/isp_bni/{board}_isp.im4p", fourcc="ispf", flags=(FUD, IBOOT_LOADS), chip=_A11),
     Component(name="KernelCache", path=_KERNEL, fourcc="krnl", size=2 * MIB),
     Component(
         name="LLB", path="Firmware/all_flash/LLB.{board}.{style}.im4p", fourcc="illb", size=128 * KIB, flags=(FIRMWARE,)
@@ -115,7 +115,7 @@ COMPONENTS: tuple[Component, ...] = (
         fourcc="mtfw",
         flags=(FUD,),
         trusted=False,
-        chip=_A12,
+        chip=_A11,
     ),
     Component(name="OS", path="{os}", fourcc="OS\0\0", personalized=False, image4=False),
     Component(name="PMP", path="Firmware/pmp/{chip}pmp.im4p", fourcc="pmpf", flags=(FUD, IBOOT_LOADS), chip=_A12),
@@ -186,6 +186,14 @@ COMPONENTS: tuple[Component, ...] = (
 _OLD_CHIPS = (
     # Up to A11 the coprocessor for motion is no part of what iBoot loads, and its firmware is not trusted.
     Component(name="AOP", path="Firmware/AOP/{board}_aop.im4p", fourcc="aopf", flags=(FUD,), trusted=False),
+    Component(
+        name="AVE",
+        path="Firmware/ave/{chip}_ave.im4p",
+        fourcc="avef",
+        flags=(FUD, IBOOT_LOADS),
+        since=15,
+        chip=_A10,
+    ),
 )
 
 
@@ -195,9 +203,9 @@ def components(ios: int, chip_id: int) -> tuple[Component, ...]:
     After the manifests of iOS 13.5.1 and 15.4 (A10), 15.7 (A9), 15.4.1 (A15) and 26.2.1 (A14), and what a log of an
     iPhone 11 with iOS 13 lists (idevicerestore#326).
     """
-    old = () if chip_id >= _A12 else _OLD_CHIPS
-    found = (part for part in COMPONENTS if part.since <= ios and part.chip <= chip_id)
-    return tuple(sorted((*old, *found), key=lambda part: part.name))
+    known = (*COMPONENTS, *(_OLD_CHIPS if chip_id < _A12 else ()))
+    found = (part for part in known if part.since <= ios and part.chip <= chip_id)
+    return tuple(sorted(found, key=lambda part: part.name))
 
 
 FOURCCS: dict[str, str] = {component.name: component.fourcc for component in COMPONENTS if component.fourcc}

@@ -124,7 +124,8 @@ class Fdr:
             return
         if (await _read(reader)).get("CtrlProtoVersion") != PROTOCOL_VERSION:
             return
-        writer.write(_frame({"ConnPort": CONNECTION_PORT}))
+        begun = {"Command": "BeginCtrl", "CtrlProtoVersion": PROTOCOL_VERSION, "ConnPort": CONNECTION_PORT}
+        writer.write(_frame(begun))
         self._control.set_result(writer)
         await reader.read(1)  # the host says no more here: this is where it hangs up
 
@@ -150,5 +151,5 @@ async def _read(reader: asyncio.StreamReader) -> dict[str, Any]:
 
 
 def _frame(message: Mapping[str, Any]) -> bytes:
-    body = plistlib.dumps(message)
+    body = plistlib.dumps(message, fmt=plistlib.FMT_BINARY)  # idevicerestore 1.0.0 can read no other
     return struct.pack("<L", len(body)) + body
