@@ -197,6 +197,27 @@ async def test_a_connection_the_host_resets(lab: Lab):
         await stream.until(lambda: stream.ended)
 
 
+async def test_what_a_host_said_before_it_reset_arrives(lab: Lab):
+    heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    go = asyncio.Event()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"x" * 300_000)  # more than the host takes: it is gone by then
+        await go.wait()
+        heard.set_result(await reader.read())
+
+    plug(lab, more=lambda _: {NOBODY: handler})
+    async with mux_host(lab.path) as host:
+        stream = await host.connect(NOBODY)
+        stream.segment(ACK, b"the end of " * 1000)
+        stream.segment(ACK, b"the image" * 1000)
+        stream.segment(RST)
+        assert await ask(await host.connect(ECHO), b"it has the reset by now") == b"it has the reset by now"
+        go.set()
+        async with asyncio.timeout(5):
+            assert await heard == b"the end of " * 1000 + b"the image" * 1000
+
+
 async def test_a_host_that_gives_up_while_the_phone_is_silent(lab: Lab):
     plug(lab, 1, Fault(at=f"connect:{ECHO}", kind=FaultKind.SILENCE))
     async with mux_host(lab.path) as host:

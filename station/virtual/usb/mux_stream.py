@@ -7,6 +7,7 @@ the other. So a full socket is what holds back the host, and a host that takes n
 import asyncio
 import socket
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol as Interface
 
@@ -74,6 +75,8 @@ class Stream:
         self._edge = self._received
         """Number of the first byte that the host may not send yet."""
         self._inbox = _Inbox()
+        self._host_gone = asyncio.Event()
+        """Set when the host has reset the connection: it takes nothing any more."""
         self._ours: socket.socket | None = None
         """Our end, once the phone accepted."""
         self._task = asyncio.create_task(self._run())
@@ -97,7 +100,7 @@ class Stream:
     def take(self, segment: Segment) -> None:
         """Take a segment of this connection. One that breaks TCP's rules ends it."""
         if segment.flags & Flag.RST:
-            self.drop()
+            self._hang_up()
             return
         reason = self._wrong(segment)
         if reason:
@@ -117,6 +120,16 @@ class Stream:
         self._received = self._received + len(segment.payload) + inbox.ended & SEQUENCE
         self._send(Flag.ACK)
 
+    def _hang_up(self) -> None:
+        """The host is gone. What it said before still reaches the phone: usbmuxd resets whenever its client closes."""
+        self._carrier.forget(self)
+        self._host_gone.set()
+        self._moved.set()
+        self._inbox.ended = True
+        self._inbox.changed.set()
+        if not self._accepted:
+            self._task.cancel()
+
     def _wrong(self, segment: Segment) -> str:
         """What is wrong with a segment; "" when nothing is."""
         unacknowledged = self._sent - self._acknowledged & SEQUENCE
@@ -132,7 +145,9 @@ class Stream:
         return reason
 
     def _send(self, flags: Flag, payload: bytes = b"") -> None:
-        """Send a segment: with what was received and what there is room for."""
+        """Send a segment, if there is somebody to take it: with what was received and what there is room for."""
+        if self._host_gone.is_set():
+            return
         window = WINDOW - self._inbox.size
         host, port = self.key
         self._carrier.send(Protocol.TCP, Segment(port, host, self._sent, self._received, flags, window, payload).pack())
@@ -183,11 +198,16 @@ class Stream:
                 await asyncio.gather(inward, return_exceptions=True)
             self._send(Flag.RST)
 
+    def _room(self) -> int:
+        """Bytes that the host takes now; one that is gone would take anything."""
+        gone = self._host_gone.is_set()
+        return MAX_PAYLOAD if gone else self._host_window - (self._sent - self._acknowledged & SEQUENCE)
+
     async def _outward(self, ours: socket.socket) -> None:
         """What the phone says, to the host, until the phone hangs up."""
         loop = asyncio.get_running_loop()
         while True:
-            while (room := self._host_window - (self._sent - self._acknowledged & SEQUENCE)) <= 0:
+            while (room := self._room()) <= 0:
                 self._moved.clear()
                 await self._moved.wait()
             try:
@@ -200,7 +220,7 @@ class Stream:
             self._send(Flag.ACK, data)
 
     async def _inward(self, ours: socket.socket) -> None:
-        """What the host says, to the phone, until the host has nothing more to say."""
+        """What the host says, to the phone, until the host has nothing more to say; then, that the host is gone."""
         loop, inbox, deaf = asyncio.get_running_loop(), self._inbox, False
         while inbox.chunks or not inbox.ended:
             if not inbox.chunks:
@@ -220,3 +240,6 @@ class Stream:
                 self._send(Flag.ACK)
         if not deaf:
             ours.shutdown(socket.SHUT_WR)
+        await self._host_gone.wait()
+        with suppress(OSError):  # the phone hung up by itself
+            ours.shutdown(socket.SHUT_RDWR)
