@@ -186,7 +186,7 @@ async def test_a_corrupt_backup_is_made_anew(plug, tmp_path):
 
 @pytest.mark.system
 @pytest.mark.parametrize("first", [True, False])
-@pytest.mark.parametrize("moment", ["uploading", "files", "moving", "moving:manifest", "removing"])
+@pytest.mark.parametrize("moment", ["uploading", "files", "moving", "moving:files", "moving:manifest", "removing"])
 async def test_a_pulled_cable_costs_nothing(plug, bus, tmp_path, first, moment):
     phone = plug(backup_password=SECRET)
     if not first:
@@ -204,3 +204,37 @@ async def test_a_pulled_cable_costs_nothing(plug, bus, tmp_path, first, moment):
     assert found[PICTURE] == b"another picture"
     assert found[MESSAGES] == phone.system.files.read(SMS)
     assert read(tmp_path, phone, "Status.plist")["SnapshotState"] == "finished"
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("moment", ["moving:files", "moving:manifest"])
+async def test_what_was_sent_before_the_cable_was_pulled_is_not_sent_again(plug, bus, tmp_path, moment):
+    phone = plug()
+    await back_up(phone, tmp_path)
+    phone.system.files.write(CANARY, b"another picture")
+    phone.faults.add(Fault(at=f"backup:{moment}", kind=FaultKind.UNPLUG))
+    with pytest.raises((ConnectionTerminatedError, OSError)):
+        await back_up(phone, tmp_path, full=False)
+    path = stored(tmp_path, phone, PICTURE).relative_to(tmp_path / phone.identity.udid)
+    place = tmp_path / phone.identity.udid / ("Snapshot" if moment == "moving:files" else "") / path
+    sent = place.stat().st_ino
+    bus.plug(phone, SocketPath("1-1.1"))
+    await back_up(phone, tmp_path, full=False)
+    assert (tmp_path / phone.identity.udid / path).stat().st_ino == sent
+    assert contents(tmp_path, phone)[PICTURE] == b"another picture"
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("after", [0, 2_000, 50_000, 100_000, 150_000])
+async def test_a_cable_may_be_pulled_at_any_byte(plug, bus, tmp_path, after):
+    phone = plug()
+    await back_up(phone, tmp_path)
+    phone.system.files.write(CANARY, bytes(100_000))
+    phone.faults.add(Fault(at="backup:Backup", kind=FaultKind.CUT, after_bytes=after))
+    with pytest.raises((ConnectionTerminatedError, OSError)):
+        await back_up(phone, tmp_path, full=False)
+    bus.plug(phone, SocketPath("1-1.1"))
+    await back_up(phone, tmp_path, full=False)
+    found = contents(tmp_path, phone)
+    assert found[PICTURE] == bytes(100_000)
+    assert found[MESSAGES] == phone.system.files.read(SMS)

@@ -112,6 +112,7 @@ def _forget_keybag(path):
     [
         (PICTURE, lambda path: path.unlink(), 205, "Multiple errors downloading files"),
         (PICTURE, _cut, 205, "Digest"),
+        (PICTURE, lambda path: path.write_bytes(bytes(path.stat().st_size)), 205, "Digest"),
         ("Manifest.db", _cut, 205, "manifest database"),
         ("Manifest.db", _garble, 205, "manifest database"),
         ("Manifest.db", lambda path: path.unlink(), 205, "No such file or directory at path"),
@@ -215,7 +216,9 @@ async def test_a_pulled_cable_leaves_the_phone_as_it_was(plug, bus, tmp_path):
 
 
 @pytest.mark.system
-@pytest.mark.parametrize(("moment", "comes_back"), [("moving", b"first"), ("moving:manifest", b"second")])
+@pytest.mark.parametrize(
+    ("moment", "comes_back"), [("moving", b"first"), ("moving:files", b"second"), ("moving:manifest", b"second")]
+)
 async def test_a_backup_that_broke_off_can_be_put_back(plug, bus, tmp_path, moment, comes_back):
     phone = plug()
     phone.system.files.write(CANARY, b"first")

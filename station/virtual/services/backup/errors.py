@@ -9,12 +9,12 @@ class MBError(Exception):
 
     Args:
         code: in MBErrorDomain.
-        text: what is wrong.
+        text: what is wrong; None: what phones usually say with that number.
         cause: the error behind it.
     """
 
-    def __init__(self, code: int, text: str, cause: "MBError | None" = None) -> None:
-        super().__init__(text)
+    def __init__(self, code: int, text: str | None = None, cause: "MBError | None" = None) -> None:
+        super().__init__(WORDS.get(code, "Unknown error") if text is None else text)
         self.code = code
         self.cause = cause
 
@@ -40,6 +40,20 @@ PASSWORD = 207
 LOCKED = 208
 FIND_MY = 211
 SETUP = 212
+
+WORDS = {
+    UPLOAD: "Multiple errors uploading files",
+    DRIVE_FULL: "Insufficient free disk space on drive to back up",
+    DEVICE_FULL: "Insufficient free disk space on device to restore",
+    INCOMPATIBLE: "Backup is from an incompatible OS version",
+    EMPTY: "No status exists in backup",
+    DAMAGED: "Error reading backup properties",
+    PASSWORD: "Invalid password",
+    LOCKED: "Device locked",
+    FIND_MY: "Find My iPhone must be disabled before restoring",
+    SETUP: "Unable to backup until Setup is finished",
+}
+"""What a phone usually says with a number."""
 
 
 def missing(path: str) -> MBError:

@@ -70,7 +70,7 @@ class Restore:
         backup, moved = await self._open()
         await self._check_compatible()
         if self._system.find_my:
-            raise MBError(errors.FIND_MY, "Find My iPhone must be disabled before restoring")
+            raise MBError(errors.FIND_MY)
         wanted = [record for record in backup.records.values() if self._is_wanted(record)]
         self._check_space(sum(record.size for record in wanted if record.flags == FILE))
         if self._options.copy:
@@ -95,7 +95,7 @@ class Restore:
         except MBError as error:
             if error.code != errors.MISSING:
                 raise MBError(errors.DAMAGED, "Error reading status", error) from error
-            raise MBError(errors.EMPTY, "No status exists in backup") from error
+            raise MBError(errors.EMPTY) from error
         version = _number(status.get("Version"))
         if version < OLDEST_STATUS:
             raise MBError(errors.INCOMPATIBLE, f"Unsupported backup status version: {version:.1f}")
@@ -121,7 +121,7 @@ class Restore:
         made_with = str(info.get("Product Version", ""))
         release = tuple(int(part) for part in made_with.split(".") if part.isdecimal())
         if release[:2] > self._system.release[:2]:
-            raise MBError(errors.INCOMPATIBLE, "Backup is from an incompatible OS version")
+            raise MBError(errors.INCOMPATIBLE)
 
     def _is_wanted(self, record: Record) -> bool:
         if not record.relative or self._layout.path(record.domain, record.relative) is None:

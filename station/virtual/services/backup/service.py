@@ -68,19 +68,17 @@ class Conversation:
     async def answer(self, message: dict[str, Any]) -> None:
         """Do what the host asks for."""
         name = message.get("MessageName")
-        try:
-            await self._phone.step(f"backup:{name}")
-        except StatusError as told:
-            await self._link.respond(told.status, ErrorDescription=f"{told.log} (MBErrorDomain/{told.status})")
-            return
-        if name == "Hello":
-            await self._hello(message)
-            return
         request = self._requests.get(name, self._unknown) if isinstance(name, str) else self._unknown
         try:
+            await self._phone.step(f"backup:{name}")
+            if name == "Hello":
+                await self._hello(message)
+                return
             content = await request(message)
+        except StatusError as told:
+            await self._refuse(MBError(told.status))
         except MBError as error:
-            await self._link.respond(error.code, ErrorDescription=error.description)
+            await self._refuse(error)
         else:
             if content is None:
                 await self._link.respond()
@@ -88,6 +86,9 @@ class Conversation:
                 await self._link.respond(Content=content)
             if name == "Restore" and Options.of(message).reboot:
                 await self._restart()
+
+    async def _refuse(self, error: MBError) -> None:
+        await self._link.respond(error.code, ErrorDescription=error.description)
 
     async def _hello(self, message: dict[str, Any]) -> None:
         versions = message.get("SupportedProtocolVersions")
@@ -106,7 +107,7 @@ class Conversation:
     async def _restore(self, message: dict[str, Any]) -> None:
         self._check_target(message)
         if self._system.locked:
-            raise MBError(errors.LOCKED, "Device locked")
+            raise MBError(errors.LOCKED)
         source, options = self._source(message), Options.of(message)
         await Restore(self._phone, self._system, self._link, source=source, options=options).run()
 
@@ -114,7 +115,7 @@ class Conversation:
         self._check_target(message)
         old, new = _text(message, "OldPassword"), _text(message, "NewPassword")
         if old != self._system.backup_password:
-            raise MBError(errors.PASSWORD, "Invalid password")
+            raise MBError(errors.PASSWORD)
         await self._ask_passcode(since=(13,))
         if new is None and self._system.backup_encryption_required:
             wish = "Cannot remove iTunes Backup Encryption - Encrypted Backup MDM setting present on device"
@@ -169,7 +170,7 @@ class Conversation:
         system = self._system
         if system.release < since:
             if system.locked:
-                raise MBError(errors.LOCKED, "Device locked")
+                raise MBError(errors.LOCKED)
             return
         if not system.passcode:
             return
@@ -178,7 +179,7 @@ class Conversation:
             await self._phone.step("backup:passcode")
             await self._wait_for_passcode()
         except RefusedError as error:
-            raise MBError(errors.LOCKED, "Device locked") from error
+            raise MBError(errors.LOCKED) from error
         finally:
             system.notifications.post(ASKED_PASSCODE)
 

@@ -81,7 +81,7 @@ class Backup:
 
     def _check_allowed(self) -> None:
         if not self._system.set_up:
-            raise MBError(errors.SETUP, "Unable to backup until Setup is finished")
+            raise MBError(errors.SETUP)
         if self._system.backup_encryption_required and self._system.backup_password is None:
             raise MBError(errors.PASSWORD, "No backup password set when required by device management")
 
@@ -170,7 +170,7 @@ class Backup:
             purged = await self._link.purge(required - free + PURGE_MORE)
             if purged.code == 0 and await self._link.free_space() > required:
                 return
-        raise MBError(errors.DRIVE_FULL, "Insufficient free disk space on drive to back up")
+        raise MBError(errors.DRIVE_FULL)
 
     async def _upload(self, keybag: KeyBag, key: bytes) -> None:
         """Send everything that is new into the snapshot."""
@@ -222,7 +222,7 @@ class Backup:
     async def _send(self, files: list[Upload], size: int) -> None:
         status = await self._link.upload(files, size=size)
         if status.code:
-            raise MBError(errors.UPLOAD, "Multiple errors uploading files")
+            raise MBError(errors.UPLOAD)
 
     async def _tell(self, state: str) -> None:
         """Have the host keep how far it got."""
@@ -240,6 +240,7 @@ class Backup:
         """Rename what was sent into place, the manifest last."""
         await self._tell("moving")
         for start in range(0, len(stored), MOVES):
+            await self._phone.step("backup:moving:files")
             await self._rename(stored[start : start + MOVES])
         await self._phone.step("backup:moving:manifest")
         await self._rename([name for name in (manifest.DATABASE, manifest.PROPERTIES) if name in set(also)])
