@@ -45,8 +45,11 @@ async def test_takes_apps_away_but_not_apples(plug):
         await proxy.uninstall(DIARY)  # it is gone, as it was meant to be
         with pytest.raises(AppInstallError, match="UninstallProhibited"):
             await proxy.uninstall("com.apple.mobilesafari")
-        with pytest.raises(AppInstallError, match="InstallProhibited"):
+        with pytest.raises(AppInstallError, match="PackageInspectionFailed"):
             await proxy.send_package("Install", {}, None, "/PublicStaging/x.ipa")
+        phone.system.files.write("/var/mobile/Media/x.ipa", b"PK")
+        with pytest.raises(AppInstallError, match="ApplicationVerificationFailed"):
+            await proxy.send_package("Install", {}, None, "/x.ipa")
         for command, error in [("Dance", "UnknownCommand"), (None, "MissingCommand")]:
             answer = await proxy.service.send_recv_plist({"Command": command} if command else {"x": 1})
             assert answer["Error"] == error

@@ -1,20 +1,32 @@
 """com.apple.mobile.installation_proxy: which apps there are.
 
 Commands, states and errors as libimobiledevice (`src/installation_proxy.c`) and pymobiledevice3
-(`services/installation_proxy.py`) know them. Apps can be listed and taken away, but not installed: that needs an
-App Store that signs them.
+(`services/installation_proxy.py`) know them. Apps can be listed and taken away, but not installed: nobody signs any
+for a virtual phone, and what is not signed no phone takes.
 """
 
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from station.virtual.services.apps import App, installed, uninstall
 from station.virtual.services.service import Call, Service
+from station.virtual.system.files import MEDIA
 
 AT_ONCE = 20
 """Apps in one answer to Browse."""
 ON_REQUEST = frozenset({"ApplicationSINF", "iTunesMetadata", "StaticDiskUsage", "DynamicDiskUsage"})
 """What is told only if ReturnAttributes names it."""
+INSTALLING = (
+    (5, "CreatingStagingDirectory"),
+    (15, "ExtractingPackage"),
+    (20, "InspectingPackage"),
+    (30, "PreflightingApplication"),
+    (40, "VerifyingApplication"),
+)
+"""How far it is before a signature is looked at: percent, and what is done."""
+NO_SIGNATURE = 0xE800801C
+"""MobileDevice's error number for it."""
 
 
 async def serve(call: Call) -> None:
@@ -35,7 +47,7 @@ async def serve(call: Call) -> None:
             case "Uninstall":
                 await _uninstall(call, message.get("ApplicationIdentifier"))
             case "Install" | "Upgrade":
-                await _refuse(call, "InstallProhibited", "This device installs no apps.")
+                await _inspect(call, message.get("PackagePath"))
             case None:
                 await _refuse(call, "MissingCommand", "No command was sent.")
             case _:
@@ -69,6 +81,20 @@ async def _uninstall(call: Call, bundle_id: object) -> None:
     if uninstall(call.system.files, bundle_id):
         call.system.notifications.post("com.apple.mobile.application_uninstalled")
     await call.send({"Status": "Complete"})
+
+
+async def _inspect(call: Call, package: object) -> None:
+    """Look into a package that the host has put into the media directory, and find that it is not signed."""
+    if not isinstance(package, str) or not call.system.files.exists(path := str(PurePosixPath(f"{MEDIA}/{package}"))):
+        await _refuse(call, "PackageInspectionFailed", f"Could not inspect the package at {package}")
+        return
+    for percent, status in INSTALLING:
+        await call.send({"PercentComplete": percent, "Status": status})
+    await _refuse(
+        call,
+        "ApplicationVerificationFailed",
+        f"Failed to verify code signature of /private{path} : {NO_SIGNATURE:#x} (No code signature found.)",
+    )
 
 
 async def _refuse(call: Call, error: str, description: str) -> None:

@@ -21,6 +21,7 @@ async def serve(call: Call) -> None:
         relay = asyncio.create_task(_relay(call, observer))
         try:
             while (message := await call.receive()).get("Command") != "Shutdown":
+                await call.phone.step(f"notification_proxy:{message.get('Command')}")
                 _obey(call, observer, message)
         finally:
             relay.cancel()

@@ -121,6 +121,8 @@ class Conversation:
             if key in everything and key not in allowed:
                 raise LockdownError("GetProhibited")
             everything = {name: value for name, value in everything.items() if name in allowed}
+        elif key is not None and not domain:
+            everything = values.clock() | everything
         if key is None:
             return {**echo, "Value": everything}
         if key not in everything:

@@ -124,7 +124,14 @@ def _xcode(_phone: VirtualPhone, system: System) -> dict[str, Any]:
     return {"DeveloperStatus": "Development"} if system.developer_mode else {}
 
 
+def _accessibility(_phone: VirtualPhone, _system: System) -> dict[str, Any]:
+    return dict.fromkeys(
+        ("AssistiveTouchEnabledByiTunes", "VoiceOverTouchEnabledByiTunes", "ZoomTouchEnabledByiTunes"), 0
+    )
+
+
 _DOMAINS: dict[str, Callable[[VirtualPhone, System], dict[str, Any]]] = {
+    "com.apple.Accessibility": _accessibility,
     "com.apple.disk_usage": _disk_usage,
     "com.apple.disk_usage.factory": _disk_usage,
     "com.apple.fmip": _find_my,
@@ -139,4 +146,4 @@ _DOMAINS: dict[str, Callable[[VirtualPhone, System], dict[str, Any]]] = {
     "com.apple.security.mac.amfi": _developer_mode,
     "com.apple.xcode.developerdomain": _xcode,
 }
-_SETTINGS = frozenset({"com.apple.international", "com.apple.mobile.wireless_lockdown"})
+_SETTINGS = frozenset({"com.apple.Accessibility", "com.apple.international", "com.apple.mobile.wireless_lockdown"})

@@ -269,6 +269,13 @@ def _names(path: str) -> tuple[str, ...]:
     return pure.parts[1:]
 
 
+_REPORT = (
+    b'{"bug_type":"298","timestamp":"2026-11-02 08:15:00.00 +0100","os_version":"iPhone OS 13.7 (17H35)",'
+    b'"incident_id":"2C0E8A35-8C1B-4F0D-9E0F-5B1D2F3A4C5D"}\n{"memoryStatus":{}}\n'
+)
+"""Of an app that took too much memory: a line about the report, then the report."""
+
+
 def owners_files(*, capacity: int = CAPACITY, taken: int = SYSTEM) -> FileSystem:
     """What somebody has on a phone: pictures, messages, an app, a crash report. The same on every phone."""
     files = FileSystem(capacity=capacity, taken=taken)
@@ -284,7 +291,7 @@ def owners_files(*, capacity: int = CAPACITY, taken: int = SYSTEM) -> FileSystem
         ),
         f"{_APP}/Diary.app/Diary": b"\xcf\xfa\xed\xfe somebody's app" * 100,
         f"{_APP}/Diary.app/SC_Info/Diary.sinf": b"sinf of somebody's Apple Account",
-        f"{CRASH_REPORTS}/JetsamEvent-2026-11-02-081500.ips": b'{"bug_type":"298"}\n{"memoryStatus":{}}\n',
+        f"{CRASH_REPORTS}/JetsamEvent-2026-11-02-081500.ips": _REPORT,
     }.items():
         files.make_directories(str(PurePosixPath(path).parent))
         files.write(path, data)

@@ -107,6 +107,9 @@ def _context(host: Host, key: rsa.RSAPrivateKey) -> ssl.SSLContext:
     # TLS 1.0 too: usbmuxd 1.1.1 itself knows no version of the phone's, and then libimobiledevice offers nothing else.
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     context.set_ciphers("DEFAULT:@SECLEVEL=0")  # libimobiledevice signs its certificates with SHA-1
+    # Nobody resumes these sessions. A host that hangs up with a ticket unread would break the connection, and what it
+    # had just sent would be lost: idevicenotificationproxy does that.
+    context.num_tickets = 0
     context.verify_mode = ssl.CERT_REQUIRED
     # The certificates have empty names, so a chain cannot be built by name; pin the two instead.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN

@@ -41,8 +41,8 @@ UNTRUSTED = frozenset(
     }
 )
 """All that a host sees before it is trusted."""
-SETTABLE = frozenset({"ActivationStateAcknowledged", "TimeIntervalSince1970", "TimeZone", "Uses24HourClock"})
-"""What a trusted host may set, beside the name."""
+SETTABLE = frozenset({"ActivationStateAcknowledged", "TimeZone", "Uses24HourClock", "iTunesHasConnected"})
+"""What a trusted host may set, beside the name; not the clock, since iOS 6 (idevicedate's manual)."""
 
 _IBOOT = {13: "5540.80.2", 14: "6723.140.2", 15: "7459.140.15", 16: "8422.142.2", 17: "10151.140.19"}
 _IBOOT |= {18: "11881.140.96", 26: "13822.82.4"}
@@ -59,13 +59,17 @@ def root(phone: VirtualPhone, system: System) -> dict[str, Any]:
             "BootSessionID": str(uuid.uuid5(uuid.NAMESPACE_OID, phone.ap_nonce.hex())).upper(),
             "PairRecordProtectionClass": 4,
             "SoftwareBundleVersion": "",
-            "TimeIntervalSince1970": time.time(),
+            **clock(),
             "UntrustedHostBUID": str(uuid.uuid5(uuid.NAMESPACE_OID, "host")).upper(),
-            "Uses24HourClock": True,
         }
     if system.release >= (16,):
         values["HumanReadableProductVersionString"] = system.version
     return dict(sorted((values | system.settings.get("", {})).items()))
+
+
+def clock() -> dict[str, Any]:
+    """The time, and how it is shown. A phone with iOS 13 does not list it, but tells a trusted host that asks."""
+    return {"TimeIntervalSince1970": time.time(), "Uses24HourClock": True}
 
 
 async def by_key_only(phone: VirtualPhone, system: System, key: str) -> Any:
