@@ -2,13 +2,14 @@
 
     @pytest.mark.client("idevicebackup2", "encrypted backup", phone="iPhone 12, iOS 18.5")
 
+Without a `phone` it is what the test's parameter `kind` says. A row has all phones with which a test does the same.
 A row stands for a test, so what the table says is what the tests hold: a client that passes has a test which fails
 when it does not, and so has one that does not pass (`fails="why"`), with the lines of its log that show it (`log`).
 `pytest --collect-only -q --write-clients` writes the table; a test fails while it is not the present one.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def rows(items: Iterable[pytest.Item]) -> list[Row]:
                 Row(
                     program=program,
                     does=does,
-                    phone=mark.kwargs.get("phone", ""),
+                    phone=mark.kwargs.get("phone") or _kind(item),
                     over="kernel" if item.get_closest_marker("vm") else "socket",
                     fails=mark.kwargs.get("fails", ""),
                     log=mark.kwargs.get("log", ""),
@@ -54,8 +55,23 @@ def rows(items: Iterable[pytest.Item]) -> list[Row]:
     return sorted(found)
 
 
+def _kind(item: pytest.Item) -> str:
+    """The phone that a test is parametrized with."""
+    call = getattr(item, "callspec", None)
+    return str(call.params.get("kind", "")) if call is not None else ""
+
+
+def _merged(found: list[Row]) -> list[Row]:
+    """One row for all phones with which a test does the same."""
+    phones: dict[Row, list[str]] = {}
+    for row in found:
+        phones.setdefault(replace(row, phone=""), []).append(row.phone)
+    return [replace(row, phone="; ".join(names)) for row, names in phones.items()]
+
+
 def render(found: list[Row]) -> str:
     """The table, in Markdown."""
+    found = _merged(found)
     lines = [
         "| client | what it does | phone | over | passes | test |",
         "| --- | --- | --- | --- | --- | --- |",

@@ -1,14 +1,13 @@
-"""com.apple.mobile.diagnostics_relay, used by the library and by idevicediagnostics."""
+"""com.apple.mobile.diagnostics_relay, used by the library."""
 
 import asyncio
-import plistlib
 
 import pytest
 from pymobiledevice3.exceptions import DeprecationError, PyMobileDevice3Exception
 from pymobiledevice3.services.diagnostics import DiagnosticsService
 
 from station.model.phone import PhoneMode, UsbArrived, UsbGone
-from tests.virtual_services.helpers import introduce, run, started
+from tests.virtual_services.helpers import started
 
 
 async def event(events):
@@ -92,26 +91,3 @@ async def test_ios_17_4_gave_up_some(plug):
         assert everything["NAND"] == {"Status": "NANDInfoDeprecated"}
         with pytest.raises(PyMobileDevice3Exception, match="UnknownRequest"):
             await diagnostics.action("Dance")
-
-
-async def test_debians_program_asks(plug):
-    phone = plug(version="16.7.10", build="20H350")
-    await introduce(phone)
-    phone.system.locked = phone.system.passcode = True
-    ran = await run("idevicediagnostics", "ioregentry", "options")
-    assert plistlib.loads(ran.out.encode())["IORegistry"]["auto-boot"] == b"true", ran
-    ran = await run("idevicediagnostics", "mobilegestalt", "ProductVersion")
-    assert plistlib.loads(ran.out.encode())["MobileGestalt"]["ProductVersion"] == "16.7.10", ran
-    ran = await run("idevicediagnostics", "diagnostics", "All")
-    assert plistlib.loads(ran.out.encode()).keys() == {"GasGauge", "NAND", "WiFi"}, ran
-
-
-async def test_debians_program_restarts(plug, bus):
-    phone = plug()
-    await introduce(phone)
-    async with bus.watch() as events:
-        assert isinstance(await event(events), UsbArrived)
-        ran = await run("idevicediagnostics", "restart")
-        assert (ran.code, ran.out) == (0, "Restarting device.\n"), ran
-        assert isinstance(await event(events), UsbGone)
-        assert isinstance(await event(events), UsbArrived)

@@ -1,13 +1,11 @@
-"""com.apple.mobile.notification_proxy, used by the library and by idevicenotificationproxy."""
+"""com.apple.mobile.notification_proxy, used by the library."""
 
 from pymobiledevice3.services.notification_proxy import NotificationProxyService
 
 from station.virtual.system import notifications
-from tests.virtual_services.helpers import introduce, run, started
+from tests.virtual_services.helpers import started
 
 ONE, OTHER = "com.apple.itunes-mobdev.syncWillStart", "com.apple.mobile.application_installed"
-
-NAME_CHANGED = "com.apple.mobile.lockdown.device_name_changed"
 
 
 async def observe(hearer, *names):
@@ -58,21 +56,3 @@ async def test_an_observer_that_does_not_listen_costs_little(monkeypatch):
         for _ in range(10):
             centre.post(ONE)
         assert observer.waiting.qsize() == 3
-
-
-async def test_debians_program_posts(plug):
-    phone = plug()
-    await introduce(phone)
-    with phone.system.notifications.observe(None) as observer:
-        ran = await run("idevicenotificationproxy", "post", ONE)
-        assert (ran.code, observer.waiting.get_nowait()) == (0, ONE), ran
-
-
-async def test_debians_program_names_the_phone_and_others_hear_of_it(plug):
-    phone = plug()
-    async with started(phone, NotificationProxyService, timeout=15) as hearer:
-        await observe(hearer, NAME_CHANGED)
-        ran = await run("idevicename", "Mine")
-        assert ran.code == 0, ran
-        assert (await anext(hearer.receive_notification())).name == NAME_CHANGED
-    assert (await run("idevicename")).out == "Mine\n"
