@@ -208,6 +208,15 @@ async def test_lists_listeners(opened, bus):
     assert await listener[0].read() == b""
 
 
+async def test_what_one_listener_says_of_itself_does_no_harm_to_another(opened):
+    evil = {"MessageType": "Listen", "ProgName": "bell \a", "kLibUSBMuxVersion": plistlib.UID(3)}
+    await ask(await opened(), plistlib.dumps(evil, fmt=plistlib.FMT_BINARY))
+    await ask(await opened(), plistlib.dumps({"MessageType": "Listen", "kLibUSBMuxVersion": 3}))
+    _, _, answer = await ask(await opened(), {"MessageType": "ListListeners"})
+    told = [(entry["ProgName"], entry["kLibUSBMuxVersion"]) for entry in answer["ListenerList"]]
+    assert told == [("bell \a", 0), ("unknown", 3)]
+
+
 @pytest.mark.parametrize(
     "noise",
     [

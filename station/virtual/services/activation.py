@@ -1,7 +1,7 @@
 """com.apple.mobileactivationd: whether the phone is activated, and the conversation that makes it so.
 
-Commands as libimobiledevice (`mobileactivation.c`), go-ios and pymobiledevice3 (`mobile_activation.py`) send them. With a
-session (iOS 10.2 and later): CreateTunnel1SessionInfo, a handshake with Apple, CreateTunnel1ActivationInfo, the
+Commands as libimobiledevice (`mobileactivation.c`), go-ios and pymobiledevice3 (`mobile_activation.py`) send them. With
+a session (iOS 10.2 and later): CreateTunnel1SessionInfo, a handshake with Apple, CreateTunnel1ActivationInfo, the
 request to Apple, HandleActivationInfoWithSession.
 """
 
@@ -9,6 +9,7 @@ import plistlib
 import secrets
 from typing import Any
 
+from station.virtual import framing
 from station.virtual.services.service import Call, Service
 from station.virtual.system import activation
 
@@ -82,8 +83,8 @@ def _finish_handshake(call: Call, response: object) -> None:
 def _plist(value: object) -> dict[str, Any]:
     """What Apple's server sent and the host hands on: the bytes of a property list, or what it says."""
     try:
-        content = plistlib.loads(value) if isinstance(value, bytes) else value
-    except Exception as error:  # plistlib lets a dozen kinds escape
+        content = framing.load(value) if isinstance(value, bytes) else value
+    except framing.BadMessageError as error:
         raise _RefusedError("Invalid input.") from error
     if not isinstance(content, dict):
         raise _RefusedError("Invalid input.")

@@ -1,7 +1,5 @@
 """What a service is, and what it is given when a host has started and reached it."""
 
-import plistlib
-import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -33,8 +31,7 @@ class Call:
 
     async def send(self, message: Any, *, binary: bool = False) -> None:
         """Send a property list in a frame; most services write XML."""
-        body = plistlib.dumps(message, fmt=plistlib.FMT_BINARY if binary else plistlib.FMT_XML)
-        self.writer.write(struct.pack(">L", len(body)) + body)
+        self.writer.write(framing.frame(message, binary=binary))
         await self.writer.drain()
 
 

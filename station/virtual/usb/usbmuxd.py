@@ -7,7 +7,6 @@ After a Connect the socket *is* the connection to the phone: the same streams ar
 
 import asyncio
 import errno
-import plistlib
 import socket
 import struct
 import uuid
@@ -166,7 +165,7 @@ class Usbmuxd:
         record_id, record = request.get("PairRecordID"), request.get("PairRecordData")
         if not isinstance(record_id, str) or not isinstance(record, bytes):
             return errno.EINVAL
-        if len(self._records) >= MAX_RECORDS:
+        if len(self._records) >= MAX_RECORDS and record_id not in self._records:
             return errno.ENOSPC
         self._records[record_id] = record
         device = self._device(request)
@@ -229,7 +228,7 @@ def _is_for_mux(phone: VirtualPhone) -> bool:
 
 
 def _send(writer: asyncio.StreamWriter, tag: int, message: dict[str, Any]) -> None:
-    body = plistlib.dumps(message)
+    body = framing.encode(message)
     writer.write(HEADER.pack(HEADER.size + len(body), PLIST_VERSION, PLIST_MESSAGE, tag) + body)
 
 
@@ -238,12 +237,12 @@ def _result(number: int) -> dict[str, Any]:
 
 
 def _listener(number: int, info: dict[str, Any]) -> dict[str, Any]:
-    name = str(info.get("ProgName", "unknown"))
+    name, version = str(info.get("ProgName", "unknown")), info.get("kLibUSBMuxVersion")
     return {
         "Blacklisted": False,
         "BundleID": str(info.get("BundleID", "")),
         "ConnType": 0,
         "ID String": f"{number}-{name}",
         "ProgName": name,
-        "kLibUSBMuxVersion": info.get("kLibUSBMuxVersion", 0),
+        "kLibUSBMuxVersion": version & 0xFFFF if isinstance(version, int) else 0,
     }

@@ -7,7 +7,6 @@ Arguments that neither of them reads: messages of real phones in issues 112, 180
 """
 
 import errno
-import plistlib
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -87,11 +86,7 @@ class DeviceLink:
         (length,) = _LENGTH.unpack(await self._call.reader.readexactly(_LENGTH.size))
         if length > MAX_MESSAGE:
             raise framing.BadMessageError(f"a message of {length} bytes")
-        body = await self._call.reader.readexactly(length)
-        try:
-            message = plistlib.loads(body)
-        except Exception as error:  # plistlib lets a dozen kinds escape
-            raise framing.BadMessageError(f"not a plist: {type(error).__name__}") from error
+        message = framing.load(await self._call.reader.readexactly(length))
         if not isinstance(message, list) or not message or not isinstance(message[0], str):
             raise framing.BadMessageError("a plist, but not a message")
         if message[0] == "DLMessageDisconnect":
