@@ -1,6 +1,7 @@
 """usbmux, over USB/IP, from a host that behaves as usbmuxd does."""
 
 import asyncio
+import random
 import struct
 
 import pytest
@@ -201,21 +202,43 @@ async def test_what_a_host_said_before_it_reset_arrives(lab: Lab):
     heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
     go = asyncio.Event()
 
-    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"x" * 300_000)  # more than the host takes: it is gone by then
+    async def handler(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await go.wait()
         heard.set_result(await reader.read())
 
     plug(lab, more=lambda _: {NOBODY: handler})
     async with mux_host(lab.path) as host:
-        stream = await host.connect(NOBODY)
-        stream.segment(ACK, b"the end of " * 1000)
-        stream.segment(ACK, b"the image" * 1000)
+        stream, other = await host.connect(NOBODY), await host.connect(ECHO)
+        said = b""
+        while stream.room:  # until nothing more goes into the pipe between the cable and who should listen
+            said += (part := random.randbytes(stream.room))
+            await stream.write(part)
+            assert await ask(other, b"did it move on?") == b"did it move on?"
         stream.segment(RST)
-        assert await ask(await host.connect(ECHO), b"it has the reset by now") == b"it has the reset by now"
+        assert await ask(other, b"it has the reset by now") == b"it has the reset by now"
         go.set()
         async with asyncio.timeout(5):
-            assert await heard == b"the end of " * 1000 + b"the image" * 1000
+            assert await heard == said
+
+
+async def test_a_phone_that_only_speaks_notices_a_reset(lab: Lab):
+    ended = asyncio.Event()
+
+    async def handler(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                writer.write(bytes(10_000))
+                await writer.drain()
+        finally:
+            ended.set()
+
+    plug(lab, more=lambda _: {NOBODY: handler})
+    async with mux_host(lab.path) as host:
+        stream = await host.connect(NOBODY)
+        assert await stream.read()
+        stream.segment(RST)
+        async with asyncio.timeout(5):
+            await ended.wait()
 
 
 async def test_a_host_that_gives_up_while_the_phone_is_silent(lab: Lab):
