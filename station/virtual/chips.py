@@ -6,6 +6,7 @@ certificates that public signing tools share (pytatsu, tsschecker), restore logs
 Of the basebands of iPhone 14 to 16 no source at hand has the ids: those phones are given the one of iPhone 13 here.
 """
 
+import hashlib
 from dataclasses import dataclass
 from enum import Enum
 
@@ -28,6 +29,21 @@ class Baseband:
     def serial_length(self) -> int:
         """Bytes of its serial number."""
         return 12 if self.vendor_id == INTEL else 4
+
+
+@dataclass(frozen=True)
+class Ids:
+    """What Apple's manifests, and the chips themselves, call a kind of chip."""
+
+    chip: int
+    board: int
+
+
+ROSE = Ids(8198, 264)
+CENTAURI = Ids(0x7C00, 2)
+VERIDIAN = Ids(57601, 5715)
+YONKERS = Ids(0x414, 0)
+SAVAGE_CHIP = 0x01
 
 
 class FaceId(Enum):
@@ -104,6 +120,17 @@ _BY_PRODUCT_TYPE: dict[Chips, tuple[str, ...]] = {
     Chips(baseband=ICE19, euicc=5): ("iPad12,2",),
 }
 _CHIPS = {product_type: chips for chips, product_types in _BY_PRODUCT_TYPE.items() for product_type in product_types}
+
+
+def burnt_in(ecid: int, what: str, length: int) -> bytes:
+    """What makes one chip differ from all others of its kind, as a serial number: the same for the same phone.
+
+    Args:
+        ecid: the phone's.
+        what: which chip, and what of it.
+        length: bytes.
+    """
+    return hashlib.shake_256(f"{what} {ecid}".encode()).digest(length)
 
 
 def chips_of(product_type: str) -> Chips:

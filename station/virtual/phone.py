@@ -57,6 +57,16 @@ class Identity:
     """Where it was sold."""
 
     @property
+    def is_ipad(self) -> bool:
+        """Whether it is an iPad."""
+        return self.product_type.startswith("iPad")
+
+    @property
+    def device_class(self) -> str:
+        """What it calls itself to hosts: "iPad" or "iPhone"."""
+        return "iPad" if self.is_ipad else "iPhone"
+
+    @property
     def udid(self) -> Udid:
         """From A12 on chip and ECID with a dash; before, a 40-digit SHA-1."""
         if SOCS[self.chip_id].dashed:
@@ -235,7 +245,7 @@ class VirtualPhone:
     def product_id(self) -> int:
         """The USB product id in the present mode."""
         muxed = self.mode in (PhoneMode.NORMAL, PhoneMode.RESTORE)
-        return IPAD_PRODUCT_ID if muxed and self.identity.product_type.startswith("iPad") else PRODUCT_IDS[self.mode]
+        return IPAD_PRODUCT_ID if muxed and self.identity.is_ipad else PRODUCT_IDS[self.mode]
 
     @property
     def usb_serial(self) -> str:

@@ -15,8 +15,10 @@ from station.virtual.chips import ICE19, MAV13, MAV17, MAV20, MAV25, Baseband
 from station.virtual.faults import StatusError
 from station.virtual.firmware.baseband import FAMILIES, make_bbfw
 from station.virtual.models import find_model
+from station.virtual.phone import Boots, System, VirtualPhone
 from station.virtual.restore import requests
 from station.virtual.restore.updaters.baseband import Modem
+from station.virtual.system import values
 from tests.virtual_restore.helpers import comes_back, in_restore_mode
 
 IDENTITY = find_model("iPhone 12").identity(Ecid(0x1234))
@@ -65,6 +67,13 @@ class Host:
         answer = plistlib.loads(self.answer(arguments, **changes).split("REQUEST_STRING=")[1].encode())
         library = Restore.__new__(Restore)  # it needs nothing of a restore here but a task to log the name of
         return library.sign_bbfw(self.original, TSSResponse(answer), arguments["ChipID"])
+
+
+def test_is_the_same_one_in_normal_and_restore_mode():
+    phone = VirtualPhone(IDENTITY, System("18.5", "22F76"), Boots())
+    told, says = values.root(phone, phone.system), Modem(IDENTITY, MAV20, SigningServer().public_key).arguments()
+    names = {"BasebandCertId": "CertID", "BasebandChipID": "ChipID", "BasebandSerialNumber": "ChipSerialNo"}
+    assert {name: told[name] for name in names} == {name: says[same] for name, same in names.items()}
 
 
 @KINDS

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from station.virtual.chips import Chips, chips_of
+from station.virtual.chips import CENTAURI, ROSE, SAVAGE_CHIP, VERIDIAN, YONKERS, Chips, Ids, chips_of
 from station.virtual.firmware.baseband import make_bbfw
 from station.virtual.firmware.components import FOURCCS, KIB, REQUEST_RULES
 
@@ -88,22 +88,24 @@ def _ids(chips: Chips) -> Iterator[tuple[str, Any]]:
         yield "eUICC,ChipID", chips.euicc
     if chips.face_id is not None:
         yield "PearlCertificationRootPub", b"\x04" + hashlib.shake_256(b"pearl").digest(96)
-        yield "Savage,ChipID", "0x01"
+        yield "Savage,ChipID", f"0x{SAVAGE_CHIP:02X}"
         yield "Savage,PatchEpoch", "0x00"
-        yield "Yonkers,BoardID", 0
-        yield "Yonkers,ChipID", "0x414"
+        yield "Yonkers,BoardID", YONKERS.board
+        yield "Yonkers,ChipID", f"0x{YONKERS.chip:X}"
         yield "Yonkers,PatchEpoch", 0
     if chips.rose:
-        yield "Rap,BoardID", 264
-        yield "Rap,ChipID", 8198
+        yield from _named("Rap", ROSE)
         yield "Rap,SecurityDomain", 1
     if chips.centauri:
-        yield "Wireless1,BoardID", 2
-        yield "Wireless1,ChipID", 0x7C00
+        yield from _named("Wireless1", CENTAURI)
         yield "Wireless1,SecurityDomain", 1
     if chips.veridian:
-        yield "BMU,BoardID", 5715
-        yield "BMU,ChipID", 57601
+        yield from _named("BMU", VERIDIAN)
+
+
+def _named(prefix: str, ids: Ids) -> Iterator[tuple[str, Any]]:
+    yield f"{prefix},BoardID", ids.board
+    yield f"{prefix},ChipID", ids.chip
 
 
 def _parts(chips: Chips, build: str) -> Iterator[Part]:

@@ -38,7 +38,7 @@ def information(phone: VirtualPhone, system: System) -> dict[str, Any]:
         "DeviceID": {"SerialNumber": me.serial_number, "UniqueDeviceID": me.udid},
         "DeviceInfo": {
             "BuildVersion": system.build,
-            "DeviceClass": "iPad" if me.product_type.startswith("iPad") else "iPhone",
+            "DeviceClass": me.device_class,
             "ModelNumber": me.model_number,
             "OSType": "iPhone OS",
             "ProductType": me.product_type,

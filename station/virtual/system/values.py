@@ -9,7 +9,7 @@ import time
 import uuid
 from typing import Any
 
-from station.virtual.chips import chips_of
+from station.virtual.chips import burnt_in, chips_of
 from station.virtual.phone import System, VirtualPhone
 
 UNTRUSTED = frozenset(
@@ -92,13 +92,12 @@ async def by_key_only(phone: VirtualPhone, system: System, key: str) -> Any:
 def _identity(phone: VirtualPhone) -> dict[str, Any]:
     """What is burnt in."""
     me = phone.identity
-    tablet = me.product_type.startswith("iPad")
     return {
         "BluetoothAddress": address(phone, 1),
         "BoardId": me.board_id,
         "CPUArchitecture": "arm64e" if me.chip_id >= 0x8020 else "arm64",
         "ChipID": me.chip_id,
-        "DeviceClass": "iPad" if tablet else "iPhone",
+        "DeviceClass": me.device_class,
         "DeviceColor": "1",
         "DieID": me.ecid,
         "EthernetAddress": address(phone, 2),
@@ -115,7 +114,7 @@ def _identity(phone: VirtualPhone) -> dict[str, Any]:
         "RegionInfo": me.region,
         "SerialNumber": me.serial_number,
         "SoftwareBehavior": b"\x05" + bytes(15),
-        "SupportedDeviceFamilies": [1, 2] if tablet else [1],
+        "SupportedDeviceFamilies": [1, 2] if me.is_ipad else [1],
         "TelephonyCapability": me.imei is not None,
         "UniqueChipID": me.ecid,
         "UniqueDeviceID": me.udid,
@@ -173,8 +172,8 @@ def _radio(phone: VirtualPhone, system: System) -> dict[str, Any]:
     if chips.euicc is not None:
         values["InternationalMobileEquipmentIdentity2"] = f"{me.imei[:-1]}{(int(me.imei[-1]) + 1) % 10}"
     if chips.baseband is not None:
-        secret = hashlib.sha256(f"baseband {me.ecid}".encode()).digest()
-        serial = secret[: chips.baseband.serial_length]
+        secret = burnt_in(me.ecid, "baseband key", 32)
+        serial = burnt_in(me.ecid, "baseband", chips.baseband.serial_length)
         values |= {
             "BasebandActivationTicketVersion": "V2",
             "BasebandCertId": chips.baseband.cert_id,
@@ -236,5 +235,5 @@ def _sim(imei: str) -> dict[str, Any]:
 
 def address(phone: VirtualPhone, interface: int) -> str:
     """A MAC address that is locally administered: nobody's."""
-    digest = hashlib.sha256(f"{phone.identity.ecid}/{interface}".encode()).digest()
-    return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
+    number = burnt_in(phone.identity.ecid, f"interface {interface}", 5)
+    return ":".join(f"{byte:02x}" for byte in (0x02, *number))

@@ -142,8 +142,7 @@ class MuxDevice(StandardDevice):
             iSerialNumber=3,
             bNumConfigurations=len(_CONFIGURATIONS),
         )
-        product = "iPad" if phone.identity.product_type.startswith("iPad") else "iPhone"
-        strings = {**_STRINGS, 2: product, 3: phone.usb_serial.ljust(_SERIAL_LENGTH, "\0")}
+        strings = {**_STRINGS, 2: phone.identity.device_class, 3: phone.usb_serial.ljust(_SERIAL_LENGTH, "\0")}
         super().__init__(device, _CONFIGURATIONS, strings)
         self._mux = Mux(phone)
         self._outgoing: bytes | None = None

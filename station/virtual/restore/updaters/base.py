@@ -165,8 +165,3 @@ def response_of(message: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(response, Mapping):
         raise StatusError(INCOMPLETE, "no FirmwareResponseData")
     return response
-
-
-def chip_bytes(ecid: int, what: str, length: int) -> bytes:
-    """What is burnt into a chip: the same for the same phone."""
-    return hashlib.shake_256(f"{what} {ecid}".encode()).digest(length)

@@ -12,13 +12,12 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from station.virtual.chips import Baseband
+from station.virtual.chips import Baseband, burnt_in
 from station.virtual.faults import StatusError
 from station.virtual.firmware.baseband import FAMILIES, TICKET, Element, decode_elements, measure
 from station.virtual.firmware.der import DerError
 from station.virtual.firmware.image4 import Image4Error, Ticket
 from station.virtual.phone import Identity
-from station.virtual.restore.updaters.base import chip_bytes
 
 REJECTED = -1
 """The status a restore of before iOS 26 ends with ("verification error", idevicerestore#138)."""
@@ -41,7 +40,7 @@ class Modem:
         self._ecid = identity.ecid
         self._baseband = baseband
         self._authority = authority
-        self._serial = chip_bytes(identity.ecid, "baseband", baseband.serial_length)
+        self._serial = burnt_in(identity.ecid, "baseband", baseband.serial_length)
         self._nonce: bytes | None = None
 
     def arguments(self) -> dict[str, Any]:

@@ -8,10 +8,10 @@ import hashlib
 import os
 from typing import Any
 
-from station.virtual.chips import Chips
+from station.virtual.chips import Chips, burnt_in
 from station.virtual.phone import Identity
 from station.virtual.restore.installation import Installation
-from station.virtual.restore.updaters.base import Asked, DeviceGenerated, chip_bytes
+from station.virtual.restore.updaters.base import Asked, DeviceGenerated
 
 _GOLD, _MAIN = "eUICC,Gold", "eUICC,Main"
 
@@ -22,7 +22,7 @@ class Vinyl(DeviceGenerated):
     def __init__(self, installation: Installation, identity: Identity, chips: Chips) -> None:
         assert chips.euicc is not None
         self._nonces = {_GOLD: os.urandom(16), _MAIN: os.urandom(16)}
-        eid = chip_bytes(identity.ecid, "eUICC", 16)
+        eid = burnt_in(identity.ecid, "eUICC", 16)
         asked = Asked("eUICC,Ticket", chips.euicc, eid, self._nonces[_GOLD] + self._nonces[_MAIN])
         fields = {
             "eUICC,ApProductionMode": True,

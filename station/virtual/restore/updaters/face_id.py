@@ -7,7 +7,7 @@ import hashlib
 import os
 from typing import Any
 
-from station.virtual.chips import Chips, FaceId
+from station.virtual.chips import SAVAGE_CHIP, YONKERS, Chips, FaceId, burnt_in
 from station.virtual.faults import StatusError
 from station.virtual.firmware.peripherals import YONKERS_FAB, YONKERS_FABS
 from station.virtual.phone import Identity
@@ -18,12 +18,10 @@ from station.virtual.restore.updaters.base import (
     OneAnswer,
     Receive,
     Updater,
-    chip_bytes,
     response_of,
 )
 
 _COMMON = ("AllowOfflineBoot", "ProductionMode", "ReadECKey", "ReadFWKey")
-_YONKERS_CHIP, _SAVAGE_CHIP = 0x414, 1
 _YONKERS_PATCH = f"Yonkers,SysTopPatch{2 * YONKERS_FABS.index(YONKERS_FAB) + 1:X}"
 _SAVAGE_HEADER = 16
 
@@ -32,11 +30,11 @@ def face_id(installation: Installation, identity: Identity, chips: Chips, *, mod
     """The updater for a phone's chip. `modern`: from iOS 18 on."""
     yonkers = chips.face_id is FaceId.YONKERS
     prefix = "Yonkers" if yonkers else "Savage"
-    subject = chip_bytes(identity.ecid, prefix, 16)
-    asked = Asked(f"{prefix},Ticket", _YONKERS_CHIP if yonkers else _SAVAGE_CHIP, subject, os.urandom(16))
+    subject = burnt_in(identity.ecid, prefix, 16)
+    asked = Asked(f"{prefix},Ticket", YONKERS.chip if yonkers else SAVAGE_CHIP, subject, os.urandom(16))
     info: dict[str, Any] = {f"{prefix},{name}": True for name in _COMMON} | {f"{prefix},Nonce": asked.nonce}
     if yonkers:
-        info |= {"Yonkers,ChipID": _YONKERS_CHIP, "Yonkers,ECID": subject, "Yonkers,FabRevision": YONKERS_FAB}
+        info |= {"Yonkers,ChipID": YONKERS.chip, "Yonkers,ECID": subject, "Yonkers,FabRevision": YONKERS_FAB}
         info |= {"YonkersIsProvisioned": True, "YonkersIsYmgt": False}
         patch = _YONKERS_PATCH
     else:

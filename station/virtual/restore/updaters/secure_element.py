@@ -4,7 +4,7 @@ import hashlib
 import os
 from typing import Any
 
-from station.virtual.chips import Chips
+from station.virtual.chips import Chips, burnt_in
 from station.virtual.faults import StatusError
 from station.virtual.phone import Identity
 from station.virtual.restore.installation import INCOMPLETE, Installation
@@ -14,7 +14,6 @@ from station.virtual.restore.updaters.base import (
     OneAnswer,
     Receive,
     Updater,
-    chip_bytes,
     response_of,
 )
 
@@ -29,7 +28,7 @@ def secure_element(installation: Installation, identity: Identity, chips: Chips)
     """The updater for a phone's secure element."""
     assert chips.secure_element is not None
     ticket = "SE2,Ticket" if chips.secure_element == SE2_CHIP else "SE,Ticket"
-    asked = Asked(ticket, chips.secure_element, chip_bytes(identity.ecid, "SE", 24), os.urandom(20))
+    asked = Asked(ticket, chips.secure_element, burnt_in(identity.ecid, "SE", 24), os.urandom(20))
     kind = SecureElement2 if chips.secure_element == SE2_CHIP else HostMadeSecureElement
     return kind(installation, asked)
 

@@ -6,6 +6,7 @@ import plistlib
 from typing import Any
 
 from station.virtual import framing
+from station.virtual.chips import VERIDIAN, burnt_in
 from station.virtual.faults import StatusError
 from station.virtual.phone import Identity
 from station.virtual.restore.installation import INCOMPLETE, Installation
@@ -15,17 +16,15 @@ from station.virtual.restore.updaters.base import (
     OneAnswer,
     Receive,
     Updater,
-    chip_bytes,
     response_of,
 )
 
-_CHIP = 57601
 _COMPONENTS = ("BMU,DigestMap", "BMU,FirmwareMap")
 
 
 def veridian(installation: Installation, identity: Identity, *, modern: bool) -> Updater:
     """The updater. `modern`: from iOS 18 on."""
-    asked = Asked("BMU,Ticket", _CHIP, int.from_bytes(chip_bytes(identity.ecid, "BMU", 8)), os.urandom(32))
+    asked = Asked("BMU,Ticket", VERIDIAN.chip, int.from_bytes(burnt_in(identity.ecid, "BMU", 8)), os.urandom(32))
     if not modern:
         return HostMadeVeridian(installation, asked)
     return DeviceGenerated(

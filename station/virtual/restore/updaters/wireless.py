@@ -5,18 +5,19 @@ import os
 import struct
 from typing import Any
 
+from station.virtual.chips import CENTAURI, ROSE, burnt_in
 from station.virtual.faults import StatusError
 from station.virtual.firmware.image4 import Ticket, digest
 from station.virtual.phone import Identity
 from station.virtual.restore.installation import INCOMPLETE, Installation
-from station.virtual.restore.updaters.base import Asked, DeviceGenerated, OneAnswer, Receive, chip_bytes, response_of
+from station.virtual.restore.updaters.base import Asked, DeviceGenerated, OneAnswer, Receive, response_of
 
-_CHIPS = {"Rap": 8198, "Wireless1": 0x7C00}
+_CHIPS = {"Rap": ROSE, "Wireless1": CENTAURI}
 _TAGS = ("BoardID", "ChipID", "SecurityDomain")
 
 
 def _subject(identity: Identity, prefix: str) -> int:
-    return int.from_bytes(chip_bytes(identity.ecid, prefix, 8))
+    return int.from_bytes(burnt_in(identity.ecid, prefix, 8))
 
 
 class TableOfImages(DeviceGenerated):
@@ -25,7 +26,7 @@ class TableOfImages(DeviceGenerated):
     def __init__(self, installation: Installation, identity: Identity, prefix: str) -> None:
         self.firmware = (f"{prefix},RTKitOS",)
         self._system: bytes | None = None
-        asked = Asked(f"{prefix},Ticket", _CHIPS[prefix], _subject(identity, prefix), os.urandom(32))
+        asked = Asked(f"{prefix},Ticket", _CHIPS[prefix].chip, _subject(identity, prefix), os.urandom(32))
         more = {"UID_MODE": False} if prefix == "Wireless1" else {}
         fields = {"ECID": asked.subject, "FdrRootCaDigest": b"", "Nonce": asked.nonce, "SecurityMode": True, **more}
         super().__init__(
@@ -53,12 +54,12 @@ class HostMadeRose(OneAnswer):
 
     def __init__(self, installation: Installation, identity: Identity) -> None:
         self._installation = installation
-        self._asked = Asked("Rap,Ticket", _CHIPS["Rap"], _subject(identity, "Rap"), os.urandom(32))
+        self._asked = Asked("Rap,Ticket", ROSE.chip, _subject(identity, "Rap"), os.urandom(32))
 
     def arguments(self) -> dict[str, Any]:
         """What the host needs to make the request."""
         info = {
-            "Rap,BoardID": struct.pack("<I", 264),
+            "Rap,BoardID": struct.pack("<I", ROSE.board),
             "Rap,ChipID": struct.pack("<I", self._asked.chip),
             "Rap,ECID": struct.pack("<Q", self._asked.subject),
             "Rap,Nonce": self._asked.nonce,
