@@ -8,6 +8,7 @@ from station.model.base import SocketPath
 from station.model.phone import UsbArrived, UsbEvent, UsbGone
 from station.virtual.cable import Cable
 from station.virtual.phone import VirtualPhone
+from station.virtual.strike import arrive
 
 
 class Bus:
@@ -33,6 +34,7 @@ class Bus:
             raise ValueError(f"{socket} is taken, or the phone is plugged in elsewhere")
         self._phones[socket] = phone
         phone.bus, phone.socket, phone.cable = self, socket, Cable(phone.pull)
+        arrive(phone)
         phone.appear(phone.boot_mode())
 
     async def unplug(self, socket: SocketPath) -> VirtualPhone:
@@ -78,6 +80,4 @@ class Bus:
     @staticmethod
     def _arrival(phone: VirtualPhone) -> UsbArrived:
         assert phone.socket is not None
-        return UsbArrived(
-            socket=phone.socket, product_id=phone.product_id, serial=phone.usb_serial, emulated=True
-        )
+        return UsbArrived(socket=phone.socket, product_id=phone.product_id, serial=phone.usb_serial, emulated=True)

@@ -1,6 +1,6 @@
 """What a virtual phone can be told to do wrong, and when."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from fnmatch import fnmatchcase
@@ -67,13 +67,17 @@ NEEDS = {
 }
 ANSWERS = (FaultKind.SILENCE, FaultKind.STATUS, FaultKind.REFUSE, FaultKind.STAY, FaultKind.GARBLE)
 """What can go wrong only where something was asked."""
+PLUGGED = "plugged"
+"""In place of a step: the moment at which a phone is plugged in, before anybody sees it."""
+ON_ARRIVAL = (FaultKind.CHANGE, FaultKind.LIE, FaultKind.INWARD, FaultKind.SLOW)
+"""What can be so by then."""
 OF_CABLE = (FaultKind.CUT, FaultKind.STALL, FaultKind.CORRUPT, FaultKind.SLOW)
 """What happens to the cable, not to the phone. At the step "connect:PORT" only that connection is meant; at any other
 all of them, of both directions together."""
 
 
 class Fault(Message, frozen=True, kw_only=True):
-    """One thing that goes wrong: at a step (a name or a glob over names), so many times."""
+    """One thing that goes wrong: at a step (a name or a glob over names, or PLUGGED), so many times."""
 
     at: str
     kind: FaultKind
@@ -101,6 +105,8 @@ class Fault(Message, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Raises ValueError for what cannot be meant."""
         given = {name for name, default in _defaults().items() if getattr(self, name) != default}
+        if self.at == PLUGGED and self.kind not in ON_ARRIVAL:
+            raise ValueError(f"{self.kind.value} cannot be when a phone is plugged in")
         if strange := given - NEEDS.get(self.kind, set()):
             raise ValueError(f"{self.kind.value} has no {min(strange)}")
         if self.hostile and self.hostile not in STRINGS:
@@ -179,10 +185,20 @@ class Faults:
         """Whether the cable has something to come."""
         return any(times and fault.kind in OF_CABLE for fault, times in self._left)
 
+    def due_on_arrival(self) -> list[Fault]:
+        """The faults that strike as the phone is plugged in, used up by asking."""
+        due = []
+        while (fault := self._take(lambda fault: fault.at == PLUGGED)) is not None:
+            due.append(fault)
+        return due
+
     def due(self, step: str) -> Fault | None:
         """The fault that strikes at this step, used up by asking."""
+        return self._take(lambda fault: fnmatchcase(step, fault.at))
+
+    def _take(self, is_due: Callable[[Fault], bool]) -> Fault | None:
         for number, (fault, times) in enumerate(self._left):
-            if times > 0 and fnmatchcase(step, fault.at):
+            if times > 0 and is_due(fault):
                 self._left[number] = (fault, times - 1)
                 return fault
         return None

@@ -150,7 +150,7 @@ class Scenario(Message, frozen=True, kw_only=True):
     @property
     def cast(self) -> dict[str, "Member"]:
         """Every phone by its name, with what chance decides about it."""
-        chance = random.Random(self.seed)  # noqa: S311 - to be the same each time, which a secret must not be
+        chance = random.Random(f"{self.seed} {self.shows}")  # noqa: S311 - to be the same each time, which a secret must not be
         cast: dict[str, Member] = {}
         for phone in self.phones:
             for number in range(phone.count):

@@ -40,6 +40,12 @@ async def strike(phone: "VirtualPhone", fault: Fault, step: str) -> None:
         raise error(fault, step)
 
 
+def arrive(phone: "VirtualPhone") -> None:
+    """Do what faults say that are due when a phone is plugged in, before anybody sees it."""
+    for fault in phone.faults.due_on_arrival():
+        _ACTS[fault.kind](phone, fault)
+
+
 def change(phone: "VirtualPhone", fault: Fault) -> None:
     """Change a phone's settings as somebody does at its screen. Raises ValueError: there is no such setting."""
     system = phone.system

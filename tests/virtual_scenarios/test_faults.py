@@ -177,6 +177,13 @@ async def is_another(plug, bus):
     assert (await ask(other))["Type"] == "com.apple.mobile.lockdown"
 
 
+async def test_lies_from_the_first_moment(plug, bus):
+    phone = plug(1, Fault(at="plugged", kind=FaultKind.LIE, serial="nobody"))
+    async with bus.watch() as events:
+        arrival = await events.get()
+    assert (arrival.serial, phone.usb_serial) == ("nobody", "nobody")
+
+
 async def points_inward(plug, bus):
     phone = plug(1, Fault(at="here", kind=FaultKind.INWARD, url="file:///etc/shadow"))
     await phone.step("here")
@@ -295,6 +302,8 @@ async def test_a_keyboard_is_no_phone(virtual_host):
 def test_a_fault_says_what_it_needs_and_nothing_else():
     assert NEEDS.keys() <= set(FaultKind)
     assert set(ANSWERS).isdisjoint(OF_CABLE)
+    with pytest.raises(ValueError, match="when a phone is plugged in"):
+        Fault(at="plugged", kind=FaultKind.UNPLUG)
     with pytest.raises(ValueError, match="unplug has no status"):
         Fault(at="x", kind=FaultKind.UNPLUG, status=1)
     with pytest.raises(ValueError, match="too small"):

@@ -1,0 +1,74 @@
+"""`station virtual [SCENARIO]` and `--list`, as a person uses them."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from station.cli.virtual import parse_fault, virtual
+from station.virtual import listing
+from station.virtual.faults import Fault, FaultKind
+from station.virtual.hostile import Garble
+
+app = typer.Typer()
+app.command()(virtual)
+
+
+def test_lists_everything():
+    result = CliRunner().invoke(app, ["--list"])
+    assert result.exit_code == 0
+    assert result.output.splitlines() == list(listing.text())
+    assert "iPhone 6s (TSMC)" in result.output
+    assert "walk-up" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["tea-party"], "no scenario 'tea-party'"),
+        (["none.toml"], "none.toml cannot be read"),
+        (["--dir", "/dev/null/x"], "Cannot serve in /dev/null/x"),
+        (["--dir", "/tmp/" + "x" * 120], "too long for a socket"),
+        (["--ipsw", "/usr/share"], "/usr/share is not an unpacked IPSW"),
+    ],
+)
+def test_says_in_words_what_is_wrong(arguments, words):
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert words in result.output
+
+
+@pytest.mark.parametrize("options", [["--model", "iPhone 8"], ["--count", "2"], ["--ios", "26.1/23B85"]])
+def test_a_scenario_says_itself_what_there_is(options):
+    result = CliRunner().invoke(app, ["walk-up", *options])
+    assert result.exit_code == 2
+    assert "which phones" in result.output
+
+
+def test_reads_faults_with_all_that_they_need():
+    cut = parse_fault("connect:62078=cut,after_bytes=3000")
+    assert cut == Fault(at="connect:62078", kind=FaultKind.CUT, after_bytes=3000)
+    garbled = parse_fault("lockdown:QueryType=garble,garble=deep,times=2")
+    assert garbled == Fault(at="lockdown:QueryType", kind=FaultKind.GARBLE, garble=Garble.DEEP, times=2)
+    with pytest.raises(ValueError, match="unplug has no rate"):
+        parse_fault("x=unplug,rate=5")
+
+
+@pytest.mark.system
+def test_plays_a_scenario_until_interrupted(tmp_path):
+    command = [sys.executable, "-m", "station", "virtual", "keyboard", "--fast", "--dir", str(tmp_path / "v")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = []
+        while "that was all" not in (line := process.stdout.readline()):
+            assert line, lines
+            lines.append(line.strip())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=10) == 0
+    assert lines[0] == "# a keyboard that says that it is a phone, beside a phone"
+    assert any(line.startswith("export USBMUXD_SOCKET_ADDRESS=") for line in lines)
+    assert any(line.startswith("# phone in 1-1.2: iPhone13,2 ") for line in lines)
