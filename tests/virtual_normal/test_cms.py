@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKCS7SignatureBuilder
 
 from station.virtual.system.cms import BadSignatureError, verify
+from station.virtual.system.enrolment import Organisation
+from station.virtual.system.supervision import Challenge
 
 ASKED, OTHER = b"what was asked for", b"what was not asked"
 KEYS = [rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP256R1())]
@@ -53,6 +55,25 @@ def test_refuses_everything_else(key):
     ):
         with pytest.raises(BadSignatureError):
             verify(bad, content=ASKED, certificate=der(key))
-    for certificate in (der(stranger), der(ed25519.Ed25519PrivateKey.generate()), b""):
+    odd = der(key).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07")  # version 8 of X.509
+    for certificate in (der(stranger), der(ed25519.Ed25519PrivateKey.generate()), odd, b""):
         with pytest.raises(BadSignatureError):
             verify(good, content=ASKED, certificate=certificate)
+
+
+def test_a_challenge_is_for_supervisors_and_for_one_answer():
+    key, stranger = KEYS[1], ec.generate_private_key(ec.SECP256R1())
+    supervisor = der(key)
+    challenge = Challenge(Organisation(supervisors=[supervisor]))
+    assert [challenge.begin(other) for other in (der(stranger), b"", None, [supervisor])] == [None] * 4
+    with pytest.raises(BadSignatureError):
+        challenge.check(message(key, b""))
+    first = challenge.begin(supervisor)
+    with pytest.raises(BadSignatureError):
+        challenge.check(message(stranger, first))
+    with pytest.raises(BadSignatureError):  # it had its chance
+        challenge.check(message(key, first))
+    second = challenge.begin(supervisor)
+    assert (first != second, challenge.pending) == (True, True)
+    challenge.check(message(key, second))
+    assert not challenge.pending

@@ -202,6 +202,10 @@ async def test_refuses_pair_records_that_do_not_hold_together(plug):
 
     good, foreign, another = await record(phone), await record(other), await record(phone)
     bad = [good | {name: another[name]} for name in good if name != "HostID"]
+    odd = ssl.PEM_cert_to_DER_cert(good["HostCertificate"].decode()).replace(
+        b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07"
+    )
+    bad.append(good | {"HostCertificate": ssl.DER_cert_to_PEM_cert(odd).encode()})  # version 8 of X.509
     bad += [foreign, good | {"HostCertificate": b"?"}, good | {"HostID": 1}, {"HostID": "me"}, []]
     async with raw(phone) as connection:
         for refused in bad:

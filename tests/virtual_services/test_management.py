@@ -82,6 +82,12 @@ async def test_a_new_phone_is_supervised_once(plug, supervisor):
     phone = plug(**NEW)
     async with started(phone, MobileConfigService) as service:
         assert await service.get_cloud_configuration() == {}
+        for noise in (None, 1, {}, {"SupervisorHostCertificates": 1}):
+            request = {"RequestType": "SetCloudConfiguration", "CloudConfiguration": noise}
+            if noise is None:
+                del request["CloudConfiguration"]
+            answer = await service.service.send_recv_plist(request)
+            assert answer["ErrorChain"][0]["ErrorCode"] == 14000
         await service.supervise("Workshop", supervisor)
         assert phone.system.supervised
         configuration = await service.get_cloud_configuration()

@@ -162,15 +162,8 @@ class Ticket:
     def verify(self, public_key: ec.EllipticCurvePublicKey) -> None:
         """Check the signature and the certificate behind it. Raises Image4Error unless `public_key` issued it."""
         try:
-            (certificate,) = der.only(memoryview(self._certificate), der.SEQUENCE)
-            signed, _, signature = der.only(certificate.content, der.SEQUENCE, der.SEQUENCE, der.BITS)
-            public_key.verify(bytes(signature.content[1:]), bytes(signed.whole), ec.ECDSA(hashes.SHA384()))
-            # From here on the certificate is one that the authority made, no longer a stranger's bytes.
-            key = x509.load_der_x509_certificate(self._certificate).public_key()
-            if not isinstance(key, ec.EllipticCurvePublicKey):
-                raise Image4Error("the ticket's certificate has no EC key")
-            key.verify(self._signature, self._signed, ec.ECDSA(hashes.SHA384()))
-        except (InvalidSignature, UnsupportedAlgorithm, x509.InvalidVersion, ValueError) as error:
+            issued_key(self._certificate, public_key).verify(self._signature, self._signed, ec.ECDSA(hashes.SHA384()))
+        except InvalidSignature as error:
             raise Image4Error("the ticket is not signed by the expected authority") from error
 
     @property
@@ -205,6 +198,21 @@ class Ticket:
     def _octets(self, name: str) -> bytes | None:
         value = self.properties.get(name)
         return value if isinstance(value, bytes) else None
+
+
+def issued_key(certificate: bytes, issuer: ec.EllipticCurvePublicKey) -> ec.EllipticCurvePublicKey:
+    """The key of a certificate (DER). Raises Image4Error unless `issuer` made it."""
+    try:
+        (outer,) = der.only(memoryview(certificate), der.SEQUENCE)
+        signed, _, signature = der.only(outer.content, der.SEQUENCE, der.SEQUENCE, der.BITS)
+        issuer.verify(bytes(signature.content[1:]), bytes(signed.whole), ec.ECDSA(hashes.SHA384()))
+        # From here on the certificate is one that the authority made, no longer a stranger's bytes.
+        key = x509.load_der_x509_certificate(certificate).public_key()
+    except (InvalidSignature, UnsupportedAlgorithm, x509.InvalidVersion, ValueError) as error:
+        raise Image4Error("the certificate was not made by the expected authority") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise Image4Error("the certificate has no EC key")
+    return key
 
 
 @dataclass(frozen=True)

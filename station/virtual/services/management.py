@@ -3,13 +3,13 @@
 Requests, answers and error codes as pymobiledevice3 (`mobile_config.py`) and go-ios (`mcinstall`) handle them.
 """
 
-import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from station.virtual import framing
 from station.virtual.services.service import Call, Service
-from station.virtual.system.cms import BadSignatureError, verify
+from station.virtual.system.cms import BadSignatureError
+from station.virtual.system.supervision import Challenge
 
 MAX_MESSAGE = 1 << 20
 MAX_PROFILES = 20
@@ -74,10 +74,9 @@ class _Conversation:
     def __init__(self, call: Call) -> None:
         self._system = call.system
         self._organisation = call.system.organisation
-        self._challenge: tuple[bytes, bytes] | None = None
-        """What the host has to sign, and the certificate (DER) that it said it holds the key of."""
+        self._challenge = Challenge(call.system.organisation)
         self._supervisor = False
-        """Whether it did."""
+        """Whether the host proved that it is one."""
         self._requests: dict[str, Request] = {
             "HelloHostIdentifier": lambda _: None,
             "Flush": lambda _: None,
@@ -121,9 +120,9 @@ class _Conversation:
         if self._cloud_configuration():
             text = "The cloud configuration is already present."
             raise _RefusedError("MCCloudConfigErrorDomain", 14002, text)
-        if not isinstance(configuration, dict) or not configuration:
+        certificates = configuration.get("SupervisorHostCertificates", []) if isinstance(configuration, dict) else None
+        if not isinstance(configuration, dict) or not configuration or not isinstance(certificates, list):
             raise _RefusedError("MCCloudConfigErrorDomain", 14000, "The cloud configuration is not valid.")
-        certificates = configuration.get("SupervisorHostCertificates", [])
         self._organisation.cloud_configuration = configuration
         self._organisation.name = str(configuration.get("OrganizationName", ""))
         self._organisation.supervisors = [certificate for certificate in certificates if isinstance(certificate, bytes)]
@@ -184,18 +183,13 @@ class _Conversation:
         return {} if stored is None else {"ProfileData": stored}
 
     def _escalate(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        certificate = message.get("SupervisorCertificate")
-        if not isinstance(certificate, bytes) or certificate not in self._organisation.supervisors:
+        if (challenge := self._challenge.begin(message.get("SupervisorCertificate"))) is None:
             raise _RefusedError("MCHostErrorDomain", 46003, "The host is not a supervisor.")
-        self._challenge = secrets.token_bytes(32), certificate
-        return {"Challenge": self._challenge[0]}
+        return {"Challenge": challenge}
 
     def _prove(self, message: Mapping[str, Any]) -> None:
-        signed = message.get("SignedRequest")
-        content, certificate = self._challenge or (b"", b"")
-        self._challenge = None
         try:
-            verify(bytes(signed) if isinstance(signed, bytes) else b"", content=content, certificate=certificate)
+            self._challenge.check(message.get("SignedRequest"))
         except BadSignatureError as error:
             raise _RefusedError("MCHostErrorDomain", 46004, "The challenge was not answered.") from error
         self._supervisor = True

@@ -9,13 +9,14 @@ import hashlib
 import plistlib
 import re
 import secrets
+import ssl
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509 import load_pem_x509_certificate
 
+from station.virtual.firmware.image4 import issued_key
 from station.virtual.phone import System, VirtualPhone
 
 _TOKEN = re.compile(r'"(\w+)" = "([^"\n]*)";')
@@ -94,11 +95,7 @@ def _token(apple: ec.EllipticCurvePublicKey, record: object) -> dict[str, str]:
     try:
         if not isinstance(record, dict) or record["unbrick"] is not True:
             raise NotAcceptedError("it does not activate")
-        certificate = load_pem_x509_certificate(record["AccountTokenCertificate"])
-        algorithm, leaf = certificate.signature_hash_algorithm, certificate.public_key()
-        if algorithm is None or not isinstance(leaf, ec.EllipticCurvePublicKey):
-            raise NotAcceptedError("a certificate of another kind")
-        apple.verify(certificate.signature, certificate.tbs_certificate_bytes, ec.ECDSA(algorithm))
+        leaf = issued_key(ssl.PEM_cert_to_DER_cert(record["AccountTokenCertificate"].decode()), apple)
         leaf.verify(record["AccountTokenSignature"], record["AccountToken"], ec.ECDSA(hashes.SHA384()))
         return dict(_TOKEN.findall(record["AccountToken"].decode()))
     except (KeyError, TypeError, ValueError, AttributeError, InvalidSignature) as error:

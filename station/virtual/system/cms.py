@@ -5,10 +5,10 @@ The cryptography package makes such messages but does not verify them.
 
 import hashlib
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.x509 import load_der_x509_certificate
+from cryptography.x509 import InvalidVersion, load_der_x509_certificate
 
 from station.virtual.firmware.der import INTEGER, OCTETS, SEQUENCE, SET, DerError, context, elements, only
 
@@ -29,7 +29,7 @@ def verify(message: bytes, *, content: bytes, certificate: bytes) -> None:
     """
     try:
         _verify(memoryview(message), content, load_der_x509_certificate(certificate).public_key())
-    except (DerError, ValueError, InvalidSignature) as error:
+    except (DerError, ValueError, InvalidSignature, UnsupportedAlgorithm, InvalidVersion) as error:
         raise BadSignatureError(str(error) or "the signature does not fit") from error
 
 

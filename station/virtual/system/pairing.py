@@ -16,10 +16,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from cryptography.x509 import Certificate, load_pem_x509_certificate
+from cryptography.x509 import Certificate, InvalidVersion, load_pem_x509_certificate
 
 MAX_HOSTS = 64
 """More a virtual phone does not remember: the oldest is forgotten."""
@@ -75,10 +75,10 @@ class Pairings:
             )
             _verify(host, root)
             _verify(device, root)
-            host_id = record["HostID"]
-        except (KeyError, TypeError, ValueError, InvalidSignature) as error:
+            host_id, key = record["HostID"], device.public_key()
+        except (KeyError, TypeError, ValueError, InvalidSignature, UnsupportedAlgorithm, InvalidVersion) as error:
             raise BadPairRecordError(str(error)) from error
-        if device.public_key() != (await self.key()).public_key() or not isinstance(host_id, str):
+        if key != (await self.key()).public_key() or not isinstance(host_id, str):
             raise BadPairRecordError("not for this phone")
         return host_id, Host(device, host, root)
 

@@ -6,13 +6,13 @@ forbids it (MCProtected), a locked screen (PasswordProtected), the dialog (Pairi
 """
 
 import asyncio
-import secrets
 from typing import Any
 
 from station.virtual.phone import System, VirtualPhone
-from station.virtual.system.cms import BadSignatureError, verify
+from station.virtual.system.cms import BadSignatureError
 from station.virtual.system.errors import LockdownError
 from station.virtual.system.pairing import BadPairRecordError, Host
+from station.virtual.system.supervision import Challenge
 
 TAP_SECONDS = 2.0
 """How long somebody needs to tap “Trust”, at the default pace."""
@@ -24,8 +24,7 @@ class Trust:
     def __init__(self, phone: VirtualPhone, system: System) -> None:
         self._phone = phone
         self._system = system
-        self._challenge: tuple[bytes, bytes] | None = None
-        """What the host has to sign, and the certificate (DER) that it said it holds the key of."""
+        self._challenge = Challenge(system.organisation)
 
     def host(self, host_id: object) -> Host:
         """A host that is trusted. Raises LockdownError: it is not."""
@@ -65,18 +64,12 @@ class Trust:
 
     def _supervisor(self, options: dict[str, Any]) -> dict[str, Any] | None:
         """Let the host in as a supervisor, if it is one and proved it; else ask who is there. A dict: the challenge."""
-        certificate, response = options.get("SupervisorCertificate"), options.get("ChallengeResponse")
-        if certificate in self._system.organisation.supervisors:
-            self._challenge = secrets.token_bytes(32), certificate
-            return {
-                "Error": "MCChallengeRequired",
-                "ExtendedResponse": {"PairingChallenge": self._challenge[0]},
-            }
-        if self._challenge is not None and isinstance(response, bytes):
-            content, certificate = self._challenge
-            self._challenge = None
+        if (challenge := self._challenge.begin(options.get("SupervisorCertificate"))) is not None:
+            return {"Error": "MCChallengeRequired", "ExtendedResponse": {"PairingChallenge": challenge}}
+        response = options.get("ChallengeResponse")
+        if self._challenge.pending and response is not None:
             try:
-                verify(response, content=content, certificate=certificate)
+                self._challenge.check(response)
             except BadSignatureError as error:
                 raise LockdownError("MCProtected") from error
             return None
