@@ -31,12 +31,12 @@ def test_lists_everything():
         (["tea-party"], "no scenario 'tea-party'"),
         (["none.toml"], "none.toml cannot be read"),
         (["--dir", "/dev/null/x"], "Cannot serve in /dev/null/x"),
-        (["--dir", "/tmp/" + "x" * 120], "too long for a socket"),
+        (["--dir", "HERE/" + "x" * 120], "too long for a socket"),
         (["--ipsw", "/usr/share"], "/usr/share is not an unpacked IPSW"),
     ],
 )
-def test_says_in_words_what_is_wrong(arguments, words):
-    result = CliRunner().invoke(app, arguments)
+def test_says_in_words_what_is_wrong(arguments, words, tmp_path):
+    result = CliRunner().invoke(app, [argument.replace("HERE", str(tmp_path)) for argument in arguments])
     assert result.exit_code == 1
     assert result.exception is None or isinstance(result.exception, SystemExit)
     assert words in result.output
@@ -63,7 +63,7 @@ def test_plays_a_scenario_until_interrupted(tmp_path):
     command = [sys.executable, "-m", "station", "virtual", "keyboard", "--fast", "--dir", str(tmp_path / "v")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        lines = []
+        lines: list[str] = []
         while "that was all" not in (line := process.stdout.readline()):
             assert line, lines
             lines.append(line.strip())

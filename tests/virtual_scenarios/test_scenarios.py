@@ -11,7 +11,7 @@ from station.virtual import scenario
 from tests.virtual_scenarios.helpers import SECONDS, differs, performance
 
 SHIPPED = scenario.shipped()
-QUICK = {"walk-up", "says-no", "pulled-while-pairing", "swapped", "turncoat", "keyboard", "inward", "apple-is-down"}
+QUICK = {"walk-up", "pulled-while-pairing", "swapped", "keyboard", "inward"}
 """The others take seconds: keys of many phones, deadlines of the client."""
 
 
