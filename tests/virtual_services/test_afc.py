@@ -211,9 +211,23 @@ async def test_a_full_phone_takes_no_more(plug):
             await afc.fwrite(handle, bytes(10_001))
         assert (await afc.get_device_info())["FSFreeBytes"] == "10000"
         await afc.rm_single("/large")
+        await afc.fwrite(handle, bytes(1000))
+        assert (await afc.get_device_info())["FSFreeBytes"] == "9000"  # it is still open
+        await afc.fclose(handle)
         assert (await afc.get_device_info())["FSFreeBytes"] == "100000"
-        await afc.fwrite(handle, b"nobody sees this")
-        assert (await afc.get_device_info())["FSFreeBytes"] == "100000"
+
+
+async def test_a_file_that_is_left_open_is_let_go_of(plug):
+    phone = plug()
+    files, before = phone.system.files, phone.system.files.free
+    async with started(phone, AfcService) as afc:
+        handle = await afc.fopen("/large", "w")
+        await afc.fwrite(handle, bytes(1000))
+        await afc.rm_single("/large")
+        assert files.free == before - 1000
+    async with started(phone, AfcService) as afc, asyncio.timeout(10):
+        while (await afc.get_device_info())["FSFreeBytes"] != str(before):
+            pass
 
 
 async def test_a_file_that_does_not_fit_into_memory_is_refused(plug):
@@ -224,6 +238,37 @@ async def test_a_file_that_does_not_fit_into_memory_is_refused(plug):
         await afc.fseek(handle, 1 << 36)
         with fails(AfcError.UNKNOWN_ERROR):
             await afc.fwrite(handle, b"?")
+
+
+async def test_nothing_is_made_that_could_not_be_named(plug):
+    async with started(plug(), AfcService) as afc:
+        for path in ("/" + "a" * 256, "/a" * 510, "/a" * 5000):
+            with fails(AfcError.UNKNOWN_ERROR):
+                await do(afc, AfcOpcode.MAKE_DIR, path.encode() + b"\0")
+            with fails(AfcError.UNKNOWN_ERROR):
+                await do(afc, AfcOpcode.FILE_OPEN, struct.pack("<Q", 3) + path.encode() + b"\0")
+        await afc.makedirs("/a" * 400)
+        await afc.makedirs("/b" * 200)
+        with fails(AfcError.UNKNOWN_ERROR):
+            await afc.rename("/a", "/b" * 200 + "/a")
+        await afc.rename("/b", "/a/b")
+        await do(afc, REMOVE_PATH_AND_CONTENTS, b"/a\0")
+        assert not await afc.exists("/a")
+
+
+async def test_a_phone_has_only_so_many_files(plug, monkeypatch):
+    files = plug().system.files
+    monkeypatch.setattr("station.virtual.system.files.MAX_NODES", files._nodes + 2)
+    monkeypatch.setattr("station.virtual.system.files.MAX_FILES", files._used + 10)
+    async with started(plug(2), AfcService) as afc:
+        await afc.set_file_contents("/one", bytes(10))
+        await afc.set_file_contents("/two", b"")
+        with fails(AfcError.NO_SPACE_LEFT):
+            await afc.set_file_contents("/three", b"")
+        with fails(AfcError.UNKNOWN_ERROR):
+            await afc.set_file_contents("/two", b"?")
+        await afc.rm_single("/one")
+        await afc.set_file_contents("/three", b"?")
 
 
 async def test_two_clients_cannot_hold_the_lock_of_a_sync(plug):

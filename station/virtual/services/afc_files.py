@@ -120,6 +120,7 @@ class Handle:
         self._files = files
         self._node = node
         self._flags = flags
+        files.hold(node)
         self.offset = 0
         """Where the next byte is read or written."""
 
@@ -169,8 +170,9 @@ class Handle:
                 raise OSError(errno.EINVAL, "no such lock")
 
     def close(self) -> None:
-        """Give up its lock."""
+        """Give up its lock, and the file."""
         self._node.locks.pop(self, None)
+        self._files.let_go(self._node)
 
     def _require_writing(self) -> None:
         if self._flags & os.O_ACCMODE == os.O_RDONLY:

@@ -16,8 +16,12 @@ CAPACITY = 128_000_000_000
 """Bytes of storage, as on the box."""
 SYSTEM = 12_000_000_000
 """Bytes that the system takes of it."""
-MAX_FILE = 1 << 30
-"""Bytes in one file: these are in memory, where a phone's would be limited by its storage only."""
+MAX_FILE, MAX_FILES = 1 << 30, 2 << 30
+"""Bytes in one file and in all: these are in memory, where a phone's would be limited by its storage only."""
+MAX_NODES = 100_000
+"""Files, directories and links, for the same reason."""
+MAX_NAME, MAX_PATH = 255, 1024
+"""Bytes of a name, and of a path with its ending zero: Darwin's NAME_MAX and PATH_MAX."""
 CANARY = "/var/mobile/Media/DCIM/100APPLE/IMG_0001.JPG"
 """A picture of the owner's: must be gone after an erase, and there after everything that keeps data."""
 MEDIA = "/var/mobile/Media"
@@ -42,6 +46,8 @@ class Node:
     children: "dict[str, Node]" = field(default_factory=dict)
     links: int = 1
     """How many names it has; 0: none any more, only those who have it open."""
+    holders: int = 0
+    """How many have it open."""
     locks: dict[object, bool] = field(default_factory=dict)
     """Who holds it as with flock(2), and whether alone."""
 
@@ -74,8 +80,9 @@ class FileSystem:
         self.capacity = capacity
         self.taken = taken
         self._numbers = count(2)
-        self._root = self._node(stat.S_IFDIR | 0o755)
+        self._nodes = 0
         self._used = 0
+        self._root = self._node(stat.S_IFDIR | 0o755)
         for path in (MEDIA, CRASH_REPORTS, "/var/mobile/Library/Preferences"):
             self.make_directories(path)
 
@@ -215,9 +222,17 @@ class FileSystem:
         if node.children:
             raise OSError(errno.ENOTEMPTY, "not empty", path)
         node.links -= 1
-        if not node.links:
-            self._used -= node.size
         del parent.children[name]
+        self._forget_if_unused(node)
+
+    def hold(self, node: Node) -> None:
+        """Open a file: it stays, and takes space, until it is let go of, whatever becomes of its name."""
+        node.holders += 1
+
+    def let_go(self, node: Node) -> None:
+        """Close a file that was opened with `hold`."""
+        node.holders -= 1
+        self._forget_if_unused(node)
 
     def remove_tree(self, path: str) -> None:
         """Remove whatever is there, with all that is in it."""
@@ -230,8 +245,11 @@ class FileSystem:
         old_parent, old_name = self._parent(source)
         node = self.find(source)
         new_parent, new_name = self._parent(target)
-        if node.is_directory and PurePosixPath(source) in PurePosixPath(target).parents:
-            raise OSError(errno.EINVAL, "into itself", target)
+        if node.is_directory:
+            if PurePosixPath(source) in PurePosixPath(target).parents:
+                raise OSError(errno.EINVAL, "into itself", target)
+            for path, _ in self.walk(source):  # nothing is anywhere where nobody could name it
+                _names(target + path.removeprefix(source))
         there = new_parent.children.get(new_name)
         if there is node:
             return
@@ -241,23 +259,30 @@ class FileSystem:
         new_parent.children[new_name] = node
 
     def _parent(self, path: str) -> tuple[Node, str]:
-        pure = PurePosixPath(path)
-        if not pure.name or pure.name == "..":
+        names = _names(path)
+        if not names:
             raise PermissionError(errno.EPERM, "not here", path)
-        parent = self.find(str(pure.parent))
+        parent = self.find(str(PurePosixPath(path).parent))
         if not parent.is_directory:
             raise NotADirectoryError(errno.ENOTDIR, "not a directory", path)
-        return parent, pure.name
+        return parent, names[-1]
+
+    def _forget_if_unused(self, node: Node) -> None:
+        if not node.links and not node.holders:
+            self._used -= node.size
+            self._nodes -= 1
 
     def _reserve(self, node: Node, more: int) -> None:
         if more > self.free:
             raise OSError(errno.ENOSPC, "no space left")
-        if node.size + more > MAX_FILE:
+        if node.size + more > MAX_FILE or self._used + more > MAX_FILES:
             raise OSError(errno.EFBIG, "too large")
-        if node.links:
-            self._used += more
+        self._used += more
 
     def _node(self, mode: int) -> Node:
+        if self._nodes >= MAX_NODES:
+            raise OSError(errno.ENOSPC, "no more files")
+        self._nodes += 1
         now = time.time_ns()
         return Node(mode=mode, inode=next(self._numbers), modified=now, created=now)
 
@@ -266,7 +291,10 @@ def _names(path: str) -> tuple[str, ...]:
     pure = PurePosixPath(path)
     if not pure.is_absolute() or ".." in pure.parts:
         raise PermissionError(errno.EPERM, "not an absolute path", path)
-    return pure.parts[1:]
+    names = pure.parts[1:]
+    if len(path.encode()) >= MAX_PATH or any(len(name.encode()) > MAX_NAME for name in names):
+        raise OSError(errno.ENAMETOOLONG, "too long", path)
+    return names
 
 
 _REPORT = (
