@@ -34,6 +34,9 @@ PRODUCT_IDS = {
 IPAD_PRODUCT_ID = 0x12AB
 """Of iPads, where iPhones have 12A8."""
 
+MAX_STEP, MAX_HISTORY = 200, 10_000
+"""Characters of a step's name, and how many steps a phone remembers at least."""
+
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 """Serves one connection to one of the phone's ports, until either side closes it."""
 
@@ -233,7 +236,7 @@ class VirtualPhone:
         self.ramdisk: bytes = b""
         """The payload of the verified RestoreRamDisk that iBoot booted; it says how this restore behaves."""
         self.history: list[str] = []
-        """Every step it has been through, by name: what faults can be aimed at, and what tests read."""
+        """The last steps it has been through, by name: what faults can be aimed at, and what tests read."""
         self.passers_by: set[Callable[[str], None]] = set()
         """See `tell`."""
         self.destructions: list[str] = []
@@ -270,6 +273,9 @@ class VirtualPhone:
         Raises:
             PhoneGoneError, StatusError, RefusedError, StayError, GarbledError: as the fault asks.
         """
+        name = name[:MAX_STEP]  # some are named by what a host asked for
+        if len(self.history) >= 2 * MAX_HISTORY:
+            del self.history[:-MAX_HISTORY]
         self.history.append(name)
         self.tell(name)
         if seconds:

@@ -15,6 +15,7 @@ from pymobiledevice3.service_connection import ServiceConnection, create_ssl_con
 
 from station.model.phone import PhoneMode, UsbArrived
 from station.virtual.faults import Fault, FaultKind
+from station.virtual.phone import MAX_STEP
 from station.virtual.system.conversation import MAX_SETTING, MAX_SETTINGS
 from station.virtual.system.lockdownd import PORT
 from station.virtual.system.values import UNTRUSTED
@@ -321,6 +322,32 @@ async def test_does_not_know_every_request(plug):
         for request in ({"Request": "Dance"}, {"Request": 3}, {}):
             assert (await connection.send_recv_plist(request))["Error"] == "UnknownRequest"
     assert phone.history == [f"connect:{PORT}"]
+
+
+async def test_answers_requests_whose_fields_are_no_text(plug):
+    async with raw(plug()) as connection:
+        for strange in (["DeviceName"], {"DeviceName": 1}, 1, b"DeviceName"):
+            answer = await connection.send_recv_plist({"Request": "GetValue", "Key": strange})
+            assert answer["Error"] == "MissingKey"
+            answer = await connection.send_recv_plist({"Request": "GetValue", "Domain": strange})
+            assert answer["Value"] == {}
+            answer = await connection.send_recv_plist({"Request": "ValidatePair", "PairRecord": {"HostID": strange}})
+            assert answer["Error"] == "InvalidHostID"
+    async with lockdown(plug(2)) as client:
+        for name, error in {"RemoveValue": "MissingValue", "SetValue": "SetProhibited"}.items():
+            for strange in (["TimeZone"], {}, 1):
+                request = {"Request": name, "Domain": strange, "Key": strange, "Value": strange}
+                assert (await client.service.send_recv_plist(request))["Error"] == error
+
+
+async def test_remembers_only_so_much_of_what_it_went_through(plug, monkeypatch):
+    monkeypatch.setattr("station.virtual.phone.MAX_HISTORY", 10)
+    phone = plug()
+    for number in range(100):
+        await phone.step(f"{number}:" + "a" * 1000)
+    assert len(phone.history) <= 20
+    assert [step.partition(":")[0] for step in phone.history[-10:]] == [str(number) for number in range(90, 100)]
+    assert max(map(len, phone.history)) == MAX_STEP
 
 
 async def test_a_session_ends_in_plain_text(plug):

@@ -4,6 +4,7 @@ Operations as libimobiledevice (`src/afc.c`) and pymobiledevice3 (`services/afc.
 and how they fail is the file system call each is named after.
 """
 
+import asyncio
 import errno
 import hashlib
 import stat
@@ -174,7 +175,8 @@ class Conversation:
     async def _hash(self, request: Request) -> Answer:
         (path,) = await request.paths(1)
         data = self._files.read(self._jail.locate(path))
-        return Answer(Operation.DATA, data=hashlib.sha1(data, usedforsecurity=False).digest())
+        digest = await asyncio.to_thread(hashlib.sha1, data, usedforsecurity=False)
+        return Answer(Operation.DATA, data=digest.digest())
 
     async def _set_block_size(self, request: Request) -> None:
         await request.numbers("Q")  # how the phone cuts its work is nothing that a host could see

@@ -108,6 +108,8 @@ class Conversation:
 
     async def _get_value(self, message: dict[str, Any]) -> dict[str, Any]:
         domain, key = message.get("Domain"), message.get("Key")
+        if key is not None and not isinstance(key, str):
+            raise LockdownError("MissingKey")
         echo: dict[str, Any] = {name: message[name] for name in ("Domain", "Key") if name in message}
         if isinstance(key, str) and not domain:
             value = await values.by_key_only(self._phone, self._system, key)
@@ -154,9 +156,9 @@ class Conversation:
 
     async def _remove_value(self, message: dict[str, Any]) -> dict[str, Any]:
         self._require_session()
-        domain, key = message.get("Domain") or "", message.get("Key")
-        if self._system.settings.get(str(domain), {}).pop(str(key), None) is None:
-            raise LockdownError("RemoveProhibited" if key in self._everything(str(domain)) else "MissingValue")
+        domain, key = str(message.get("Domain") or ""), str(message.get("Key"))
+        if self._system.settings.get(domain, {}).pop(key, None) is None:
+            raise LockdownError("RemoveProhibited" if key in self._everything(domain) else "MissingValue")
         return {"Domain": domain, "Key": key} if domain else {"Key": key}
 
     async def _start_session(self, message: dict[str, Any]) -> None:
