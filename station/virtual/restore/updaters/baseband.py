@@ -8,11 +8,12 @@ import hashlib
 import io
 import os
 import zipfile
+from collections.abc import Collection
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from station.virtual.chips import Baseband, burnt_in
+from station.virtual.chips import MAV25, Baseband, burnt_in
 from station.virtual.faults import StatusError
 from station.virtual.firmware.baseband import FAMILIES, TICKET, Element, decode_elements, measure
 from station.virtual.firmware.der import DerError
@@ -67,6 +68,9 @@ class Modem:
                 if len(entries) > MAX_ENTRIES or sum(entry.file_size for entry in entries) > MAX_FIRMWARE:
                     raise _rejected("Firmware data is too large")
                 files = {entry.filename: archive.read(entry) for entry in entries}
+            if self._nonce is None and TICKET not in files and self._baseband is not MAV25:
+                self._check_loader(files)
+                return
             ticket = Ticket.parse(files.get(TICKET, b""))
             ticket.verify(self._authority)
             elements = ticket.properties.get("elem")
@@ -78,6 +82,15 @@ class Modem:
         for element in wanted:
             self._check_element(element, files.get(element.file), covered)
         if not any(f"{element.name}-Blob" in covered for element in wanted):
+            raise _rejected("Firmware data does not contain programmer")
+
+    def _check_loader(self, files: Collection[str]) -> None:
+        """What begins an update may come alone: hosts of before October 2025 added a ticket only for a nonce.
+
+        Nor do they bring more than what has a signature of its own then (idevicerestore 460bf2e, which Mav25 needed).
+        """
+        signed = [element.file for element in FAMILIES[self._baseband.family] if element.trailer]
+        if not any(file in files for file in signed):
             raise _rejected("Firmware data does not contain programmer")
 
     def _check_ticket(self, ticket: Ticket) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from station.virtual.chips import Chips, burnt_in
@@ -71,9 +72,16 @@ class HostMadeSecureElement(OneAnswer):
         return {"MessageArgInfo": _info(self._asked) | {"SE,IsDev": False}, "DataChunkSize": CHUNK}
 
     async def take(self, receive: Receive) -> None:
-        """Take ticket and firmware."""
+        """Take ticket and firmware: in pieces as Apple's hosts send it, or at once as idevicerestore does."""
         first = await receive()
         response = response_of(first)
+        firmware = await self._pieces(first, receive) if "DataSize" in first else response.get("FirmwareData")
+        if not isinstance(firmware, bytes):
+            raise StatusError(INCOMPLETE, "SE: no firmware")
+        self._asked.take(self._installation, response, {_PAYLOAD: hashlib.sha256(firmware).digest()})
+        self._installation.take_other(_PAYLOAD)
+
+    async def _pieces(self, first: Mapping[str, Any], receive: Receive) -> bytes:
         firmware = bytearray()
         while True:
             message = await receive()
@@ -85,5 +93,4 @@ class HostMadeSecureElement(OneAnswer):
                 break
         if len(firmware) != first.get("DataSize"):
             raise StatusError(INCOMPLETE, "SE: the firmware has not the size that was announced")
-        self._asked.take(self._installation, response, {_PAYLOAD: hashlib.sha256(firmware).digest()})
-        self._installation.take_other(_PAYLOAD)
+        return bytes(firmware)
