@@ -16,6 +16,9 @@ GIVEN_UP = (17, 4)
 IN_PERCENT = (17,)
 """The iOS that tells FullChargeCapacity in percent of what it was designed for."""
 
+GOING_DOWN_SECONDS = 3.0
+"""How long it still is there once it was told to restart or to turn off, at the default pace."""
+
 
 async def serve(call: Call) -> None:
     """Answer request by request. A restart or shutdown happens when the host has hung up, as on a real phone."""
@@ -38,6 +41,7 @@ async def serve(call: Call) -> None:
     except (EOFError, OSError):  # most clients just hang up
         pass
     if then is not None:
+        await call.phone.pace.pause(GOING_DOWN_SECONDS)
         then()
 
 
