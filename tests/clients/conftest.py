@@ -28,9 +28,9 @@ async def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 def plug(host: VirtualHost) -> PlugKind:
     """Make a phone and plug it in: `plug(NEW, "passcode", name="Mine")`; states by name, the rest is `Installed`'s."""
 
-    def plug(kind: Kind, *people: str, number: int = 1, **installed: Any) -> VirtualPhone:
+    def plug(kind: Kind, *people: str, number: int = 1, pace: float = 0.0, **installed: Any) -> VirtualPhone:
         system = Installed(version=kind.version, build=kind.build, **installed)
-        return host.hands.plug(Plug(model=kind.model, ecid=Ecid(number), installed=system, people=people))
+        return host.hands.plug(Plug(model=kind.model, ecid=Ecid(number), installed=system, people=people, pace=pace))
 
     return plug
 

@@ -11,6 +11,11 @@ def table(text: str) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line and not line.startswith(" "))
 
 
+@pytest.mark.client(
+    "ideviceinfo",
+    "without a session and with one; domains",
+    phone="iPhone 6s, iOS 13.7; iPhone 8, iOS 16.7.11; iPhone 17, iOS 26.1; iPad (10th generation), iOS 18.5",
+)
 @pytest.mark.parametrize(
     ("model", "version"),
     [("iPhone 6s", "13.7"), ("iPhone 8", "16.7.11"), ("iPhone 17", "26.1"), ("iPad (10th generation)", "18.5")],
@@ -47,6 +52,7 @@ async def test_ideviceinfo_pairs_by_itself(plug):
     assert len(phone.system.pairings.hosts) == 1
 
 
+@pytest.mark.client("idevicepair", "pair, validate, unpair", phone="iPhone 12, iOS 18.5")
 async def test_idevicepair_comes_and_goes(plug):
     phone = plug()
     udid = phone.identity.udid
@@ -60,6 +66,11 @@ async def test_idevicepair_comes_and_goes(plug):
     assert phone.system.pairings.hosts == {}
 
 
+@pytest.mark.client(
+    "idevicepair",
+    "pair, while it is locked, nobody answers the dialog, the owner or an organisation refuses",
+    phone="iPhone 12, iOS 18.5",
+)
 @pytest.mark.parametrize(
     ("people", "said"),
     [
@@ -77,6 +88,7 @@ async def test_idevicepair_says_why_not(plug, people, said):
     assert phone.system.pairings.hosts == {}
 
 
+@pytest.mark.client("idevicename", "reads and sets the name", phone="iPhone 12, iOS 18.5")
 async def test_idevicename_names_it(plug):
     phone = plug()
     await introduce(phone)
@@ -86,10 +98,22 @@ async def test_idevicename_names_it(plug):
     assert (await run("idevicename")).out.strip() == "Bench 4"
 
 
+ENTERS, REFUSED = (
+    pytest.mark.client("ideviceenterrecovery", "normal → recovery", phone="iPhone 12, iOS 14.4.2"),
+    pytest.mark.client(
+        "ideviceenterrecovery",
+        "normal → recovery",
+        phone="iPhone 12, iOS 18.5",
+        fails="libimobiledevice 1.3.0 asks without a session, which iOS refuses since 14.5 (libimobiledevice#1121)",
+        log="Failed to enter recovery mode.",
+    ),
+)
+
+
 @pytest.mark.parametrize(("version", "introduced", "enters"), [
-    ("14.4.2", False, True),
-    ("18.5", False, False),
-    ("18.5", True, False),  # it asks without a session, which newer ones refuse even to hosts they trust
+    pytest.param("14.4.2", False, True, marks=ENTERS),
+    pytest.param("18.5", False, False, marks=REFUSED),
+    pytest.param("18.5", True, False, marks=REFUSED),  # newer ones refuse that even to hosts they trust
 ])  # fmt: skip
 async def test_ideviceenterrecovery_is_a_program_of_its_time(plug, bus, version, introduced, enters):
     phone = plug(version=version)

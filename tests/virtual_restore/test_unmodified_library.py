@@ -24,6 +24,7 @@ from tests.virtual_restore.helpers import elsewhere
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(90)]  # the library itself sleeps for up to 15 s in each
 
+LIBRARY, PHONE = "pymobiledevice3.restore", "iPhone 12, iOS 18.5 → 26.2.1"
 ECID = Ecid(0x0001_2345_6789_ABCD)
 HERE = SocketPath("1-1.1")
 USED = Installed(version="18.5", build="22F76", name="Kim’s iPhone")
@@ -85,6 +86,7 @@ def assert_erased_and_installed(phone) -> None:
     assert (phone.system.activation_state, phone.system.passcode, phone.system.canary) == ("Unactivated", False, None)
 
 
+@pytest.mark.client(LIBRARY, "erase from normal", phone=PHONE)
 async def test_an_iphone_in_use_is_erased_and_restored(lab, ipsw):
     phone = lab.plug(USED)
     await update(Device(lockdown=await create_using_usbmux(autopair=True)), ipsw, Behavior.Erase)
@@ -93,6 +95,7 @@ async def test_an_iphone_in_use_is_erased_and_restored(lab, ipsw):
     assert phone.destructions == ["restored format_media"]
 
 
+@pytest.mark.client(LIBRARY, "erase from recovery", phone=PHONE)
 async def test_an_iphone_in_recovery_is_restored(lab, ipsw):
     phone = lab.plug()
     await update(Device(irecv=IRecv(ECID)), ipsw, Behavior.Erase)
@@ -100,6 +103,7 @@ async def test_an_iphone_in_recovery_is_restored(lab, ipsw):
     assert_erased_and_installed(phone)
 
 
+@pytest.mark.client(LIBRARY, "erase from DFU", phone=PHONE)
 async def test_an_iphone_in_dfu_is_restored(lab, ipsw):
     phone = lab.plug(mode=PhoneMode.DFU)
     await update(Device(irecv=IRecv(ECID)), ipsw, Behavior.Erase)
@@ -107,6 +111,7 @@ async def test_an_iphone_in_dfu_is_restored(lab, ipsw):
     assert_erased_and_installed(phone)
 
 
+@pytest.mark.client(LIBRARY, "update from normal", phone=PHONE)
 async def test_an_iphone_in_use_is_updated(lab, ipsw):
     phone = lab.plug(USED)
     before = phone.system
