@@ -4,7 +4,6 @@ It behaves as libusb does on Linux: descriptors are read when a device is enumer
 holds of a device that has gone answers ENODEV.
 """
 
-import struct
 import time
 from array import array
 from collections.abc import Generator, Iterator
@@ -16,8 +15,15 @@ from types import SimpleNamespace
 import usb.backend.libusb1
 from usb.core import USBError
 
-from station.virtual.usb.descriptors import DEVICE, Configuration, DescriptorError, Interface, parse_configuration
-from station.virtual.usb.standard import PORT_RESET, Request
+from station.virtual.usb.descriptors import (
+    CONFIGURATION,
+    DEVICE,
+    Configuration,
+    DescriptorError,
+    Interface,
+    parse_configuration,
+)
+from station.virtual.usb.standard import PORT_RESET, SETUP, Request
 from station.virtual.usb.usbip_client import Outcome, UsbIpConnection, list_devices
 from station.virtual.usb.usbip_messages import HIGH_SPEED, DeviceRecord
 
@@ -25,7 +31,6 @@ ENUMERATION_SECONDS = 0.05
 """At least this much lies between two enumerations: pymobiledevice3 enumerates in a tight loop while it waits."""
 REQUEST_TIMEOUT = 1000
 """Milliseconds for the requests this makes by itself."""
-_SETUP = struct.Struct("<BBHHH")
 _MAX_CONFIGURATIONS = 8
 
 
@@ -129,7 +134,7 @@ class UsbIpBackend(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no 
         timeout: int,
     ) -> int:
         """Raises USBError."""
-        setup = _SETUP.pack(request_type, request, value, index, len(data))
+        setup = SETUP.pack(request_type, request, value, index, len(data))
         if request_type & 0x80:
             return _fill(data, dev_handle.transfer(0x80, timeout, length=len(data), setup=setup))
         return dev_handle.transfer(0, timeout, data=data.tobytes(), setup=setup).length
@@ -159,9 +164,9 @@ class UsbIpBackend(usb.backend.IBackend):  # type: ignore[misc]  # pyusb has no 
         except USBError:
             return None
         try:
-            descriptor = DEVICE.read(_descriptor(connection, DEVICE.kind, 0, 18))
+            descriptor = DEVICE.read(_descriptor(connection, DEVICE.kind, 0, DEVICE.packing.size))
             configurations = [
-                parse_configuration(_descriptor(connection, 2, index, 0xFFFF))
+                parse_configuration(_descriptor(connection, CONFIGURATION.kind, index, 0xFFFF))
                 for index in range(min(descriptor.bNumConfigurations, _MAX_CONFIGURATIONS))
             ]
         except (USBError, DescriptorError):
@@ -192,7 +197,7 @@ def as_default(backend: UsbIpBackend) -> Generator[UsbIpBackend]:
 def _request(
     connection: UsbIpConnection, request_type: int, request: int, value: int = 0, index: int = 0, *, length: int = 0
 ) -> bytes:
-    setup = _SETUP.pack(request_type, request, value, index, length)
+    setup = SETUP.pack(request_type, request, value, index, length)
     data = connection.transfer(request_type & 0x80, REQUEST_TIMEOUT, length=length, setup=setup).data
     if length == 1 and not data:
         raise USBError("the device answered nothing")

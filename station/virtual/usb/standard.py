@@ -1,6 +1,7 @@
 """What every USB device answers by itself: the standard requests (USB 2.0, 9.4)."""
 
 import asyncio
+import struct
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,9 +37,13 @@ ENGLISH = bytes([4, STRING, 0x09, 0x04])
 """String descriptor 0: the languages there are."""
 
 
+SETUP = struct.Struct("<BBHHH")
+"""A control request on the bus: bmRequestType, bRequest, wValue, wIndex, wLength (USB 2.0, table 9-2)."""
+
+
 @dataclass(frozen=True)
 class Setup:
-    """A control request (USB 2.0, table 9-2), without its length."""
+    """A control request, without its length."""
 
     request_type: int
     request: int

@@ -7,7 +7,6 @@ interface is not kept (libusb would say EBUSY to the second one).
 
 import asyncio
 import errno
-import struct
 from collections import defaultdict
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -22,8 +21,9 @@ from station.virtual.faults import PhoneGoneError
 from station.virtual.phone import VirtualPhone
 from station.virtual.sockets import Address, listening_on_all
 from station.virtual.usb.connecting import MUXED
-from station.virtual.usb.descriptors import DEVICE, parse_configuration
+from station.virtual.usb.descriptors import CONFIGURATION, DEVICE, parse_configuration
 from station.virtual.usb.protocol import StallError, UsbDevice
+from station.virtual.usb.standard import SETUP, Request
 from station.virtual.usb.usbip_messages import (
     BUSID_SIZE,
     COUNT,
@@ -49,8 +49,6 @@ log = structlog.get_logger(__name__)
 MAX_URBS = 256
 """Transfers a connection may have under way; together they may have MAX_TRANSFER bytes."""
 _READ_BUFFER = 64 * 1024
-_SETUP = struct.Struct("<BBHHH")
-"""bmRequestType, bRequest, wValue, wIndex, wLength (USB 2.0, table 9-2)."""
 _MAX_ADDRESS = 127
 
 
@@ -114,7 +112,7 @@ class _Server:
         """A device's record, and class, subclass and protocol of its interfaces."""
         if device not in self._exports:
             self._exports[device] = _Export(self._free_devnum())
-        (active,) = await device.control(0x80, 8, 0, 0, 1, b"")
+        (active,) = await device.control(0x80, Request.GET_CONFIGURATION, 0, 0, 1, b"")
         interfaces = await _interfaces(device, active)
         assert phone.socket is not None
         record = DeviceRecord.of(
@@ -142,7 +140,9 @@ class _Server:
 async def _interfaces(device: UsbDevice, value: int) -> list[SimpleNamespace]:
     """The interfaces, by their first alternate settings, of the configuration with this value; 0 has none."""
     for index in range(DEVICE.read(device.descriptor).bNumConfigurations if value else 0):
-        configuration = parse_configuration(await device.control(0x80, 6, 0x0200 | index, 0, 0xFFFF, b""))
+        configuration = parse_configuration(
+            await device.control(0x80, Request.GET_DESCRIPTOR, CONFIGURATION.kind << 8 | index, 0, 0xFFFF, b"")
+        )
         if configuration.fields.bConfigurationValue == value:
             return [alternates[0].fields for alternates in configuration.interfaces]
     return []
@@ -237,7 +237,7 @@ class _Session:
 
     async def _ask(self, submit: Submit, data: bytes) -> bytes:
         if submit.endpoint == 0:
-            request_type, request, value, index, length = _SETUP.unpack(submit.setup)
+            request_type, request, value, index, length = SETUP.unpack(submit.setup)
             return await self._device.control(request_type, request, value, index, min(length, submit.length), data)
         if submit.into_host:
             return await self._device.bulk_in(submit.address, submit.length)

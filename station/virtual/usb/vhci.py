@@ -68,8 +68,7 @@ class Attacher:
         with self._connect() as connection:
             record = _import(connection, path)
             connection.settimeout(None)  # the kernel's from here on
-            devid = record.busnum << 16 | record.devnum
-            self._write("attach", f"{port} {connection.fileno()} {devid} {HIGH_SPEED}")
+            self._write("attach", f"{port} {connection.fileno()} {record.devid} {HIGH_SPEED}")
         return port
 
     def detach(self, path: SocketPath) -> None:
