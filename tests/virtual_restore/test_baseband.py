@@ -144,6 +144,7 @@ def test_what_is_no_firmware(data):
         ({"BbSNUM": None}, 49),
         ({"BbChipID": 1}, 94),
         ({"BbNonce": b"1"}, 100),
+        ({"BbGoldCertId": -1}, 100),
         ({"BbActivationManifestKeyHash": b"1"}, 94),
     ],
 )

@@ -60,7 +60,7 @@ def parse(body: bytes) -> dict[str, Any]:
 def number(request: Mapping[str, Any], key: str) -> int:
     """A number of up to 64 bits. Raises NotSignedError."""
     value = _present(request, key)
-    if not isinstance(value, int) or isinstance(value, bool) or not -(1 << 63) <= value < 1 << 64:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 64:
         raise malformed()
     return value
 

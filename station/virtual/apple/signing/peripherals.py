@@ -74,7 +74,8 @@ def sign_peripheral(
     if known is None or not truth(request, kind.key("ProductionMode")):
         raise not_eligible()
     properties: dict[str, PropertyValue] = {}
-    ecid, subject = request.get("ApECID"), request.get(kind.key(kind.subject))
+    ecid = number(request, "ApECID") if "ApECID" in request else None
+    subject = request.get(kind.key(kind.subject))
     match subject:
         case bool() | None:
             raise incomplete()
@@ -88,7 +89,7 @@ def sign_peripheral(
     nonces = {name: octets(entry, "Nonce") for name, entry in entries.items()} if kind.nonce is None else {}
     return sign_ticket(
         key,
-        ecid=ecid if isinstance(ecid, int) else None,
+        ecid=ecid,
         chip=number(request, kind.key("ChipID")),
         board=number(request, kind.key("BoardID")) if kind.key("BoardID") in request else None,
         nonce=b"".join(nonces[name] for name in sorted(nonces)) or octets(request, kind.key(str(kind.nonce))),
