@@ -25,6 +25,8 @@ FLUSH_SECONDS = 1.0
 """How long a cable that is about to be cut waits for the host's kernel to take what is before the cut."""
 _TICK = 0.002
 """Seconds of delay that are worth a sleep."""
+_LATE = 0.05
+"""Seconds that a busy machine may oversleep and still make up for, so that the rate is what it is told to be."""
 
 WRONG_BIT = 0x10
 LIMIT = 1 << 20
@@ -201,6 +203,7 @@ class Cable:
         if self.rate is None:
             return
         now = asyncio.get_running_loop().time()
-        self._free_at = max(now, self._free_at) + size / self.rate
+        began = self._free_at if now - self._free_at < _LATE else now
+        self._free_at = began + size / self.rate
         if self._free_at - now > _TICK:
             await asyncio.sleep(self._free_at - now)

@@ -6,6 +6,8 @@ The phone's sink is reached through the usbmuxd socket, checks the SHA-1 of ever
 The plain sink is a thread that receives into one buffer and forgets it. The sender is a process of its own that has
 image and sums ready: the library's client hashes each chunk between two sends, which costs more than either sink
 and would hide the difference. What counts is a phone that is as fast as the plain sink, or takes 1 GB/s.
+
+Then once more through a cable that carries what USB 2 does, against that limit.
 """
 
 import argparse
@@ -31,6 +33,7 @@ from rich.table import Table
 from station.model.base import Ecid, SocketPath
 from station.model.phone import PhoneMode
 from station.virtual.bus import Bus
+from station.virtual.cable import USB2
 from station.virtual.firmware.root_hash import CHUNK
 from station.virtual.models import find_model
 from station.virtual.phone import Boots, Handler, VirtualPhone
@@ -98,8 +101,8 @@ def _start() -> Callable[[], Took]:
     return lambda: Took(time.perf_counter() - began, time.process_time() - used)
 
 
-async def into_phone(size: int) -> Took:
-    """What a phone takes for the image."""
+async def into_phone(size: int, *, rate: float | None = None) -> Took:
+    """What a phone takes for the image; `rate`: of its cable, bytes a second."""
     with tempfile.TemporaryDirectory() as directory:
         bus, mux = Bus(), Path(directory) / "usbmuxd"
         phone = VirtualPhone(find_model("iPhone 12").identity(Ecid(1)), None, Boots(dict.fromkeys(PhoneMode, Sink)))
@@ -108,6 +111,7 @@ async def into_phone(size: int) -> Took:
             await phone.disappear()
             phone.appear(PhoneMode.RESTORE)
             assert isinstance(phone.running, Sink)
+            phone.cable.rate = rate
             sender = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "tests.bench.bench_asr", "--send", mux, str(size)
             )
@@ -195,7 +199,13 @@ async def run(options: argparse.Namespace) -> list[Speed]:
     for _ in range(options.rounds):
         plain.append(into_socket(size))
         phone.append(await into_phone(size))
-    return [Speed.of("plain socket", size, plain), Speed.of("virtual phone", size, phone)]
+    slowly = min(size, 4 * BLOCK)
+    slow = [await into_phone(slowly, rate=USB2)]
+    return [
+        Speed.of("plain socket", size, plain),
+        Speed.of("virtual phone", size, phone),
+        Speed.of("the same on USB 2", slowly, slow),
+    ]
 
 
 def main() -> None:
@@ -215,11 +225,15 @@ def main() -> None:
 def show(speeds: list[Speed], options: argparse.Namespace) -> None:
     """Print the table; the ratio is to the plain socket."""
     table = Table(title=f"A system image of {options.image} MiB, checksums on")
-    for heading in ("sink", "MB/s", "slowest", "fastest", "ratio", "ratio to 1 GB/s", "CPU s/GB"):
+    for heading in ("sink", "MB/s", "slowest", "fastest", "ratio", "to 1 GB/s", "to USB 2", "CPU s/GB"):
         table.add_column(heading, justify="left" if heading == "sink" else "right")
     for speed in speeds:
         figures = (speed.median, min(speed.rounds), max(speed.rounds))
-        ratios = (speed.median / speeds[0].median, min(speed.median, 1000) / min(speeds[0].median, 1000))
+        ratios = (
+            speed.median / speeds[0].median,
+            min(speed.median, 1000) / min(speeds[0].median, 1000),
+            speed.median * 1e6 / USB2,
+        )
         numbers = (*(f"{figure:.0f}" for figure in figures), *(f"{figure:.2f}" for figure in (*ratios, speed.cpu)))
         table.add_row(speed.name, *numbers)
     Console().print(table)
