@@ -185,6 +185,8 @@ def test_what_is_not_this_builds_is_not_signed(signing, ticket, method, info, no
         assert signing.answer(plistlib.dumps(request | {f"{prefix}Invented": entry})) == NOT_ELIGIBLE
     for key in [key for key in request if key in IDS and key != nonce]:
         assert signing.answer(plistlib.dumps(request | {key: 77})) == NOT_ELIGIBLE
+    for key in [key for key in request if key.startswith(f"{prefix}ProductionMode")]:
+        assert signing.answer(plistlib.dumps(request | {key: False})) == NOT_ELIGIBLE
     assert signing.answer(plistlib.dumps(request | {"ApChipID": 0x8110})) == NOT_ELIGIBLE
     missing = {key: value for key, value in request.items() if key != subject}
     assert signing.answer(plistlib.dumps(missing)) == internal(128)

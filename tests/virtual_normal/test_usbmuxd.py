@@ -208,6 +208,19 @@ async def test_lists_listeners(opened, bus):
     assert await listener[0].read() == b""
 
 
+async def test_a_listener_that_reads_nothing_is_cut_off(plug, bus, opened, monkeypatch):
+    monkeypatch.setattr("station.virtual.usb.usbmuxd.MAX_BACKLOG", 10_000)
+    phone = plug()
+    reader, _ = streams = await opened()
+    await ask(streams, {"MessageType": "Listen"})
+    for _ in range(2000):  # more than the kernel keeps for a socket
+        bus.announce(phone)
+    async with asyncio.timeout(10):
+        while await reader.read(1 << 16):
+            pass
+    assert len(await list_devices()) > 2000
+
+
 async def test_what_one_listener_says_of_itself_does_no_harm_to_another(opened):
     evil = {"MessageType": "Listen", "ProgName": "bell \a", "kLibUSBMuxVersion": plistlib.UID(3)}
     await ask(await opened(), plistlib.dumps(evil, fmt=plistlib.FMT_BINARY))
