@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+from pymobiledevice3.exceptions import ConnectionTerminatedError
 from pymobiledevice3.services.heartbeat import HeartbeatService
 
 from station.virtual.services import heartbeat
@@ -26,3 +28,14 @@ async def test_hangs_up_on_a_host_that_does_not_answer(plug, monkeypatch):
         async with service:
             assert await service.recv_plist() == {"Command": "Marco", "Interval": 0, "SupportsSleepyTime": True}
             assert (await service.recv_plist())["Command"] == "SleepyTime"
+
+
+async def test_hangs_up_on_a_host_that_answers_something_else(plug, monkeypatch):
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0)
+    async with trusted(plug()) as client, asyncio.timeout(5):
+        service = await client.start_lockdown_service(HeartbeatService.SERVICE_NAME)
+        async with service:
+            assert (await service.recv_plist())["Command"] == "Marco"
+            await service.send_plist({"Command": "Marco"})
+            with pytest.raises(ConnectionTerminatedError):
+                await service.recv_plist()

@@ -116,6 +116,15 @@ async def test_profiles_come_and_go(plug):
             await service.set_wifi_power_state(state=False)
 
 
+async def test_a_phone_has_only_so_many_profiles(plug, monkeypatch):
+    monkeypatch.setattr("station.virtual.services.management.MAX_PROFILES", 1)
+    async with started(plug(), MobileConfigService) as service:
+        for _ in range(2):  # the second one takes the place of the first
+            await service.install_profile(plistlib.dumps(PROFILE))
+        with pytest.raises(exceptions.ProfileError, match="too many"):
+            await service.install_profile(plistlib.dumps(PROFILE | {"PayloadIdentifier": "com.example.other"}))
+
+
 async def test_a_supervisor_proves_who_it_is(plug, supervisor, stranger):
     phone = plug(supervised=True)
     phone.system.organisation.supervisors = [certificate(supervisor)]

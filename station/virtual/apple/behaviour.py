@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _PORTAL = "<html><head><title>Guest Wi-Fi</title></head><body>Please log in to continue.</body></html>"
 _GARBAGE = hashlib.shake_256(b"garbage").digest(4096)
-_LOG_LENGTH = 1000
+_LOG_LENGTH = 200
+"""Requests that are remembered, each of MAX_REQUEST bytes at most."""
 
 
 class AppleService(Enum):

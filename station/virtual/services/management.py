@@ -160,9 +160,10 @@ class _Conversation:
 
     def _install(self, message: Mapping[str, Any]) -> None:
         profile = _profile(message.get("Payload"))
-        if len(self._organisation.profiles) >= MAX_PROFILES:
+        profiles, identifier = self._organisation.profiles, str(profile["PayloadIdentifier"])
+        if len(profiles) >= MAX_PROFILES and identifier not in profiles:
             raise _RefusedError("MCInstallationErrorDomain", 4001, "There are too many profiles.")
-        self._organisation.profiles[str(profile["PayloadIdentifier"])] = profile
+        profiles[identifier] = profile
 
     def _remove(self, message: Mapping[str, Any]) -> None:
         identifier = str(_profile(message.get("ProfileIdentifier"))["PayloadIdentifier"])
