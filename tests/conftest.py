@@ -1,19 +1,39 @@
-"""What every test stands on: a blocking call of the daemon in its event loop is a failure."""
+"""What every test stands on: where logs go, and RSA keys that are made once."""
 
+import atexit
+import os
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from itertools import count
+from typing import Any
 
 import pytest
 import structlog
-from blockbuster import blockbuster_ctx
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.clients import table
 
-# As in every process of the station: what is on stdout is for programs.
-structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+# The library asks where its folder of pair records is when it is imported, and never again: each process of tests has
+# its own, or one reads what another is just writing.
+os.environ["HOME"] = tempfile.mkdtemp(prefix="station-tests-")
+atexit.register(shutil.rmtree, os.environ["HOME"], ignore_errors=True)
 
-# Only what runs on the loop that people wait for. A worker has one phone and a process to itself; what the adapters
-# block on is called through threads, and it is the daemon's frames that show whether it is.
-WATCHED = ["station.daemon", "station.adapters.api", "station.adapters.udev"]
+# As in every process of the station: what is on stdout is for programs. Plain, because to draw a traceback in colours,
+# with what every variable held, takes half a second.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso"),
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ],
+    logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+)
+
+KEYS = 8
+"""Different ones: more than any test needs to tell phones and hosts apart."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,7 +48,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         table.write(found)
 
 
-@pytest.fixture(autouse=True)
-def no_blocking_calls():
-    with blockbuster_ctx(WATCHED):
+@pytest.fixture(scope="session", autouse=True)
+def few_keys() -> Iterator[None]:
+    """Every pairing takes three RSA keys, of a tenth of a second each: give out the same few, in turn."""
+    numbers = count()
+
+    @cache
+    def key(_: int, **options: Any) -> rsa.RSAPrivateKey:
+        return make(**options)
+
+    def next_key(public_exponent: int, key_size: int) -> rsa.RSAPrivateKey:
+        return key(next(numbers) % KEYS, public_exponent=public_exponent, key_size=key_size)
+
+    make = rsa.generate_private_key
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rsa, "generate_private_key", next_key)
         yield

@@ -8,16 +8,29 @@ from tempfile import TemporaryDirectory
 import pytest
 import pytest_asyncio
 import structlog
+from blockbuster import blockbuster_ctx
 
 from tests.daemon.helpers import Conductor, House
+
+# Only what runs on the loop that people wait for. A worker has one phone and a process to itself; what the adapters
+# block on is called through threads, and it is the daemon's frames that show whether it is.
+WATCHED = ["station.daemon", "station.adapters.api", "station.adapters.udev"]
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls():
+    """A blocking call of the daemon in its event loop is a failure."""
+    with blockbuster_ctx(WATCHED):
+        yield
 
 
 @pytest.fixture(autouse=True)
 def _logs_beside():
     """Logs go where pytest keeps them, and not into what a command prints."""
+    before = structlog.get_config()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     yield
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 @pytest.fixture

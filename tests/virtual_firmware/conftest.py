@@ -1,6 +1,8 @@
 """One small firmware for the whole run; Apple's servers anew for each test."""
 
+import plistlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,8 +26,15 @@ def ipsw(tmp_path_factory) -> Path:
     )
 
 
+@pytest.fixture(scope="session")
+def identities(ipsw) -> list[dict[str, Any]]:
+    """What its manifest says; read once, and not to be changed."""
+    found: list[dict[str, Any]] = plistlib.loads((ipsw / "BuildManifest.plist").read_bytes())["BuildIdentities"]
+    return found
+
+
 @pytest.fixture
-async def apple(ipsw):
+async def apple(identities):
     async with AppleServers() as servers:
-        servers.register(ipsw)
+        servers.signing.sign(identities)
         yield servers

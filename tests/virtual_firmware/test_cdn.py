@@ -13,13 +13,16 @@ from station.virtual.apple.servers import AppleServers
 from station.virtual.firmware.ipsw import zip_ipsw
 
 
+@pytest.fixture(scope="session")
+def zipped(ipsw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return zip_ipsw(ipsw, tmp_path_factory.mktemp("cdn") / "iPhone_Restore.ipsw")
+
+
 @pytest.fixture
-async def firmware(apple: AppleServers, ipsw: Path, tmp_path: Path) -> Path:
+async def firmware(apple: AppleServers, zipped: Path) -> Path:
     """A zipped IPSW on the CDN, in the catalogs, and signed."""
-    file = await asyncio.to_thread(zip_ipsw, ipsw, tmp_path / "iPhone_Restore.ipsw")
-    await asyncio.to_thread(apple.offer, file)
-    await asyncio.to_thread(apple.register, ipsw)
-    return file
+    await asyncio.to_thread(apple.offer, zipped)
+    return zipped
 
 
 async def get(apple: AppleServers, path: str, *, method: str = "GET", **headers: str) -> requests.Response:
@@ -82,7 +85,7 @@ async def test_one_bit_is_wrong(apple, firmware):
     apple.behaviours[AppleService.CDN] = Behaviour.CORRUPT
     right, wrong = firmware.read_bytes(), (await get(apple, f"/ipsw/{firmware.name}")).content
     assert len(wrong) == len(right)
-    assert sum((a ^ b).bit_count() for a, b in zip(right, wrong, strict=True)) == 1
+    assert (int.from_bytes(right) ^ int.from_bytes(wrong)).bit_count() == 1
 
 
 async def test_a_server_redirects_to_itself(apple, firmware):

@@ -21,11 +21,6 @@ REAL = Path(__file__).parents[3] / "shared/facts/real/manifests/23C71-iPhone13,2
 ERASE = "Customer Erase Install (IPSW)"
 
 
-def identities(ipsw: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = plistlib.loads((ipsw / "BuildManifest.plist").read_bytes())["BuildIdentities"]
-    return found
-
-
 @pytest.fixture(scope="module")
 def apples():
     if not REAL.exists():
@@ -46,13 +41,12 @@ def test_the_library_finds_each_boards_identity(ipsw, board, behavior):
     assert manifest.supported_product_types == ["iPhone13,2", "iPhone14,5"]
 
 
-def test_every_identity_has_its_own_name(ipsw):
-    found = identities(ipsw)
-    assert len(found) == 2 * len(VARIANTS) == len({identity["UniqueBuildID"] for identity in found})
+def test_every_identity_has_its_own_name(identities):
+    assert len(identities) == 2 * len(VARIANTS) == len({identity["UniqueBuildID"] for identity in identities})
 
 
-def test_every_digest_is_that_of_what_the_phone_gets(ipsw):
-    for identity in identities(ipsw):
+def test_every_digest_is_that_of_what_the_phone_gets(ipsw, identities):
+    for identity in identities:
         for component in COMPONENTS:
             entry = identity["Manifest"][component.name]
             if "Digest" not in entry or component.name.startswith(("Rap,", "SE,")):
@@ -66,8 +60,8 @@ def test_every_digest_is_that_of_what_the_phone_gets(ipsw):
             assert entry["Digest"] == digest(content), component.name
 
 
-def test_root_hashes_are_those_of_the_images(ipsw):
-    manifest = identities(ipsw)[0]["Manifest"]
+def test_root_hashes_are_those_of_the_images(ipsw, identities):
+    manifest = identities[0]["Manifest"]
     system = (ipsw / manifest["OS"]["Info"]["Path"]).read_bytes()
     hashes = {
         "SystemVolume": root_hash(system),
@@ -79,13 +73,13 @@ def test_root_hashes_are_those_of_the_images(ipsw):
         assert carried.payload == expected
 
 
-def test_erase_and_update_differ_in_the_ramdisk_alone(ipsw):
-    erase, update = (identities(ipsw)[at]["Manifest"] for at in (0, 2))
+def test_erase_and_update_differ_in_the_ramdisk_alone(identities):
+    erase, update = (identities[at]["Manifest"] for at in (0, 2))
     assert {name for name in erase if erase[name] != update[name]} == {"RestoreRamDisk", "RestoreTrustCache"}
 
 
-def test_a_table_of_firmwares_is_one(ipsw):
-    manifest = identities(ipsw)[0]["Manifest"]
+def test_a_table_of_firmwares_is_one(ipsw, identities):
+    manifest = identities[0]["Manifest"]
     table = Ftab((ipsw / manifest["Rap,RTKitOS"]["Info"]["Path"]).read_bytes())
     assert table.tag == b"rkos"
     for name, tag in (("Rap,RTKitOS", b"rkos"), ("SE,RapSwBinDsp", b"sbd1")):
@@ -94,9 +88,16 @@ def test_a_table_of_firmwares_is_one(ipsw):
         assert hashlib.sha384(data).digest() == manifest[name]["Digest"]
 
 
+def manifest_of(ipsw: Path) -> dict[str, Any]:
+    found: dict[str, Any] = plistlib.loads((ipsw / "BuildManifest.plist").read_bytes())["BuildIdentities"][0][
+        "Manifest"
+    ]
+    return found
+
+
 def test_no_two_chunks_of_an_image_are_alike(tmp_path):
     ipsw = make_ipsw(tmp_path / "ipsw", version="18.0", build="22A1", models=[find_model("iPhone 8")], os_bytes=5 << 20)
-    image = (ipsw / identities(ipsw)[0]["Manifest"]["OS"]["Info"]["Path"]).read_bytes()
+    image = (ipsw / manifest_of(ipsw)["OS"]["Info"]["Path"]).read_bytes()
     assert len(image) == 5 << 20
     chunks = [image[at : at + (128 << 10)] for at in range(0, len(image), 128 << 10)]
     assert len(set(chunks)) == len(chunks)
@@ -118,7 +119,7 @@ def test_encrypted_archives_look_like_it(tmp_path):
     ipsw = make_ipsw(
         tmp_path / "i", version="18.0", build="22A1", models=[find_model("iPhone 8")], os_bytes=100_000, aea=True
     )
-    manifest = identities(ipsw)[0]["Manifest"]
+    manifest = manifest_of(ipsw)
     for name in ("OS", "Cryptex1,SystemOS"):
         assert manifest[name]["Info"]["Path"].endswith(".dmg.aea")
         assert (ipsw / manifest[name]["Info"]["Path"]).read_bytes().startswith(b"AEA1")
@@ -154,9 +155,9 @@ def test_flags_are_apples(apples):
         assert ("RestoreRequestRules" in info) == component.rules
 
 
-def test_manifest_has_apples_shape(ipsw, apples):
+def test_manifest_has_apples_shape(identities, apples):
     """Everything ours says, Apple's says too, of the same type; what ours leaves out is not asked for."""
-    for ours, theirs in zip(identities(ipsw)[:2], apples, strict=False):
+    for ours, theirs in zip(identities[:2], apples, strict=False):
         # Found in other manifests, not in this one.
         extra = {"Cryptex1,UseProductClass"}
         assert {key: type(value) for key, value in ours.items() if key not in extra}.items() <= {
@@ -166,7 +167,7 @@ def test_manifest_has_apples_shape(ipsw, apples):
         for name, entry in ours["Manifest"].items():
             assert set(entry) <= set(theirs["Manifest"][name]), name
             assert set(entry["Info"]) <= set(theirs["Manifest"][name]["Info"]), name
-    assert [identity["Info"]["Variant"] for identity in identities(ipsw)[::2]] == list(
+    assert [identity["Info"]["Variant"] for identity in identities[::2]] == list(
         dict.fromkeys(identity["Info"]["Variant"] for identity in apples)
     )
-    assert identities(ipsw)[0]["Ap,OSLongVersion"] == apples[0]["Ap,OSLongVersion"]
+    assert identities[0]["Ap,OSLongVersion"] == apples[0]["Ap,OSLongVersion"]

@@ -16,7 +16,6 @@ from station.virtual.phone import Boots, Handler, System, VirtualPhone
 from station.virtual.system import lockdownd
 from station.virtual.usb.protocol import UsbDevice
 from station.virtual.usb.usbmuxd import serve_usbmuxd
-from tests.virtual_normal.helpers import PHONE_KEYS
 
 APPLE = ec.generate_private_key(ec.SECP384R1()).public_key()
 """Whose signatures these phones believe: nobody's, as nobody has the key."""
@@ -80,8 +79,6 @@ def plug(bus: Bus) -> PlugPhone:
             faults=Faults(faults),
         )
         hand_over(phone, people)
-        assert phone.system is not None
-        phone.system.pairings._key = PHONE_KEYS[number % len(PHONE_KEYS)]
         bus.plug(phone, SocketPath(f"1-1.{number}"))
         return phone
 

@@ -19,7 +19,7 @@ from station.virtual.phone import MAX_STEP
 from station.virtual.system.conversation import MAX_SETTING, MAX_SETTINGS
 from station.virtual.system.lockdownd import PORT
 from station.virtual.system.values import UNTRUSTED
-from tests.virtual_normal.helpers import HOST_KEY, lockdown
+from tests.virtual_normal.helpers import lockdown
 
 GONE = (exceptions.ConnectionTerminatedError, ConnectionError)
 
@@ -154,13 +154,13 @@ async def test_somebody_must_tap_trust(plug):
     phone = plug(trusted=False)
     async with lockdown(phone, autopair=False) as client:
         with pytest.raises(exceptions.PairingDialogResponsePendingError):
-            await client.pair(timeout=0, private_key=HOST_KEY)
+            await client.pair(timeout=0)
         phone.system.trusted = True
         phone.pace.factor = 1000.0  # a slow hand: the dialog is open, and stays
         with pytest.raises(exceptions.PairingDialogResponsePendingError):
-            await client.pair(timeout=0, private_key=HOST_KEY)
+            await client.pair(timeout=0)
         phone.pace.factor = 1e-9
-        await client.pair(timeout=0, private_key=HOST_KEY)
+        await client.pair(timeout=0)
         assert await client.validate_pairing()
 
 
@@ -170,14 +170,14 @@ async def test_a_host_that_lost_its_record_must_be_trusted_anew(plug):
         assert client.paired
         phone.system.trusted = False
         with pytest.raises(exceptions.PairingDialogResponsePendingError):
-            await client.pair(timeout=0, private_key=HOST_KEY)
+            await client.pair(timeout=0)
 
 
 async def test_somebody_may_not_trust(plug):
     phone = plug(trusted=False, denied=True)
     async with lockdown(phone, autopair=False) as client:
         with pytest.raises(exceptions.UserDeniedPairingError):
-            await client.pair(private_key=HOST_KEY)
+            await client.pair()
     assert phone.system.pairings.hosts == {}
 
 

@@ -1,6 +1,7 @@
 """A phone that has just booted the restore system, and the unmodified library on the other side of usbmuxd."""
 
 import asyncio
+import plistlib
 from functools import partial
 
 import pytest
@@ -36,11 +37,17 @@ def ipsw(tmp_path_factory):
     )
 
 
+@pytest.fixture(scope="session")
+def identities(ipsw):
+    """What its manifest says; read once, and not to be changed."""
+    return plistlib.loads((ipsw / "BuildManifest.plist").read_bytes())["BuildIdentities"]
+
+
 @pytest.fixture
-def apple(ipsw, monkeypatch):
+def apple(identities, monkeypatch):
     """Apple's servers, on a loop of their own: the library may block the one it runs on while it asks them."""
     servers = AppleServers()
-    servers.register(ipsw)
+    servers.signing.sign(identities)
     with elsewhere(servers):
         monkeypatch.setattr(library_tss, "TSS_CONTROLLER_ACTION_URL", servers.signing_url)
         yield servers

@@ -12,11 +12,6 @@ from tests.worker.station_host import StationHost, make_firmware, station_host
 MIB = 1 << 20
 
 
-@pytest.fixture(autouse=True)
-def no_blocking_calls() -> None:
-    """Nobody is kept waiting here: these tests read job directories, and the worker writes its own, as they please."""
-
-
 @pytest.fixture(scope="session")
 def firmware(tmp_path_factory: pytest.TempPathFactory) -> Firmware:
     """A small firmware, made once. Tests must not change it."""

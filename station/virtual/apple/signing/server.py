@@ -5,6 +5,7 @@ list in, and `STATUS=…&MESSAGE=…[&REQUEST_STRING=<property list>]` out. One 
 """
 
 import plistlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,12 @@ class SigningServer:
 
     def sign_build(self, ipsw: Path) -> None:
         """From now on sign every build identity of this unpacked IPSW."""
-        manifest = plistlib.loads((ipsw / "BuildManifest.plist").read_bytes())
-        identities = {identity["UniqueBuildID"]: identity for identity in manifest["BuildIdentities"]}
+        self.sign(plistlib.loads((ipsw / "BuildManifest.plist").read_bytes())["BuildIdentities"])
+
+    def sign(self, identities: Iterable[dict[str, Any]]) -> None:
+        """From now on sign these build identities: a BuildManifest's BuildIdentities."""
         # A new dictionary, not a changed one: this may run in a thread while a request is being answered.
-        self._identities = {**self._identities, **identities}
+        self._identities = {**self._identities, **{identity["UniqueBuildID"]: identity for identity in identities}}
 
     def stop_signing(self, build: str) -> None:
         """Close the signing window of a build."""
