@@ -9,6 +9,7 @@ later presents its certificate and accepts nobody but who holds the key of the h
 import asyncio
 import os
 import ssl
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +20,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import Certificate, InvalidVersion, load_pem_x509_certificate
 
 MAX_HOSTS = 64
@@ -70,8 +72,7 @@ class Pairings:
         """
         try:
             root, host, device = (
-                load_pem_x509_certificate(record[name])
-                for name in ("RootCertificate", "HostCertificate", "DeviceCertificate")
+                _certificate(record[name]) for name in ("RootCertificate", "HostCertificate", "DeviceCertificate")
             )
             _verify(host, root)
             _verify(device, root)
@@ -92,6 +93,15 @@ class Pairings:
     async def tls(self, host: Host) -> ssl.SSLContext:
         """The phone's side of a TLS session with `host`."""
         return await asyncio.to_thread(_context, host, await self.key())
+
+
+def _certificate(pem: bytes) -> Certificate:
+    """Read a certificate. libimobiledevice gives its own the serial number 0, of which the library would warn."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "Parsed a serial number which wasn't positive", CryptographyDeprecationWarning
+        )
+        return load_pem_x509_certificate(pem)
 
 
 def _verify(certificate: Certificate, root: Certificate) -> None:
