@@ -13,7 +13,7 @@ from tests.clients.programs import debian, line, reaching, running
 from tests.virtual_services.backups import restarting
 from tests.virtual_services.helpers import introduce
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeout(90)]
 
 DIARY = "org.example.diary"
 REPORT = "JetsamEvent-2026-11-02-081500.ips"

@@ -175,7 +175,7 @@ async def test_the_phone_reads_no_backup(phone, tmp_path):
 
 
 @pytest.mark.client("pymobiledevice3", "afc: ls, push, pull, rm")
-@on(OLD, NEW)
+@on(NEW)
 async def test_afc(phone, tmp_path):
     content = bytes(range(256)) * 5000
     (tmp_path / "sent").write_bytes(content)
@@ -251,10 +251,11 @@ async def test_notification(phone):
 
 @pytest.mark.client(
     "pymobiledevice3",
-    "activation: state, deactivate, activate (with an HTTPS proxy and a certificate, which lead it to our servers)",
+    "activation: itunes, state, deactivate, activate (with an HTTPS proxy and a certificate, which lead it to our servers)",
 )
 @on(NEW)
 async def test_activation(phone, host, tmp_path, monkeypatch):
+    await said("activation", "itunes")
     await said("activation", "deactivate")
     assert await said("activation", "state") == "Unactivated"
     async with albert(tmp_path, host.apple.host) as environment:
