@@ -9,7 +9,7 @@ from station.virtual import framing
 
 def nested(depth):
     """Lists in lists."""
-    inner = []
+    inner: list[object] = []
     for _ in range(depth):
         inner = [inner]
     return inner

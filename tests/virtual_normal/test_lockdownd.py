@@ -335,8 +335,8 @@ async def test_answers_requests_whose_fields_are_no_text(plug):
             assert answer["Error"] == "InvalidHostID"
     async with lockdown(plug(2)) as client:
         for name, error in {"RemoveValue": "MissingValue", "SetValue": "SetProhibited"}.items():
-            for strange in (["TimeZone"], {}, 1):
-                request = {"Request": name, "Domain": strange, "Key": strange, "Value": strange}
+            for strange in (["TimeZone"], {"TimeZone": 1}, 1):
+                request: dict[str, object] = {"Request": name, "Domain": strange, "Key": strange, "Value": strange}
                 assert (await client.service.send_recv_plist(request))["Error"] == error
 
 

@@ -70,8 +70,8 @@ class Host:
 
 
 def test_is_the_same_one_in_normal_and_restore_mode():
-    phone = VirtualPhone(IDENTITY, System("18.5", "22F76"), Boots())
-    told, says = values.root(phone, phone.system), Modem(IDENTITY, MAV20, SigningServer().public_key).arguments()
+    phone = VirtualPhone(IDENTITY, system := System("18.5", "22F76"), Boots())
+    told, says = values.root(phone, system), Modem(IDENTITY, MAV20, SigningServer().public_key).arguments()
     names = {"BasebandCertId": "CertID", "BasebandChipID": "ChipID", "BasebandSerialNumber": "ChipSerialNo"}
     assert {name: told[name] for name in names} == {name: says[same] for name, same in names.items()}
 
