@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.clients import table
 
+pytest_plugins = ("tests.usbmuxd",)
+
 # The library asks where its folder of pair records is when it is imported, and never again: each process of tests has
 # its own, or one reads what another is just writing.
 os.environ["HOME"] = tempfile.mkdtemp(prefix="station-tests-")

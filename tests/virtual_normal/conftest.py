@@ -1,7 +1,6 @@
 """Virtual phones in normal mode on a bus, behind a usbmuxd socket that the unmodified library is pointed at."""
 
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -15,7 +14,6 @@ from station.virtual.people import hand_over
 from station.virtual.phone import Boots, Handler, System, VirtualPhone
 from station.virtual.system import lockdownd
 from station.virtual.usb.protocol import UsbDevice
-from station.virtual.usb.usbmuxd import serve_usbmuxd
 
 APPLE = ec.generate_private_key(ec.SECP384R1()).public_key()
 """Whose signatures these phones believe: nobody's, as nobody has the key."""
@@ -31,26 +29,6 @@ class Nothing:
 
     def __init__(self) -> None:
         self.listeners = {}
-
-
-@pytest.fixture
-def mux_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where usbmuxd is; the library looks there, and keeps its own files under `tmp_path`."""
-    path = tmp_path / "usbmuxd"
-    monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", str(path))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    return path
-
-
-@pytest.fixture
-async def bus(mux_path: Path) -> AsyncIterator[Bus]:
-    """A bus behind usbmuxd."""
-    bus = Bus()
-    async with serve_usbmuxd(bus, mux_path):
-        yield bus
-        for phone in bus.phones:
-            assert phone.socket is not None
-            await bus.unplug(phone.socket)
 
 
 @pytest.fixture

@@ -20,30 +20,9 @@ from station.virtual.host import VirtualHost
 from station.virtual.models import find_model
 from station.virtual.phone import Boots, Handler, System, VirtualPhone
 from station.virtual.system import lockdownd
-from station.virtual.usb.usbmuxd import serve_usbmuxd
 
 APPLE = ec.generate_private_key(ec.SECP384R1()).public_key()
 PlugPhone = Callable[..., VirtualPhone]
-
-
-@pytest.fixture
-def mux_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where usbmuxd is; the library looks there, and keeps its own files under `tmp_path`."""
-    path = tmp_path / "usbmuxd"
-    monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", str(path))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    return path
-
-
-@pytest.fixture
-async def bus(mux_path: Path) -> AsyncIterator[Bus]:
-    """A bus behind usbmuxd."""
-    bus = Bus()
-    async with serve_usbmuxd(bus, mux_path):
-        yield bus
-        for phone in bus.phones:
-            assert phone.socket is not None
-            await bus.unplug(phone.socket)
 
 
 @pytest.fixture

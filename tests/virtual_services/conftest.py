@@ -1,8 +1,7 @@
 """Virtual phones in normal mode behind a usbmuxd socket, which the library and Debian's programs are pointed at."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -15,7 +14,6 @@ from station.virtual.models import find_model
 from station.virtual.phone import Boots, Handler, System, VirtualPhone
 from station.virtual.system import lockdownd
 from station.virtual.usb.protocol import UsbDevice
-from station.virtual.usb.usbmuxd import serve_usbmuxd
 
 PlugPhone = Callable[..., VirtualPhone]
 
@@ -27,26 +25,6 @@ class Nothing:
 
     def __init__(self) -> None:
         self.listeners: dict[int, Handler] = {}
-
-
-@pytest.fixture
-def mux_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where usbmuxd is; clients look there, and keep their own files under `tmp_path`."""
-    path = tmp_path / "usbmuxd"
-    monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", str(path))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    return path
-
-
-@pytest.fixture
-async def bus(mux_path: Path) -> AsyncIterator[Bus]:
-    """A bus behind usbmuxd."""
-    bus = Bus()
-    async with serve_usbmuxd(bus, mux_path):
-        yield bus
-        for phone in bus.phones:
-            assert phone.socket is not None
-            await bus.unplug(phone.socket)
 
 
 @pytest.fixture(scope="session")
