@@ -16,6 +16,7 @@ from tests.virtual_services.helpers import introduce
 pytestmark = [pytest.mark.system, pytest.mark.timeout(90)]
 
 DIARY = "org.example.diary"
+UNSIGNED = 'ERROR: Install failed. Got error "ApplicationVerificationFailed" with code 0xe800801c'
 REPORT = "JetsamEvent-2026-11-02-081500.ips"
 
 
@@ -169,8 +170,7 @@ async def test_ideviceinstaller(phone):
     "ideviceinstaller",
     "installs an app",
     fails="nobody signed it for this phone, and a virtual phone has no App Store that would",
-    log="ERROR: Install failed. Got error "
-    '"ApplicationVerificationFailed" with code 0xe8008001: Failed to verify code signature of …',
+    log=f"{UNSIGNED}: Failed to verify code signature of /private/var/mobile/Media/…",
 )
 @on(OLD, NEW)
 async def test_ideviceinstaller_installs_nothing_unsigned(phone, tmp_path):
@@ -181,15 +181,19 @@ async def test_ideviceinstaller_installs_nothing_unsigned(phone, tmp_path):
         archive.writestr("Payload/Game.app/Info.plist", plistlib.dumps(info))
         archive.writestr("Payload/Game.app/Game", b"\xcf\xfa\xed\xfe")
     ran = await debian("ideviceinstaller", "--install", str(tmp_path / "game.ipa"))
-    assert "ApplicationVerificationFailed" in ran.all, ran
-    assert "Failed to verify code signature" in ran.all, ran
+    assert f"{UNSIGNED}: Failed to verify code signature of /private/var/mobile/Media/" in ran.all, ran
 
 
 NO_DISK = "there is none without a developer disk image, on real phones neither"
 NO_SERVICE = [
     ("idevicescreenshot", "picture.tiff", NO_DISK, "Could not start screenshotr service!"),
     ("idevicesetlocation", "reset", NO_DISK, "ERROR: Could not start the simulatelocation service."),
-    ("idevicebackup", "backup .", "that is for iOS 3", "ERROR: This tool is only compatible with iOS 3 or below."),
+    (
+        "idevicebackup",
+        "backup .",
+        "that is for iOS 3 and older",
+        "ERROR: This tool is only compatible with iOS 3 or below.",
+    ),
 ]
 
 

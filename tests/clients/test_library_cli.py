@@ -251,7 +251,7 @@ async def test_notification(phone):
 
 @pytest.mark.client(
     "pymobiledevice3",
-    "activation: itunes, state, deactivate, activate (with an HTTPS proxy and a certificate, which lead it to our servers)",
+    "activation: itunes, state, deactivate, activate (led to our servers by HTTPS_PROXY and a certificate)",
 )
 @on(NEW)
 async def test_activation(phone, host, tmp_path, monkeypatch):

@@ -26,7 +26,7 @@ INSTALLING = (
 )
 """How far it is before a signature is looked at: percent, and what is done."""
 NO_SIGNATURE = 0xE800801C
-"""MobileDevice's error number for it."""
+"""MobileDevice's error number for it; as ErrorDetail, a negative number of 32 bits."""
 
 
 async def serve(call: Call) -> None:
@@ -94,11 +94,12 @@ async def _inspect(call: Call, package: object) -> None:
         call,
         "ApplicationVerificationFailed",
         f"Failed to verify code signature of /private{path} : {NO_SIGNATURE:#x} (No code signature found.)",
+        ErrorDetail=NO_SIGNATURE - (1 << 32),
     )
 
 
-async def _refuse(call: Call, error: str, description: str) -> None:
-    await call.send({"Error": error, "ErrorDescription": description})
+async def _refuse(call: Call, error: str, description: str, **detail: int) -> None:
+    await call.send({"Error": error, "ErrorDescription": description, **detail})
 
 
 def _wanted(call: Call, options: Mapping[str, Any]) -> list[dict[str, Any]]:
