@@ -137,6 +137,12 @@ def test_what_is_no_firmware(data):
         Modem(IDENTITY, MAV20, SigningServer().public_key).take(data)
 
 
+def test_a_certificate_is_32_bits_however_a_host_writes_them(tmp_path):
+    host = Host(tmp_path, MAV20)
+    modem = Modem(IDENTITY, MAV20, host.signing.public_key)
+    modem.take(host.firmware(modem.arguments(), BbGoldCertId=MAV20.cert_id - (1 << 32)))
+
+
 @pytest.mark.parametrize(
     ("change", "status"),
     [
@@ -144,7 +150,7 @@ def test_what_is_no_firmware(data):
         ({"BbSNUM": None}, 49),
         ({"BbChipID": 1}, 94),
         ({"BbNonce": b"1"}, 100),
-        ({"BbGoldCertId": -1}, 100),
+        ({"BbGoldCertId": "3095201109"}, 100),
         ({"BbActivationManifestKeyHash": b"1"}, 94),
     ],
 )

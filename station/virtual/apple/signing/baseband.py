@@ -40,6 +40,7 @@ def sign_baseband(
     if any(not 0 < size <= _MAX_SIGNATURE for size in sizes.values()):
         raise bad_baseband()
     blobs = {element: _signature(number(request, "BbChipID"), size) for element, size in sizes.items()}
+    certificate = number(request, "BbGoldCertId", signed=True) & 0xFFFF_FFFF  # idevicerestore takes it for an int32
     elements = {name: value for name, value in said.items() if isinstance(value, bytes)}
     elements |= {f"{element}-Blob": hashlib.sha384(blob).digest() for element, blob in blobs.items()}
     ticket = sign_ticket(
@@ -50,7 +51,7 @@ def sign_baseband(
         nonce=nonce,
         sep_nonce=None,
         digests={},
-        properties={"snum": serial, "cert": number(request, "BbGoldCertId"), "elem": encode_elements(elements)},
+        properties={"snum": serial, "cert": certificate, "elem": encode_elements(elements)},
     )
     return {"BBTicket": ticket, FIRMWARE: {_answer(element, said): blob for element, blob in blobs.items()}}
 

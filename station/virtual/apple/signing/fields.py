@@ -57,10 +57,11 @@ def parse(body: bytes) -> dict[str, Any]:
         raise malformed() from None
 
 
-def number(request: Mapping[str, Any], key: str) -> int:
-    """A number of up to 64 bits. Raises NotSignedError."""
+def number(request: Mapping[str, Any], key: str, *, signed: bool = False) -> int:
+    """A number of up to 64 bits, `signed` or not. Raises NotSignedError."""
     value = _present(request, key)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 64:
+    low, high = (-(1 << 63), 1 << 63) if signed else (0, 1 << 64)
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value < high:
         raise malformed()
     return value
 
