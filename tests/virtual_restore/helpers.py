@@ -5,6 +5,7 @@ import shutil
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,15 @@ class Watched(Restore):
         return statuses[-1]["Status"] if statuses else None
 
 
+@cache
+def opened(ipsw: Path) -> IPSW:
+    """An unpacked firmware, whose manifest takes a while to read; its other files are read when they are needed."""
+    return IPSW.create_from_path(str(ipsw))
+
+
 async def in_restore_mode(phone: VirtualPhone, ipsw: Path, behavior: Behavior = Behavior.Erase) -> Watched:
     """The library's `Restore`, with a ticket; and the phone as iBoot leaves it that took that ticket."""
-    restore = Watched(IPSW.create_from_path(str(ipsw)), Device(phone), behavior=behavior)
+    restore = Watched(opened(ipsw), Device(phone), behavior=behavior)
     restore.recovery.tss = await restore.recovery.get_tss_response()
     phone.restore_ticket = restore.recovery.tss.ap_img4_ticket
     await phone.disappear()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ipsw_parser.ipsw import IPSW
 from pymobiledevice3.restore.tss import TSSResponse
 
 from station.adapters.jobdir import EventReader, EventWriter, JobDirectory
@@ -92,7 +93,7 @@ class Script:
 class Attempt:
     """A restore whose phone follows a script."""
 
-    def __init__(self, bus: Bus, usbmuxd: Path, firmware: Firmware, place: Path) -> None:
+    def __init__(self, bus: Bus, usbmuxd: Path, firmware: IPSW, place: Path) -> None:
         self._bus = bus
         self._usbmuxd = usbmuxd
         self._firmware = firmware
@@ -131,7 +132,7 @@ class Attempt:
         guard = Guard(self.directory, spec, reporter)
         restore = StationRestore(
             spec,
-            open_firmware(self._firmware),
+            self._firmware,
             Device(phone),  # type: ignore[arg-type]  # all that is asked of a device that has left recovery
             socket=RecoverySocket(UsbIpBackend(Path("nowhere")), socket, ecid, guard),
             guard=guard,
@@ -154,9 +155,15 @@ class Attempt:
         return [event for event in EventReader(self.directory).read() if isinstance(event, kind)]
 
 
+@pytest.fixture(scope="module")
+def opened(firmware: Firmware) -> IPSW:
+    """The firmware, whose manifest takes a while to read."""
+    return open_firmware(firmware)
+
+
 @pytest.fixture
 async def attempt(
-    firmware: Firmware, short_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: IPSW, short_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncGenerator[Attempt, None]:
     connections = []
     connect = PhoneConnection.__init__
@@ -170,7 +177,7 @@ async def attempt(
     monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", str(usbmuxd))
     monkeypatch.chdir(tmp_path)
     async with serve_usbmuxd(bus, usbmuxd):
-        yield Attempt(bus, usbmuxd, firmware, tmp_path)
+        yield Attempt(bus, usbmuxd, opened, tmp_path)
         for connection in connections:  # the end of the process does this for a worker
             await connection.close()
         for phone in bus.phones:
