@@ -137,7 +137,7 @@ def test_what_is_no_firmware(data):
         Modem(IDENTITY, MAV20, SigningServer().public_key).take(data)
 
 
-def test_a_certificate_is_32_bits_however_a_host_writes_them(tmp_path):
+async def test_a_certificate_is_32_bits_however_a_host_writes_them(tmp_path):
     host = Host(tmp_path, MAV20)
     modem = Modem(IDENTITY, MAV20, host.signing.public_key)
     modem.take(host.firmware(modem.arguments(), BbGoldCertId=MAV20.cert_id - (1 << 32)))
