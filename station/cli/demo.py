@@ -32,11 +32,11 @@ from station.model.api import BayState, BayView, Lamp, Snapshot
 from station.model.base import BayId, SocketPath, format_ecid
 from station.model.panel import Control
 from station.model.record import Outcome
-from station.virtual.control import Installed, Plug
 from station.virtual.firmware.ipsw import make_ipsw
-from station.virtual.host import VirtualHost
-from station.virtual.models import Model, find_model
-from station.virtual.panel import Hand
+from station.virtual.hosting.control import Installed, Plug
+from station.virtual.hosting.host import VirtualHost
+from station.virtual.hosting.panel import Hand
+from station.virtual.phones.models import Model, find_model
 
 BAY = BayId("1")
 SOCKET = SocketPath("1-1")

@@ -12,13 +12,14 @@ import typer
 
 from station.cli.plainly import fail, plain_errors
 from station.errors import InputRejected
-from station.virtual import listing, scenario
-from station.virtual.control import Installed, Plug
-from station.virtual.faults import Fault
-from station.virtual.host import VirtualHost
-from station.virtual.models import find_model
-from station.virtual.play import Player
-from station.virtual.scenario import Scenario
+from station.virtual.faults.kinds import Fault
+from station.virtual.hosting import listing
+from station.virtual.hosting.control import Installed, Plug
+from station.virtual.hosting.host import VirtualHost
+from station.virtual.phones.models import find_model
+from station.virtual.scenarios import scenario
+from station.virtual.scenarios.play import Player
+from station.virtual.scenarios.scenario import Scenario
 
 FAULT = "STEP=KIND[,status=N][,times=N][,after_bytes=N]…"
 NUMBERS = ("status", "times", "after_bytes", "rate", "count", "seconds", "ecid")

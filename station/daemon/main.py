@@ -34,8 +34,8 @@ from station.daemon.settings import Settings
 from station.errors import ConfigError
 from station.model.api import BayState, Snapshot
 from station.model.phone import UsbEvent
-from station.virtual import feed
-from station.virtual.panel import serving_panel
+from station.virtual.hosting import feed
+from station.virtual.hosting.panel import serving_panel
 
 log = structlog.get_logger(__name__)
 

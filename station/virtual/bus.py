@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from station.model.base import SocketPath
 from station.model.phone import UsbArrived, UsbEvent, UsbGone
 from station.virtual.cable import Cable
-from station.virtual.phone import VirtualPhone
-from station.virtual.strike import arrive
+from station.virtual.faults.strike import arrive
+from station.virtual.phones.phone import VirtualPhone
 
 
 class Bus:

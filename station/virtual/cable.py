@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 
-from station.virtual.faults import PhoneGoneError
+from station.virtual.faults.kinds import PhoneGoneError
 
 USB2 = 40_000_000
 """Bytes a second that bulk transfers get out of USB 2.0's 480 Mbit/s (USB 2.0, 5.8.4: 13 packets in a microframe are

@@ -35,8 +35,8 @@ from station.model.phone import PhoneMode
 from station.virtual.bus import Bus
 from station.virtual.cable import USB2
 from station.virtual.firmware.root_hash import CHUNK
-from station.virtual.models import find_model
-from station.virtual.phone import Boots, Handler, VirtualPhone
+from station.virtual.phones.models import find_model
+from station.virtual.phones.phone import Boots, Handler, VirtualPhone
 from station.virtual.restore import asr
 from station.virtual.usb.protocol import UsbDevice
 from station.virtual.usb.usbmuxd import serve_usbmuxd

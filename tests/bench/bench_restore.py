@@ -23,7 +23,7 @@ from rich.table import Table
 from station.adapters.jobdir import JobDirectory
 from station.model.firmware import Firmware
 from station.virtual.firmware.ipsw import zip_ipsw
-from station.virtual.phone import VirtualPhone
+from station.virtual.phones.phone import VirtualPhone
 from tests.worker.station_host import StationHost, make_firmware, station_host
 
 MIB = 1 << 20

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from station.model.base import Ecid
-from station.virtual.control import Installed, Plug
-from station.virtual.host import VirtualHost
-from station.virtual.phone import VirtualPhone
+from station.virtual.hosting.control import Installed, Plug
+from station.virtual.hosting.host import VirtualHost
+from station.virtual.phones.phone import VirtualPhone
 from tests.clients.kinds import Kind
 
 PlugKind = Callable[..., VirtualPhone]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from station.virtual.phone import VirtualPhone
+from station.virtual.phones.phone import VirtualPhone
 
 SECONDS = 15.0
 """For whatever a program does: generous, because other tests may have the processor."""

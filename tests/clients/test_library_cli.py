@@ -10,7 +10,7 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from station.model.base import SocketPath
 from station.model.phone import PhoneMode, UsbArrived, UsbGone
-from station.virtual.control import Tap
+from station.virtual.hosting.control import Tap
 from station.virtual.services.crash_reports import PENDING
 from station.virtual.system.files import CRASH_REPORTS
 from tests.clients.kinds import NEW, OLD, RECENT, on

@@ -24,8 +24,8 @@ from station.model.phone import UsbArrived, UsbEvent
 from station.model.record import Outcome
 from station.model.service import Service
 from station.virtual.firmware.ipsw import make_ipsw
-from station.virtual.models import find_model
-from station.virtual.panel import Hand
+from station.virtual.hosting.panel import Hand
+from station.virtual.phones.models import find_model
 from tests.core.helpers import ONE, A, clean_facts, gone
 from tests.daemon.helpers import IN_RECOVERY, PATIENCE, RESTORED, Conducted, House, arrived, until_gone
 from tests.daemon.test_loop import record

@@ -7,7 +7,7 @@ import pytest
 
 from station.adapters.firmware import FirmwareStore
 from station.virtual.firmware.ipsw import make_ipsw
-from station.virtual.models import find_model
+from station.virtual.phones.models import find_model
 
 
 @pytest.fixture(scope="session")

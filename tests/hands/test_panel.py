@@ -7,7 +7,7 @@ from gpiozero.pins.mock import MockFactory
 from station.adapters.gpio import Panel
 from station.model.api import Lamp
 from station.model.panel import Control, ControlState
-from station.virtual.panel import Hand, serving_panel
+from station.virtual.hosting.panel import Hand, serving_panel
 
 BUTTONS: dict[Control, int | str] = {Control.START: 5, Control.CONFIRM: 6}
 LAMPS: dict[Lamp, int | str] = {lamp: 16 + number for number, lamp in enumerate(Lamp)}

@@ -9,7 +9,7 @@ from station.model.causes import Cause
 from station.model.job import Phase
 from station.model.record import Outcome
 from station.virtual.apple.behaviour import AppleService, Behaviour
-from station.virtual.faults import FaultKind
+from station.virtual.faults.kinds import FaultKind
 from station.virtual.restore.script import steps
 
 UNTOUCHED, ERASED = Outcome.FAILED_UNTOUCHED, Outcome.FAILED_ERASED

@@ -9,7 +9,7 @@ import msgspec
 from station.adapters import unpacked
 from station.adapters.firmware import FirmwareStore
 from station.virtual.firmware.ipsw import make_ipsw
-from station.virtual.models import find_model
+from station.virtual.phones.models import find_model
 
 KIB = 1024
 VERSION, BUILD = "26.2", "23C55"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from station.model.base import Ecid
 from station.model.phone import PhoneMode
-from station.virtual.control import Installed, Plug
-from station.virtual.host import VirtualHost
-from station.virtual.models import MODELS
+from station.virtual.hosting.control import Installed, Plug
+from station.virtual.hosting.host import VirtualHost
+from station.virtual.phones.models import MODELS
 from station.virtual.restore.ramdisk import make_options
 
 COUNT = 16

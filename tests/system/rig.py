@@ -35,11 +35,11 @@ from station.model.base import BayId, Ecid, JobId, SocketPath
 from station.model.job import JobSpec
 from station.model.record import Record, SealedRecord
 from station.model.service import Service
-from station.virtual.control import Installed, Plug
-from station.virtual.host import VirtualHost
-from station.virtual.models import find_model
-from station.virtual.panel import Hand
-from station.virtual.phone import VirtualPhone
+from station.virtual.hosting.control import Installed, Plug
+from station.virtual.hosting.host import VirtualHost
+from station.virtual.hosting.panel import Hand
+from station.virtual.phones.models import find_model
+from station.virtual.phones.phone import VirtualPhone
 
 OLD = Installed(version="26.1", build="23B85")
 PATIENCE = 30.0

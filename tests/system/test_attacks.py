@@ -20,8 +20,8 @@ from station.model.causes import Cause
 from station.model.panel import Control
 from station.model.record import Outcome
 from station.model.service import Service
-from station.virtual.control import Installed
-from station.virtual.phone import VirtualPhone
+from station.virtual.hosting.control import Installed
+from station.virtual.phones.phone import VirtualPhone
 from tests.system.rig import OLD, Rig, Station, Window, make_rig
 
 pytestmark = pytest.mark.system

@@ -16,7 +16,7 @@ from station.model.job import JobKind, Phase
 from station.model.record import Outcome
 from station.model.service import Service
 from station.virtual.apple.behaviour import AppleService, Behaviour
-from station.virtual.phone import VirtualPhone
+from station.virtual.phones.phone import VirtualPhone
 from tests.system.faults import ERASE_SENT, LOCKDOWN, OF_PHASE, RESTARTED
 from tests.system.firmware import BUILD
 from tests.system.rig import Rig, Station, Window, make_rig

@@ -16,9 +16,9 @@ from station.model.api import BayState, BayView, OperatorConfirm, Start
 from station.model.base import BayId
 from station.model.record import Outcome
 from station.model.service import Service
-from station.virtual import scenario
-from station.virtual.play import Player
-from station.virtual.scenario import Scenario
+from station.virtual.scenarios import scenario
+from station.virtual.scenarios.play import Player
+from station.virtual.scenarios.scenario import Scenario
 from tests.system.rig import Rig, Station, make_rig
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(90)]

@@ -23,8 +23,8 @@ from station.adapters.signing import StationKey
 from station.model.api import BayState
 from station.model.record import Outcome, Record
 from station.virtual.apple.behaviour import Behaviour
-from station.virtual.faults import Fault, FaultKind
-from station.virtual.phone import VirtualPhone
+from station.virtual.faults.kinds import Fault, FaultKind
+from station.virtual.phones.phone import VirtualPhone
 from tests.system.faults import ANY, CASES, DEADLINES, ERASE_SENT, OBSERVE_SECONDS, RESTARTED, STEPS, Case, Harm
 from tests.system.firmware import BUILD, copy_store, spoil
 from tests.system.rig import Rig, Station, Window, make_rig

@@ -17,7 +17,7 @@ from station.model.consent import Hand
 from station.model.panel import Control
 from station.model.phone import PhoneMode
 from station.model.record import Outcome, Record
-from station.virtual.phone import VirtualPhone
+from station.virtual.phones.phone import VirtualPhone
 from tests.system.firmware import BUILD, VERSION
 from tests.system.rig import OLD, Rig, Station, make_rig
 

@@ -8,7 +8,7 @@ import pytest
 
 from station.virtual.apple.servers import AppleServers
 from station.virtual.firmware.ipsw import make_ipsw
-from station.virtual.models import MODELS
+from station.virtual.phones.models import MODELS
 
 KIB = 1024
 

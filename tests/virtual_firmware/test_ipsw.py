@@ -15,7 +15,7 @@ from station.virtual.firmware.components import COMPONENTS, FOURCCS, VARIANTS
 from station.virtual.firmware.image4 import digest, make_im4p, parse_img4
 from station.virtual.firmware.ipsw import make_ipsw, zip_ipsw
 from station.virtual.firmware.root_hash import root_hash
-from station.virtual.models import find_model
+from station.virtual.phones.models import find_model
 
 REAL = Path(__file__).parents[3] / "shared/facts/real/manifests/23C71-iPhone13,2_iPhone13,3.plist"
 ERASE = "Customer Erase Install (IPSW)"

@@ -8,10 +8,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from station.model.base import Ecid, SocketPath
 from station.model.phone import PhoneMode
 from station.virtual.bus import Bus
-from station.virtual.faults import Fault, Faults
-from station.virtual.models import find_model
-from station.virtual.people import hand_over
-from station.virtual.phone import Boots, Handler, System, VirtualPhone
+from station.virtual.faults.kinds import Fault, Faults
+from station.virtual.phones.installed import System
+from station.virtual.phones.models import find_model
+from station.virtual.phones.people import hand_over
+from station.virtual.phones.phone import Boots, Handler, VirtualPhone
 from station.virtual.system import lockdownd
 from station.virtual.usb.protocol import UsbDevice
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pymobiledevice3.lockdown import create_using_usbmux
 
-from station.virtual.phone import VirtualPhone
+from station.virtual.phones.phone import VirtualPhone
 
 
 @asynccontextmanager

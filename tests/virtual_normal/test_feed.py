@@ -8,7 +8,7 @@ import pytest
 from station.model.base import SocketPath
 from station.model.phone import PhoneMode, UsbArrived, UsbGone
 from station.virtual.bus import Bus
-from station.virtual.feed import serve_feed, usb_events
+from station.virtual.hosting.feed import serve_feed, usb_events
 
 HERE = SocketPath("1-1.1")
 FIRST = UsbArrived(socket=HERE, product_id=0x12A8, serial="000081010000000000000001", emulated=True)

@@ -2,7 +2,7 @@
 
 import resource
 
-from station.virtual.heap import keep_freed_memory
+from station.virtual.hosting.heap import keep_freed_memory
 
 
 def test_big_buffers_are_not_fetched_from_the_kernel_each_time():

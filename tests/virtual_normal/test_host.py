@@ -15,7 +15,8 @@ from station.model.base import Ecid, SocketPath
 from station.model.job import Reach
 from station.model.phone import PhoneMode, UsbArrived
 from station.virtual.apple.behaviour import AppleService, Behaviour
-from station.virtual.control import (
+from station.virtual.faults.kinds import Fault, FaultKind
+from station.virtual.hosting.control import (
     AddFault,
     Control,
     Installed,
@@ -28,9 +29,8 @@ from station.virtual.control import (
     Tap,
     Unplug,
 )
-from station.virtual.faults import Fault, FaultKind
-from station.virtual.feed import usb_events
-from station.virtual.host import VirtualHost
+from station.virtual.hosting.feed import usb_events
+from station.virtual.hosting.host import VirtualHost
 
 HERE, FIVE = SocketPath("1-1.1"), Ecid(5)
 IOS = Installed(version="18.5", build="22F76")

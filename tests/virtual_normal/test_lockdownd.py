@@ -14,8 +14,8 @@ from pymobiledevice3.restore.device import Device
 from pymobiledevice3.service_connection import ServiceConnection, create_ssl_context
 
 from station.model.phone import PhoneMode, UsbArrived
-from station.virtual.faults import Fault, FaultKind
-from station.virtual.phone import MAX_STEP
+from station.virtual.faults.kinds import Fault, FaultKind
+from station.virtual.phones.phone import MAX_STEP
 from station.virtual.system.conversation import MAX_SETTING, MAX_SETTINGS
 from station.virtual.system.lockdownd import PORT
 from station.virtual.system.values import UNTRUSTED
@@ -341,7 +341,7 @@ async def test_answers_requests_whose_fields_are_no_text(plug):
 
 
 async def test_remembers_only_so_much_of_what_it_went_through(plug, monkeypatch):
-    monkeypatch.setattr("station.virtual.phone.MAX_HISTORY", 10)
+    monkeypatch.setattr("station.virtual.phones.phone.MAX_HISTORY", 10)
     phone = plug()
     for number in range(100):
         await phone.step(f"{number}:" + "a" * 1000)

@@ -8,9 +8,9 @@ from pymobiledevice3.lockdown import create_using_usbmux
 
 from station.model.base import Ecid
 from station.model.phone import PhoneMode
-from station.virtual.models import MODELS, find_model
-from station.virtual.phone import Boots, VirtualPhone
-from station.virtual.soc import SOCS
+from station.virtual.phones.models import MODELS, find_model
+from station.virtual.phones.phone import Boots, VirtualPhone
+from station.virtual.phones.soc import SOCS
 
 KNOWN = {(device.product_type, device.hardware_model): device for device in IRECV_DEVICES}
 each_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.hardware_model)

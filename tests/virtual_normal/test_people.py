@@ -9,9 +9,10 @@ from pymobiledevice3.lockdown import LockdownClient, create_using_usbmux
 from pymobiledevice3.services.mobilebackup2 import Mobilebackup2Service
 
 from station.model.base import Ecid
-from station.virtual.models import find_model
-from station.virtual.people import PEOPLE, find_person, hand_over
-from station.virtual.phone import Boots, System, VirtualPhone
+from station.virtual.phones.installed import System
+from station.virtual.phones.models import find_model
+from station.virtual.phones.people import PEOPLE, find_person, hand_over
+from station.virtual.phones.phone import Boots, VirtualPhone
 from tests.virtual_normal.helpers import lockdown
 
 Seen = Callable[[LockdownClient], Awaitable[object]]

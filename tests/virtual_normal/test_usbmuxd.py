@@ -10,7 +10,7 @@ from pymobiledevice3.exceptions import BadDevError, ConnectionFailedError, NotPa
 from pymobiledevice3.usbmux import MuxDevice, PlistMuxConnection, create_mux, list_devices, select_device
 
 from station.model.phone import PhoneMode
-from station.virtual.faults import Fault, FaultKind
+from station.virtual.faults.kinds import Fault, FaultKind
 from station.virtual.system.lockdownd import PORT
 
 UDID = "00008101-0000000000000001"

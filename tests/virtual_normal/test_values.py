@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from station.model.base import Ecid
-from station.virtual.models import find_model
-from station.virtual.phone import Boots, System, VirtualPhone
+from station.virtual.phones.installed import System
+from station.virtual.phones.models import find_model
+from station.virtual.phones.phone import Boots, VirtualPhone
 from station.virtual.system import domains, values
 
 REAL = Path(__file__).parents[3] / "shared/facts/real/device"

@@ -11,7 +11,7 @@ from pymobiledevice3.usbmux import list_devices
 from typer.testing import CliRunner
 
 from station.cli.virtual import parse_fault, parse_ios, virtual
-from station.virtual.faults import Fault, FaultKind
+from station.virtual.faults.kinds import Fault, FaultKind
 
 PROGRAM = "import typer; from station.cli.virtual import virtual; typer.run(virtual)"
 

@@ -13,8 +13,9 @@ from station.model.phone import PhoneMode
 from station.virtual.apple.servers import AppleServers
 from station.virtual.bus import Bus
 from station.virtual.firmware.ipsw import make_ipsw
-from station.virtual.models import find_model
-from station.virtual.phone import Boots, Handler, System, VirtualPhone
+from station.virtual.phones.installed import System
+from station.virtual.phones.models import find_model
+from station.virtual.phones.phone import Boots, Handler, VirtualPhone
 from station.virtual.restore import restored
 from station.virtual.restore.ramdisk import make_options
 from station.virtual.usb.protocol import UsbDevice

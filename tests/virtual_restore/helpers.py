@@ -15,7 +15,7 @@ from pymobiledevice3.restore.base_restore import Behavior
 from pymobiledevice3.restore.restore import Restore
 
 from station.model.phone import PhoneMode
-from station.virtual.phone import VirtualPhone
+from station.virtual.phones.phone import VirtualPhone
 
 SECONDS = 15
 

@@ -9,7 +9,7 @@ import pytest
 from pymobiledevice3.restore.asr import ASR_PAYLOAD_CHUNK_SIZE, ASRClient
 from pymobiledevice3.service_connection import ServiceConnection
 
-from station.virtual.faults import StatusError
+from station.virtual.faults.kinds import StatusError
 from station.virtual.firmware.root_hash import CHUNK, root_hash
 from station.virtual.restore import asr
 

@@ -11,11 +11,12 @@ from pymobiledevice3.restore.tss import TSSRequest, TSSResponse
 from station.model.base import Ecid
 from station.model.phone import PhoneMode
 from station.virtual.apple.signing.server import SigningServer
-from station.virtual.chips import ICE19, MAV13, MAV17, MAV20, MAV25, Baseband
-from station.virtual.faults import StatusError
+from station.virtual.faults.kinds import StatusError
 from station.virtual.firmware.baseband import FAMILIES, TICKET, make_bbfw
-from station.virtual.models import find_model
-from station.virtual.phone import Boots, System, VirtualPhone
+from station.virtual.phones.chips import ICE19, MAV13, MAV17, MAV20, MAV25, Baseband
+from station.virtual.phones.installed import System
+from station.virtual.phones.models import find_model
+from station.virtual.phones.phone import Boots, VirtualPhone
 from station.virtual.restore import requests
 from station.virtual.restore.updaters.baseband import Modem
 from station.virtual.system import values

@@ -7,7 +7,7 @@ from pymobiledevice3.restore.base_restore import Behavior
 
 from station.model.phone import PhoneMode
 from station.virtual.firmware.ipsw import make_ipsw
-from station.virtual.models import find_model
+from station.virtual.phones.models import find_model
 from station.virtual.restore.ramdisk import make_options
 from station.virtual.restore.script import steps
 from tests.virtual_restore.helpers import comes_back, in_restore_mode, spoilt

@@ -8,9 +8,9 @@ from pymobiledevice3.restore.base_restore import Behavior
 
 from station.model.phone import PhoneMode
 from station.virtual.apple.behaviour import AppleService, Behaviour
-from station.virtual.faults import Fault, FaultKind
+from station.virtual.faults.kinds import Fault, FaultKind
 from station.virtual.firmware.ipsw import make_ipsw
-from station.virtual.models import find_model
+from station.virtual.phones.models import find_model
 from station.virtual.restore.ramdisk import make_options
 from station.virtual.restore.script import request_steps, steps
 from tests.virtual_restore.helpers import History, comes_back, in_restore_mode, spoilt

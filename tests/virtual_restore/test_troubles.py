@@ -5,10 +5,10 @@ from pymobiledevice3.exceptions import PyMobileDevice3Exception
 from pymobiledevice3.restore.base_restore import Behavior
 
 from station.model.phone import PhoneMode
-from station.virtual.faults import FaultKind
+from station.virtual.faults.kinds import FaultKind
+from station.virtual.faults.troubles import TROUBLES
 from station.virtual.restore.ramdisk import make_options
 from station.virtual.restore.script import steps
-from station.virtual.troubles import TROUBLES
 from tests.virtual_restore.helpers import comes_back, in_restore_mode
 
 pytestmark = pytest.mark.system

@@ -16,8 +16,8 @@ from pymobiledevice3.restore.restore import Restore
 
 from station.model.base import Ecid, SocketPath
 from station.model.phone import PhoneMode
-from station.virtual.control import Installed, Plug
-from station.virtual.host import VirtualHost
+from station.virtual.hosting.control import Installed, Plug
+from station.virtual.hosting.host import VirtualHost
 from station.virtual.restore.script import steps
 from station.virtual.usb.backend import UsbIpBackend
 from tests.virtual_restore.helpers import elsewhere

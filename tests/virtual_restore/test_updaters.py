@@ -8,13 +8,14 @@ import pytest
 from station.model.base import Ecid, SocketPath
 from station.model.phone import PhoneMode
 from station.virtual.apple.behaviour import AppleService
-from station.virtual.chips import FaceId, chips_of
-from station.virtual.faults import Fault, FaultKind
+from station.virtual.faults.kinds import Fault, FaultKind
 from station.virtual.firmware.components import VARIANTS
 from station.virtual.firmware.image4 import parse_img4
 from station.virtual.firmware.ipsw import make_ipsw
-from station.virtual.models import MODELS, find_model
-from station.virtual.phone import Boots, System, VirtualPhone
+from station.virtual.phones.chips import FaceId, chips_of
+from station.virtual.phones.installed import System
+from station.virtual.phones.models import MODELS, find_model
+from station.virtual.phones.phone import Boots, VirtualPhone
 from station.virtual.restore import requests, restored
 from station.virtual.restore.updaters import make_updater
 from tests.virtual_restore.conftest import Idle

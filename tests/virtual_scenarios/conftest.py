@@ -15,10 +15,11 @@ from station.model.base import Ecid, SocketPath
 from station.model.phone import PhoneMode
 from station.virtual.boot import dfu, iboot
 from station.virtual.bus import Bus
-from station.virtual.faults import Fault, Faults
-from station.virtual.host import VirtualHost
-from station.virtual.models import find_model
-from station.virtual.phone import Boots, Handler, System, VirtualPhone
+from station.virtual.faults.kinds import Fault, Faults
+from station.virtual.hosting.host import VirtualHost
+from station.virtual.phones.installed import System
+from station.virtual.phones.models import find_model
+from station.virtual.phones.phone import Boots, Handler, VirtualPhone
 from station.virtual.system import lockdownd
 
 APPLE = ec.generate_private_key(ec.SECP384R1()).public_key()

@@ -12,10 +12,10 @@ from pymobiledevice3 import exceptions
 from pymobiledevice3.lockdown import create_using_usbmux
 
 from station.model.phone import PhoneMode, UsbArrived
-from station.virtual.host import VirtualHost
-from station.virtual.phone import VirtualPhone
-from station.virtual.play import Player
-from station.virtual.scenario import Expected, Scenario
+from station.virtual.hosting.host import VirtualHost
+from station.virtual.phones.phone import VirtualPhone
+from station.virtual.scenarios.play import Player
+from station.virtual.scenarios.scenario import Expected, Scenario
 
 SECONDS = 25.0
 """Within which a scenario ends at pace 0, on a busy machine."""

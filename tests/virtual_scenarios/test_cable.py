@@ -10,7 +10,7 @@ from pymobiledevice3.lockdown import create_using_usbmux
 from station.model.base import SocketPath
 from station.model.phone import PhoneMode
 from station.virtual.cable import WRONG_BIT, Cable, Mishap
-from station.virtual.faults import Fault, FaultKind, PhoneGoneError
+from station.virtual.faults.kinds import Fault, FaultKind, PhoneGoneError
 
 ECHO, TALK = 7, 19
 GONE = (exceptions.PyMobileDevice3Exception,)

@@ -9,9 +9,9 @@ import typer
 from typer.testing import CliRunner
 
 from station.cli.virtual import parse_fault, virtual
-from station.virtual import listing
-from station.virtual.faults import Fault, FaultKind
-from station.virtual.hostile import Garble
+from station.virtual.faults.hostile import Garble
+from station.virtual.faults.kinds import Fault, FaultKind
+from station.virtual.hosting import listing
 
 app = typer.Typer()
 app.command()(virtual)

@@ -10,14 +10,24 @@ from pymobiledevice3.service_connection import ServiceConnection
 from station.errors import Refused
 from station.model.base import Ecid, SocketPath
 from station.model.phone import PhoneMode, UsbArrived, UsbGone
-from station.virtual import listing, scenario
 from station.virtual.apple.behaviour import AppleService, Behaviour
-from station.virtual.control import Control, DropHub, Installed, Plug, PlugGadget, Strike
-from station.virtual.faults import ANSWERS, NEEDS, OF_CABLE, Fault, FaultKind, PhoneGoneError, StatusError, StayError
-from station.virtual.hostile import STRINGS, Garble
-from station.virtual.people import PEOPLE
+from station.virtual.faults.hostile import STRINGS, Garble
+from station.virtual.faults.kinds import (
+    ANSWERS,
+    NEEDS,
+    OF_CABLE,
+    Fault,
+    FaultKind,
+    PhoneGoneError,
+    StatusError,
+    StayError,
+)
+from station.virtual.faults.troubles import TROUBLES, find_trouble
+from station.virtual.hosting import listing
+from station.virtual.hosting.control import Control, DropHub, Installed, Plug, PlugGadget, Strike
+from station.virtual.phones.people import PEOPLE
+from station.virtual.scenarios import scenario
 from station.virtual.system.lockdownd import PORT
-from station.virtual.troubles import TROUBLES, find_trouble
 from tests.virtual_scenarios.helpers import read
 
 AT = "lockdown:QueryType"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from station.errors import InputRejected
-from station.virtual import scenario
+from station.virtual.scenarios import scenario
 from tests.virtual_scenarios.helpers import SECONDS, differs, performance
 
 SHIPPED = scenario.shipped()

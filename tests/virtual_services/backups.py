@@ -15,7 +15,7 @@ from pymobiledevice3.services.mobilebackup2 import Mobilebackup2Service
 
 from station.model.phone import UsbArrived, UsbGone
 from station.virtual.bus import Bus
-from station.virtual.phone import VirtualPhone
+from station.virtual.phones.phone import VirtualPhone
 from station.virtual.system.files import FileSystem
 from tests.virtual_services.helpers import started, trusted
 

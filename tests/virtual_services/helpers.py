@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pymobiledevice3.lockdown import LockdownClient, create_using_usbmux
 
-from station.virtual.phone import VirtualPhone
+from station.virtual.phones.phone import VirtualPhone
 
 
 @asynccontextmanager

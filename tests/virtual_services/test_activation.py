@@ -17,7 +17,7 @@ from requests.structures import CaseInsensitiveDict
 
 from station.virtual.apple.behaviour import AppleService, Behaviour
 from station.virtual.apple.servers import AppleServers
-from station.virtual.phone import VirtualPhone
+from station.virtual.phones.phone import VirtualPhone
 from tests.virtual_services.albert import albert
 from tests.virtual_services.helpers import trusted
 

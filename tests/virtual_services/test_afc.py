@@ -16,7 +16,7 @@ from pymobiledevice3.services.afc import (
     AfcService,
 )
 
-from station.virtual.faults import Fault, FaultKind
+from station.virtual.faults.kinds import Fault, FaultKind
 from station.virtual.system.files import CANARY, MEDIA
 from tests.virtual_services.helpers import started, trusted
 

@@ -10,7 +10,7 @@ from pymobiledevice3.services.installation_proxy import InstallationProxyService
 from pymobiledevice3.services.mobilebackup2 import Mobilebackup2Service
 from pymobiledevice3.services.springboard import InterfaceOrientation, SpringBoardServicesService
 
-from station.virtual.phone import System
+from station.virtual.phones.installed import System
 from station.virtual.services import apps, installation_proxy
 from tests.virtual_services.helpers import started, trusted
 

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap
 from pymobiledevice3.exceptions import ConnectionTerminatedError, NotEnoughDiskSpaceError
 
 from station.model.base import SocketPath
-from station.virtual.faults import Fault, FaultKind
+from station.virtual.faults.kinds import Fault, FaultKind
 from station.virtual.system.files import CANARY
 from tests.virtual_services.backups import (
     MESSAGES,

@@ -8,7 +8,7 @@ from pymobiledevice3.exceptions import ConnectionTerminatedError
 from pymobiledevice3.services.afc import AfcService
 
 from station.model.base import SocketPath
-from station.virtual.faults import Fault, FaultKind
+from station.virtual.faults.kinds import Fault, FaultKind
 from station.virtual.system.files import CANARY, MEDIA
 from tests.virtual_services.backups import (
     MESSAGES,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from station.virtual.troubles import TROUBLES
+from station.virtual.faults.troubles import TROUBLES
 from tests.virtual_services.backups import asking, back_up, refused
 
 BACKUPS = {trouble.name: trouble for trouble in TROUBLES if trouble.where.startswith("backup:")}

@@ -14,7 +14,7 @@ from pymobiledevice3.lockdown import create_using_usbmux
 from pymobiledevice3.services.mobile_config import MobileConfigService
 
 from station.model.phone import PhoneMode, UsbArrived, UsbGone
-from station.virtual.faults import Fault, FaultKind
+from station.virtual.faults.kinds import Fault, FaultKind
 from tests.virtual_services.helpers import started, trusted
 
 NEW = {"activation_state": "Unactivated", "set_up": False}

@@ -14,10 +14,11 @@ from station.model.base import Ecid, SocketPath
 from station.model.phone import PhoneMode, UsbArrived, UsbEvent, UsbGone
 from station.virtual.boot import dfu, iboot
 from station.virtual.bus import Bus
-from station.virtual.faults import Fault, Faults
+from station.virtual.faults.kinds import Fault, Faults
 from station.virtual.firmware.image4 import SigningKey, digest, make_im4p, sign_ticket
-from station.virtual.models import find_model
-from station.virtual.phone import Boots, Pace, System, VirtualPhone
+from station.virtual.phones.installed import System
+from station.virtual.phones.models import find_model
+from station.virtual.phones.phone import Boots, Pace, VirtualPhone
 from station.virtual.usb.backend import UsbIpBackend
 from station.virtual.usb.standard import UsbOnly
 

@@ -7,9 +7,10 @@ from functools import partial
 from station.model.base import Ecid, SocketPath
 from station.model.phone import PhoneMode
 from station.virtual.boot import iboot
-from station.virtual.faults import Fault, Faults
-from station.virtual.models import find_model
-from station.virtual.phone import Boots, Handler, System, VirtualPhone
+from station.virtual.faults.kinds import Fault, Faults
+from station.virtual.phones.installed import System
+from station.virtual.phones.models import find_model
+from station.virtual.phones.phone import Boots, Handler, VirtualPhone
 from station.virtual.system import lockdownd
 from tests.virtual_usb.helpers import KEY, Lab
 

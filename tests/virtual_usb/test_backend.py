@@ -16,7 +16,7 @@ import usb.util
 from usb.core import USBError, USBTimeoutError
 
 from station.model.base import SocketPath
-from station.virtual.faults import Fault, FaultKind
+from station.virtual.faults.kinds import Fault, FaultKind
 from station.virtual.usb.backend import UsbIpBackend, as_default
 from station.virtual.usb.usbip_client import MAX_TRANSFER_SECONDS, UsbIpConnection
 from tests.virtual_usb.helpers import Lab

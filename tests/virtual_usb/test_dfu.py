@@ -9,9 +9,9 @@ from usb.core import USBError
 
 from station.model.phone import PhoneMode, UsbGone
 from station.virtual.boot.dfu import BLOCK, SUFFIX_SIZE
-from station.virtual.faults import Fault, FaultKind
+from station.virtual.faults.kinds import Fault, FaultKind
 from station.virtual.firmware.image4 import SigningKey
-from station.virtual.phone import Pace, VirtualPhone
+from station.virtual.phones.phone import Pace, VirtualPhone
 from tests.virtual_usb.helpers import PAYLOADS, Lab, arrival, image, ticket_for
 
 

@@ -11,9 +11,10 @@ from usb.core import USBError, USBTimeoutError
 
 from station.model.base import SocketPath
 from station.model.phone import PhoneMode
-from station.virtual.faults import Fault, FaultKind
+from station.virtual.faults.kinds import Fault, FaultKind
 from station.virtual.firmware.image4 import SigningKey, Ticket, im4p_header, make_im4p
-from station.virtual.phone import System, VirtualPhone
+from station.virtual.phones.installed import System
+from station.virtual.phones.phone import VirtualPhone
 from tests.virtual_usb.helpers import PAYLOADS, Lab, arrival, image, ticket_for
 
 T = TypeVar("T")

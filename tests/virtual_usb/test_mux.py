@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from station.model.base import SocketPath
 from station.model.phone import PhoneMode
-from station.virtual.faults import Fault, FaultKind
+from station.virtual.faults.kinds import Fault, FaultKind
 from station.virtual.usb.mux import OUTPUT_LIMIT
 from station.virtual.usb.mux_packets import MTU, Framing, MuxError, Segment
 from station.virtual.usb.mux_stream import WINDOW

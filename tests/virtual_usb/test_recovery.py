@@ -17,7 +17,7 @@ from station.model.phone import PhoneMode
 from station.virtual.apple.servers import AppleServers
 from station.virtual.firmware.components import MIB
 from station.virtual.firmware.ipsw import make_ipsw
-from station.virtual.models import find_model
+from station.virtual.phones.models import find_model
 from station.virtual.restore.ramdisk import read_ramdisk
 from tests.virtual_usb.helpers import Lab, arrival
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from station.model.base import SocketPath
-from station.virtual.faults import Fault, FaultKind
+from station.virtual.faults.kinds import Fault, FaultKind
 from station.virtual.usb.usbip import MAX_URBS
 from station.virtual.usb.usbip_messages import (
     MAX_TRANSFER,

@@ -14,7 +14,7 @@ import pytest
 
 from station.model.base import SocketPath
 from station.model.phone import PhoneMode
-from station.virtual.feed import serve_feed
+from station.virtual.hosting.feed import serve_feed
 from station.virtual.sockets import Address, TcpAddress, parse_address
 from station.virtual.usb import vhci
 from station.virtual.usb.usbip import serve_usbip

@@ -1,13 +1,17 @@
 """One guest for all tests of a run: booting takes longer than each of them. They share one event loop with it."""
 
+import asyncio
 import sys
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from station.virtual.host import VirtualHost
+from station.virtual.apple.servers import AppleServers
+from station.virtual.hosting.host import VirtualHost
 from station.virtual.sockets import TcpAddress
+from tests.vm.firmware import Release
 from tests.vm.guest import HOST, ROOT, Guest, shared
 from tests.vm.sockets import Sockets
 
@@ -25,7 +29,7 @@ async def guest(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixtur
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def host(guest: Guest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[VirtualHost]:
     """Virtual phones, in this process, that the guest's kernel has as USB devices."""
-    async with VirtualHost(tmp_path_factory.mktemp("host"), tcp=True) as host:
+    async with VirtualHost(tmp_path_factory.mktemp("host"), tcp=True, name=HOST) as host:
         assert host.tcp is not None
         assert isinstance(host.tcp.feed, TcpAddress)
         assert isinstance(host.tcp.usbip, TcpAddress)
@@ -33,6 +37,29 @@ async def host(guest: Guest, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
         service = ["systemd-run", "--unit=attacher", f"--working-directory={ROOT}"]
         await guest.check(*service, sys.executable, "-m", "station.virtual.usb.vhci", *addresses)
         yield host
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def apple(guest: Guest, host: VirtualHost) -> AppleServers:
+    """Apple's servers, which the guest's programs reach at Apple's name and ports."""
+    tls = "OPENSSL-LISTEN:443,fork,reuseaddr,cert=/etc/apple.pem,verify=0"
+    for unit, listen in (("apple", "TCP-LISTEN:80,fork,reuseaddr"), ("apple-tls", tls)):
+        await guest.check("systemd-run", f"--unit={unit}", "socat", listen, f"TCP:{host.apple.host}")
+    return host.apple
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def firmware(guest: Guest, apple: AppleServers) -> Callable[[Release], Awaitable[Path]]:
+    """Makes an IPSW that the guest can read, and that Apple signs; once for each release."""
+    made: dict[Release, Path] = {}
+
+    async def firmware(release: Release) -> Path:
+        if release not in made:
+            unpacked, made[release] = await asyncio.to_thread(release.make, guest.out)
+            apple.register(unpacked)
+        return made[release]
+
+    return firmware
 
 
 @pytest_asyncio.fixture(loop_scope="session")

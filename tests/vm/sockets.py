@@ -3,9 +3,9 @@
 import asyncio
 
 from station.model.phone import PhoneMode
-from station.virtual.control import Installed, Plug
-from station.virtual.host import VirtualHost
-from station.virtual.phone import PRODUCT_IDS, VirtualPhone
+from station.virtual.hosting.control import Installed, Plug
+from station.virtual.hosting.host import VirtualHost
+from station.virtual.phones.phone import PRODUCT_IDS, VirtualPhone
 from tests.vm.guest import Guest
 
 SECONDS = 120.0
@@ -20,11 +20,22 @@ class Sockets:
         self._guest = guest
         self._host = host
 
-    async def plug(self, model: str = "iPhone 12", version: str | None = "17.5", build: str = "21F79") -> VirtualPhone:
-        """Plug in a phone with this iOS (None: with nothing, so it starts in recovery); the kernel has it then."""
-        installed = None if version is None else Installed(version=version, build=build)
-        phone = self._host.hands.plug(Plug(model=model, installed=installed))
+    async def plug(
+        self,
+        model: str = "iPhone 12",
+        version: str = "17.5",
+        build: str = "21F79",
+        *,
+        mode: PhoneMode = PhoneMode.NORMAL,
+    ) -> VirtualPhone:
+        """Plug in a phone that somebody used, in this mode; the kernel has it then."""
+        installed = Installed(version=version, build=build)
+        # Not by way of normal mode: usbmuxd may be caught still starting when the phone has left it, and then hangs.
+        phone = self._host.hands.plug(Plug(model=model, installed=installed, auto_boot=mode is PhoneMode.NORMAL))
         await self.enumerated(phone.mode)
+        if phone.mode is not mode:
+            phone.restart_into(mode)
+            await self.enumerated(mode)
         return phone
 
     async def plug_trusting(self, model: str, version: str, build: str) -> VirtualPhone:

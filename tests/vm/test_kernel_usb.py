@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from station.model.phone import PhoneMode
-from station.virtual.phone import VirtualPhone
+from station.virtual.phones.phone import VirtualPhone
 from tests.vm.guest import Guest
 from tests.vm.sockets import Sockets
 

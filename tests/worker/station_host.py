@@ -18,12 +18,12 @@ from station.model.events import Failed, WorkerEvent
 from station.model.firmware import Firmware
 from station.model.job import DEADLINES, JobKind, JobSpec, Phase
 from station.model.service import Service
-from station.virtual.control import Installed, Plug
-from station.virtual.faults import Fault
+from station.virtual.faults.kinds import Fault
 from station.virtual.firmware.ipsw import make_ipsw
-from station.virtual.host import VirtualHost
-from station.virtual.models import find_model
-from station.virtual.phone import VirtualPhone
+from station.virtual.hosting.control import Installed, Plug
+from station.virtual.hosting.host import VirtualHost
+from station.virtual.phones.models import find_model
+from station.virtual.phones.phone import VirtualPhone
 
 BAY, PLUG = BayId("1"), PlugId("plug-1")
 OLD = Installed(version="26.1", build="23B85")

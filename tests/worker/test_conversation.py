@@ -23,8 +23,8 @@ from station.model.phone import PhoneMode
 from station.model.service import Service
 from station.virtual import framing
 from station.virtual.bus import Bus
-from station.virtual.models import find_model
-from station.virtual.phone import Boots, Handler, VirtualPhone
+from station.virtual.phones.models import find_model
+from station.virtual.phones.phone import Boots, Handler, VirtualPhone
 from station.virtual.usb.backend import UsbIpBackend
 from station.virtual.usb.protocol import UsbDevice
 from station.virtual.usb.usbmuxd import serve_usbmuxd

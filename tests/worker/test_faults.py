@@ -18,7 +18,7 @@ from station.model.causes import Cause
 from station.model.consent import Act
 from station.model.events import Failed, Intent, Succeeded
 from station.model.job import JobSpec, Phase
-from station.virtual.faults import Fault, FaultKind
+from station.virtual.faults.kinds import Fault, FaultKind
 from tests.worker.station_host import StationHost, deadlines, reached
 
 QUICK = {Phase.RAMDISK: 12.0, Phase.RESTORED: 4.0, Phase.PREPARE: 6.0, Phase.RECOVERY: 4.0}
@@ -62,7 +62,7 @@ class Case:
     """The step at which the daemon voids the consent."""
 
 
-def fault(at: str, kind: FaultKind, **values: int) -> Fault:
+def fault(at: str, kind: FaultKind, **values: Any) -> Fault:
     return Fault(at=at, kind=kind, **values)
 
 

@@ -16,9 +16,9 @@ from station.model.base import Ecid, SocketPath
 from station.model.causes import Cause
 from station.model.consent import Act
 from station.model.phone import identity_of_serial
-from station.virtual.control import Plug
-from station.virtual.host import VirtualHost
-from station.virtual.phone import VirtualPhone
+from station.virtual.hosting.control import Plug
+from station.virtual.hosting.host import VirtualHost
+from station.virtual.phones.phone import VirtualPhone
 from station.virtual.usb.backend import UsbIpBackend
 from station.worker.failures import JobFailed
 from station.worker.iboot import Iboot, RecoverySocket, _read_serial

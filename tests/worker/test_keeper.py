@@ -10,7 +10,7 @@ import pytest
 from station.adapters.jobdir import EventReader
 from station.model.events import Succeeded, WorkerStarted
 from station.model.job import JobKind, Phase
-from station.virtual.faults import Fault, FaultKind
+from station.virtual.faults.kinds import Fault, FaultKind
 from station.worker import keeper
 from tests.worker.station_host import StationHost, Worker, deadlines, reached
 

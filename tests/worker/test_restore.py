@@ -12,7 +12,7 @@ from station.model.events import Checkpoint, FactsRead, Intent, Operation, Phase
 from station.model.job import JobKind, Phase
 from station.model.phone import PhoneMode
 from station.virtual.apple.behaviour import AppleService
-from station.virtual.phone import VirtualPhone
+from station.virtual.phones.phone import VirtualPhone
 from tests.worker.station_host import StationHost, Worker, make_firmware, station_host
 
 pytestmark = pytest.mark.system

@@ -26,7 +26,7 @@ from station.model.base import Udid
 from station.virtual import framing
 from station.virtual.apple.behaviour import AppleService, Conduct
 from station.virtual.firmware.image4 import SigningKey
-from station.virtual.phone import VirtualPhone
+from station.virtual.phones.phone import VirtualPhone
 from station.virtual.system.activation import handshake_response
 
 MAX_FIELDS = 20

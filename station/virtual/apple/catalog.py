@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from station.virtual.apple.behaviour import AppleService, Conduct
-from station.virtual.models import find_model
+from station.virtual.phones.models import find_model
 
 BLOCK = 1 << 20
 

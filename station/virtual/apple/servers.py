@@ -27,15 +27,24 @@ from station.virtual.apple.behaviour import AppleService, Conduct
 from station.virtual.apple.catalog import Catalog
 from station.virtual.apple.cdn import Cdn
 from station.virtual.apple.signing.server import SigningServer
-from station.virtual.phone import VirtualPhone
+from station.virtual.phones.phone import VirtualPhone
+
+LOOPBACK = "127.0.0.1"
 
 
 class AppleServers(Conduct):
     """All of them behind one port, and how each behaves. An async context manager; serves while it is entered."""
 
-    def __init__(self, find: Callable[[Udid], VirtualPhone | None] = lambda _: None) -> None:
-        """Servers that have signed nothing yet. `find`: the phone with a UDID, for activation; None: there is none."""
+    def __init__(self, find: Callable[[Udid], VirtualPhone | None] = lambda _: None, *, name: str = LOOPBACK) -> None:
+        """Servers that have signed nothing yet.
+
+        Args:
+            find: the phone with a UDID, for activation; None: there is none.
+            name: what those who are to reach them call this machine's 127.0.0.1. Every address that is told, by a
+                phone to its host too, has it.
+        """
         super().__init__()
+        self._name = name
         self.signing = SigningServer()
         self.public_key = self.signing.public_key
         """The authority's; phones have it burnt in."""
@@ -100,8 +109,8 @@ class AppleServers(Conduct):
         self._server = uvicorn.Server(config)
         # `serve` would take over the process's signals and wake up ten times a second; start and stop are enough.
         self._server.lifespan = config.lifespan_class(config)
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.host = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        self._socket = socket.create_server((LOOPBACK, 0))
+        self.host = f"{self._name}:{self._socket.getsockname()[1]}"
         await self._server.startup(sockets=[self._socket])
         return self
 

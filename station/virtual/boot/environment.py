@@ -1,6 +1,6 @@
 """iBoot's variables: what `getenv` and `setenv` see, and what of it survives in NVRAM."""
 
-from station.virtual.phone import VirtualPhone
+from station.virtual.phones.phone import VirtualPhone
 
 MAX_VARIABLES = 128
 

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from station.model.phone import APPLE_VENDOR_ID, PhoneMode
 from station.virtual.boot.environment import Environment
 from station.virtual.boot.secure_boot import check_image
-from station.virtual.faults import RefusedError, StatusError, StayError
+from station.virtual.faults.kinds import RefusedError, StatusError, StayError
 from station.virtual.firmware.image4 import Im4p, Image4Error, Ticket, parse_img4
-from station.virtual.phone import PRODUCT_IDS, Boot, Running, VirtualPhone
+from station.virtual.phones.phone import PRODUCT_IDS, Boot, Running, VirtualPhone
 from station.virtual.usb.descriptors import DEVICE, ENDPOINT, INTERFACE, make_configuration
 from station.virtual.usb.protocol import StallError
 from station.virtual.usb.standard import Setup, StandardDevice, UsbOnly

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from station.virtual.firmware.image4 import Im4p, Image4Error, Ticket
-from station.virtual.phone import VirtualPhone
+from station.virtual.phones.phone import VirtualPhone
 
 
 def check_image(

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from station.virtual.chips import Baseband
 from station.virtual.firmware import der
+from station.virtual.phones.chips import Baseband
 
 TICKET = "bbticket.der"
 """Where in the zip file the host puts the ticket."""

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from station.virtual.chips import CENTAURI, ROSE, SAVAGE_CHIP, VERIDIAN, YONKERS, Chips, Ids, chips_of
 from station.virtual.firmware.baseband import make_bbfw
 from station.virtual.firmware.components import FOURCCS, KIB, REQUEST_RULES
+from station.virtual.phones.chips import CENTAURI, ROSE, SAVAGE_CHIP, VERIDIAN, YONKERS, Chips, Ids, chips_of
 
 _FLAGS = ("IsFTAB", "IsLoadedByiBoot", "IsLoadedByiBootStage1", "IsiBootEANFirmware", "IsiBootNonEssentialFirmware")
 SAVAGE_STEPPINGS = ("B0", "B2", "BA", "BE", "BF")

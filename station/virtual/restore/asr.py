@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from station.virtual import framing
-from station.virtual.faults import StatusError
+from station.virtual.faults.kinds import StatusError
 from station.virtual.firmware.root_hash import CHUNK, RootHash, chunk_sum
 
 PORT = 12345

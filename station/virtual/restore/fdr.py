@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 from station.model.phone import PhoneMode
 from station.virtual import framing
-from station.virtual.faults import StatusError, StayError
-from station.virtual.phone import Handler, VirtualPhone
+from station.virtual.faults.kinds import StatusError, StayError
+from station.virtual.phones.phone import Handler, VirtualPhone
 from station.virtual.restore.link import Streams
 
 CONTROL_PORT = 1082

@@ -13,10 +13,11 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from station.virtual.faults import StatusError
+from station.virtual.faults.kinds import StatusError
 from station.virtual.firmware.components import COMPONENTS, FIRMWARE, FOURCCS, FUD, SECONDARY
 from station.virtual.firmware.image4 import Im4p, Image4Error, Ticket, parse_img4
-from station.virtual.phone import System, VirtualPhone
+from station.virtual.phones.installed import System
+from station.virtual.phones.phone import VirtualPhone
 from station.virtual.restore import asr
 from station.virtual.restore.asr import Received
 from station.virtual.restore.generations import CRYPTEXES, SEALED

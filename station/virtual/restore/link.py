@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any, NoReturn, Protocol
 
 from station.virtual import framing
-from station.virtual.phone import Handler
+from station.virtual.phones.phone import Handler
 
 MAX_MESSAGE = 128 * 1024 * 1024
 """Bytes; a real NORData has 28 MB, a kernel cache some 20 MB, in base64."""

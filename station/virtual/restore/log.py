@@ -7,7 +7,7 @@ restored writes to NVRAM, so that the host can be told even if the phone restart
 import time
 from datetime import UTC, datetime
 
-from station.virtual.faults import StatusError
+from station.virtual.faults.kinds import StatusError
 from station.virtual.restore.items import Checkpoint
 
 _BEGUN, _FAILED = 0x1103, 0x1107

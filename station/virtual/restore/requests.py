@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from station.virtual.chips import chips_of
-from station.virtual.faults import RefusedError, StatusError
-from station.virtual.phone import VirtualPhone
+from station.virtual.faults.kinds import RefusedError, StatusError
+from station.virtual.phones.chips import chips_of
+from station.virtual.phones.phone import VirtualPhone
 from station.virtual.restore import asr
 from station.virtual.restore.generations import NEGOTIATED
 from station.virtual.restore.installation import INCOMPLETE, SEAL_BROKEN, SPLAT, Installation

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from station.model.phone import PhoneMode
 from station.virtual import framing
-from station.virtual.faults import RefusedError, StatusError, StayError
-from station.virtual.phone import Handler, VirtualPhone
+from station.virtual.faults.kinds import RefusedError, StatusError, StayError
+from station.virtual.phones.phone import Handler, VirtualPhone
 from station.virtual.restore.fdr import Fdr
 from station.virtual.restore.host import Host
 from station.virtual.restore.installation import Installation

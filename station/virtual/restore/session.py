@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import Any
 
 from station.model.phone import PhoneMode
-from station.virtual.faults import RefusedError, StatusError, StayError
-from station.virtual.phone import VirtualPhone
+from station.virtual.faults.kinds import RefusedError, StatusError, StayError
+from station.virtual.phones.phone import VirtualPhone
 from station.virtual.restore.fdr import Fdr
 from station.virtual.restore.host import Host
 from station.virtual.restore.installation import NOTHING_TO_UPDATE, Installation

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
-from station.virtual.faults import RefusedError, StatusError
+from station.virtual.faults.kinds import RefusedError, StatusError
 from station.virtual.services.afc_files import Handle, Jail
 from station.virtual.services.afc_packets import Answer, Operation, Request, Status, read
 from station.virtual.services.service import Call, Service

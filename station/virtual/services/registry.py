@@ -6,7 +6,8 @@ Names and units of the battery's properties: public `ioreg` listings (mAh, mV, m
 from dataclasses import dataclass
 from typing import Any
 
-from station.virtual.phone import System, VirtualPhone
+from station.virtual.phones.installed import System
+from station.virtual.phones.phone import VirtualPhone
 from station.virtual.system import values
 
 DESIGN_CAPACITY = 2815

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from station.virtual.firmware.image4 import issued_key
-from station.virtual.phone import System, VirtualPhone
+from station.virtual.phones.installed import System
+from station.virtual.phones.phone import VirtualPhone
 
 _TOKEN = re.compile(r'"(\w+)" = "([^"\n]*)";')
 

@@ -12,9 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from station.model.phone import PhoneMode
 from station.virtual import framing
-from station.virtual.faults import GarbledError, RefusedError
-from station.virtual.hostile import say
-from station.virtual.phone import System, VirtualPhone
+from station.virtual.faults.hostile import say
+from station.virtual.faults.kinds import GarbledError, RefusedError
+from station.virtual.phones.installed import System
+from station.virtual.phones.phone import VirtualPhone
 from station.virtual.services.catalog import SERVICES
 from station.virtual.services.service import Service
 from station.virtual.streams import Reader, Writer

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from station.virtual.phone import System, VirtualPhone
+from station.virtual.phones.installed import System
+from station.virtual.phones.phone import VirtualPhone
 from station.virtual.system.files import SYSTEM
 from station.virtual.system.values import address
 

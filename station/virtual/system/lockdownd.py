@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from station.virtual.phone import Handler, System, VirtualPhone
+from station.virtual.phones.installed import System
+from station.virtual.phones.phone import Handler, VirtualPhone
 from station.virtual.services.backup.placing import put_in_place
 from station.virtual.services.service import Call, Service
 from station.virtual.system.conversation import HANDSHAKE_SECONDS, Conversation

@@ -8,7 +8,8 @@ forbids it (MCProtected), a locked screen (PasswordProtected), the dialog (Pairi
 import asyncio
 from typing import Any
 
-from station.virtual.phone import System, VirtualPhone
+from station.virtual.phones.installed import System
+from station.virtual.phones.phone import VirtualPhone
 from station.virtual.system.cms import BadSignatureError
 from station.virtual.system.errors import LockdownError
 from station.virtual.system.pairing import BadPairRecordError, Host

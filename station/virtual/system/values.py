@@ -9,8 +9,9 @@ import time
 import uuid
 from typing import Any
 
-from station.virtual.chips import burnt_in, chips_of
-from station.virtual.phone import System, VirtualPhone
+from station.virtual.phones.chips import burnt_in, chips_of
+from station.virtual.phones.installed import System
+from station.virtual.phones.phone import VirtualPhone
 
 UNTRUSTED = frozenset(
     {

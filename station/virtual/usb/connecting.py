@@ -4,8 +4,8 @@ import asyncio
 from contextlib import suppress
 
 from station.model.phone import PhoneMode
-from station.virtual.faults import PhoneGoneError, RefusedError, StatusError, StayError
-from station.virtual.phone import Running, VirtualPhone
+from station.virtual.faults.kinds import PhoneGoneError, RefusedError, StatusError, StayError
+from station.virtual.phones.phone import Running, VirtualPhone
 
 MUXED = (PhoneMode.NORMAL, PhoneMode.RESTORE)
 """The modes in which a phone speaks usbmux."""

@@ -6,7 +6,7 @@ Descriptors: the boot keyboard of HID 1.11, appendices B.1 and E.
 import asyncio
 
 from station.model.phone import APPLE_VENDOR_ID
-from station.virtual.phone import PRODUCT_IDS, VirtualPhone
+from station.virtual.phones.phone import PRODUCT_IDS, VirtualPhone
 from station.virtual.usb.descriptors import DEVICE, ENDPOINT, INTERFACE, make_configuration
 from station.virtual.usb.protocol import StallError
 from station.virtual.usb.standard import Request, Setup, StandardDevice

@@ -9,7 +9,7 @@ from collections import deque
 
 import structlog
 
-from station.virtual.phone import VirtualPhone
+from station.virtual.phones.phone import VirtualPhone
 from station.virtual.usb.mux_packets import (
     SEQUENCE,
     SHORT_HEADER,

@@ -10,7 +10,7 @@ from contextlib import suppress
 from enum import IntEnum
 
 from station.model.phone import APPLE_VENDOR_ID
-from station.virtual.phone import VirtualPhone
+from station.virtual.phones.phone import VirtualPhone
 from station.virtual.usb.descriptors import DEVICE, ENDPOINT, INTERFACE, make_configuration
 from station.virtual.usb.mux import Mux
 from station.virtual.usb.protocol import StallError

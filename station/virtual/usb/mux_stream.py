@@ -13,8 +13,8 @@ from typing import Protocol as Interface
 
 import structlog
 
-from station.virtual.faults import PhoneGoneError, RefusedError
-from station.virtual.phone import Running, VirtualPhone
+from station.virtual.faults.kinds import PhoneGoneError, RefusedError
+from station.virtual.phones.phone import Running, VirtualPhone
 from station.virtual.usb.connecting import STREAM_LIMIT, converse, knock
 from station.virtual.usb.mux_packets import MAX_PAYLOAD, SEQUENCE, Flag, Protocol, Segment
 

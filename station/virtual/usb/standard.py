@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from station.virtual.phone import Handler
+from station.virtual.phones.phone import Handler
 from station.virtual.usb.descriptors import CONFIGURATION, DEVICE, STRING, make_string, parse_configuration
 from station.virtual.usb.protocol import StallError, UsbDevice
 

@@ -17,8 +17,8 @@ import structlog
 
 from station.model.base import SocketPath
 from station.virtual.bus import Bus
-from station.virtual.faults import PhoneGoneError
-from station.virtual.phone import VirtualPhone
+from station.virtual.faults.kinds import PhoneGoneError
+from station.virtual.phones.phone import VirtualPhone
 from station.virtual.sockets import Address, listening_on_all
 from station.virtual.usb.connecting import MUXED
 from station.virtual.usb.descriptors import CONFIGURATION, DEVICE, parse_configuration

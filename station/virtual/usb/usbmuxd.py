@@ -20,8 +20,8 @@ from station.model.base import SocketPath
 from station.model.phone import UsbArrived, UsbEvent, UsbGone
 from station.virtual import framing
 from station.virtual.bus import Bus
-from station.virtual.faults import PhoneGoneError, RefusedError
-from station.virtual.phone import Running, VirtualPhone
+from station.virtual.faults.kinds import PhoneGoneError, RefusedError
+from station.virtual.phones.phone import Running, VirtualPhone
 from station.virtual.sockets import Address, listening_on_all
 from station.virtual.usb.connecting import MUXED, STREAM_LIMIT, converse, knock
 from station.virtual.usb.gadget import Gadget

@@ -21,7 +21,7 @@ import structlog
 
 from station.model.base import SocketPath
 from station.model.phone import UsbArrived
-from station.virtual.feed import usb_events
+from station.virtual.hosting.feed import usb_events
 from station.virtual.sockets import Address, TcpAddress, parse_address
 from station.virtual.usb.usbip_messages import (
     DEVICE_RECORD,

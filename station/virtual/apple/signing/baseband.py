@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from station.virtual.apple.signing.fields import bad_baseband, bad_serial, not_eligible, number, octets, same
-from station.virtual.chips import MAV25
 from station.virtual.firmware.baseband import encode_elements, signature_sizes, v7_signature
 from station.virtual.firmware.image4 import SigningKey, sign_ticket
+from station.virtual.phones.chips import MAV25
 
 FIRMWARE = "BasebandFirmware"
 _MAX_SIGNATURE = 64 * 1024

@@ -1,7 +1,7 @@
 """The updaters of other chips: each has its firmware signed for itself, and checks what it is given."""
 
-from station.virtual.chips import chips_of
-from station.virtual.phone import Identity
+from station.virtual.phones.chips import chips_of
+from station.virtual.phones.identity import Identity
 from station.virtual.restore.installation import Installation
 from station.virtual.restore.updaters.base import Updater
 from station.virtual.restore.updaters.cryptex import Cryptex1

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from station.virtual.faults import StatusError
+from station.virtual.faults.kinds import StatusError
 from station.virtual.firmware.image4 import Ticket
 from station.virtual.firmware.peripherals import fourcc
 from station.virtual.restore.installation import INCOMPLETE, Installation

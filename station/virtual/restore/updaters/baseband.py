@@ -13,12 +13,12 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from station.virtual.chips import MAV25, Baseband, burnt_in
-from station.virtual.faults import StatusError
+from station.virtual.faults.kinds import StatusError
 from station.virtual.firmware.baseband import FAMILIES, TICKET, Element, decode_elements, measure
 from station.virtual.firmware.der import DerError
 from station.virtual.firmware.image4 import Image4Error, Ticket
-from station.virtual.phone import Identity
+from station.virtual.phones.chips import MAV25, Baseband, burnt_in
+from station.virtual.phones.identity import Identity
 
 REJECTED = -1
 """The status a restore of before iOS 26 ends with ("verification error", idevicerestore#138)."""

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from station.virtual.firmware.components import FOURCCS
-from station.virtual.phone import Identity
+from station.virtual.phones.identity import Identity
 from station.virtual.restore.installation import Installation
 from station.virtual.restore.updaters.base import OneAnswer, Receive, device_generated, response_of
 

@@ -8,8 +8,8 @@ import hashlib
 import os
 from typing import Any
 
-from station.virtual.chips import Chips, burnt_in
-from station.virtual.phone import Identity
+from station.virtual.phones.chips import Chips, burnt_in
+from station.virtual.phones.identity import Identity
 from station.virtual.restore.installation import Installation
 from station.virtual.restore.updaters.base import Asked, DeviceGenerated
 

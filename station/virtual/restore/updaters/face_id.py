@@ -7,10 +7,10 @@ import hashlib
 import os
 from typing import Any
 
-from station.virtual.chips import SAVAGE_CHIP, YONKERS, Chips, FaceId, burnt_in
-from station.virtual.faults import StatusError
+from station.virtual.faults.kinds import StatusError
 from station.virtual.firmware.peripherals import YONKERS_FAB, YONKERS_FABS
-from station.virtual.phone import Identity
+from station.virtual.phones.chips import SAVAGE_CHIP, YONKERS, Chips, FaceId, burnt_in
+from station.virtual.phones.identity import Identity
 from station.virtual.restore.installation import INCOMPLETE, Installation
 from station.virtual.restore.updaters.base import (
     Asked,

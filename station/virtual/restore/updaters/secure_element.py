@@ -5,9 +5,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from station.virtual.chips import Chips, burnt_in
-from station.virtual.faults import StatusError
-from station.virtual.phone import Identity
+from station.virtual.faults.kinds import StatusError
+from station.virtual.phones.chips import Chips, burnt_in
+from station.virtual.phones.identity import Identity
 from station.virtual.restore.installation import INCOMPLETE, Installation
 from station.virtual.restore.updaters.base import (
     Asked,

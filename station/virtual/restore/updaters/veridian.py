@@ -6,9 +6,9 @@ import plistlib
 from typing import Any
 
 from station.virtual import framing
-from station.virtual.chips import VERIDIAN, burnt_in
-from station.virtual.faults import StatusError
-from station.virtual.phone import Identity
+from station.virtual.faults.kinds import StatusError
+from station.virtual.phones.chips import VERIDIAN, burnt_in
+from station.virtual.phones.identity import Identity
 from station.virtual.restore.installation import INCOMPLETE, Installation
 from station.virtual.restore.updaters.base import (
     Asked,

@@ -5,10 +5,10 @@ import os
 import struct
 from typing import Any
 
-from station.virtual.chips import CENTAURI, ROSE, burnt_in
-from station.virtual.faults import StatusError
+from station.virtual.faults.kinds import StatusError
 from station.virtual.firmware.image4 import Ticket, digest
-from station.virtual.phone import Identity
+from station.virtual.phones.chips import CENTAURI, ROSE, burnt_in
+from station.virtual.phones.identity import Identity
 from station.virtual.restore.installation import INCOMPLETE, Installation
 from station.virtual.restore.updaters.base import Asked, DeviceGenerated, OneAnswer, Receive, response_of
 

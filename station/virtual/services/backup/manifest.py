@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
 
-from station.virtual.phone import System, VirtualPhone
+from station.virtual.phones.installed import System
+from station.virtual.phones.phone import VirtualPhone
 from station.virtual.services.apps import App, installed
 from station.virtual.services.backup.keybag import (
     MANIFEST_CLASS,

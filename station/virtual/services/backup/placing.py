@@ -8,7 +8,7 @@ import plistlib
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 
-from station.virtual.phone import System
+from station.virtual.phones.installed import System
 from station.virtual.services.backup import errors
 from station.virtual.services.backup.errors import MBError
 from station.virtual.services.backup.records import DIRECTORY, LINK, Record

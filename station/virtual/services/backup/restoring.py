@@ -9,7 +9,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any, Self
 
-from station.virtual.phone import System, VirtualPhone
+from station.virtual.phones.installed import System
+from station.virtual.phones.phone import VirtualPhone
 from station.virtual.services.backup import errors, manifest
 from station.virtual.services.backup.device_link import DeviceLink
 from station.virtual.services.backup.domains import Layout, is_setting, is_system

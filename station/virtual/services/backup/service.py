@@ -8,8 +8,9 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from station.virtual.faults import RefusedError, StatusError
-from station.virtual.phone import System, VirtualPhone
+from station.virtual.faults.kinds import RefusedError, StatusError
+from station.virtual.phones.installed import System
+from station.virtual.phones.phone import VirtualPhone
 from station.virtual.services.backup import errors, manifest
 from station.virtual.services.backup.device_link import DeviceLink, HostGoneError
 from station.virtual.services.backup.drive import STATUS, Drive, open_keybag

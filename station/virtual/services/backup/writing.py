@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from station.virtual.phone import System, VirtualPhone
+from station.virtual.phones.installed import System
+from station.virtual.phones.phone import VirtualPhone
 from station.virtual.services.backup import errors, manifest
 from station.virtual.services.backup.device_link import DeviceLink, Upload
 from station.virtual.services.backup.drive import DIRECTORIES, SNAPSHOT, STATUS, Drive, Manifest

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from station.model.base import Ecid
 from station.virtual.cable import Mishap
-from station.virtual.faults import (
+from station.virtual.faults.hostile import STRINGS
+from station.virtual.faults.kinds import (
     Fault,
     FaultKind,
     GarbledError,
@@ -16,10 +17,9 @@ from station.virtual.faults import (
     StatusError,
     StayError,
 )
-from station.virtual.hostile import STRINGS
 
 if TYPE_CHECKING:
-    from station.virtual.phone import VirtualPhone
+    from station.virtual.phones.phone import VirtualPhone
 
 
 async def strike(phone: "VirtualPhone", fault: Fault, step: str) -> None:

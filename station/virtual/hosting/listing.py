@@ -5,13 +5,13 @@ import inspect
 from collections.abc import Callable, Iterator
 from enum import Enum
 
-from station.virtual import scenario
 from station.virtual.apple.behaviour import AppleService, Behaviour
-from station.virtual.faults import FaultKind
-from station.virtual.hostile import STRINGS, Garble
-from station.virtual.models import MODELS
-from station.virtual.people import PEOPLE
-from station.virtual.troubles import TROUBLES
+from station.virtual.faults.hostile import STRINGS, Garble
+from station.virtual.faults.kinds import FaultKind
+from station.virtual.faults.troubles import TROUBLES
+from station.virtual.phones.models import MODELS
+from station.virtual.phones.people import PEOPLE
+from station.virtual.scenarios import scenario
 
 Row = tuple[str, ...]
 """A name, then what there is to say of it."""

@@ -6,14 +6,15 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from station.model.base import SocketPath
-from station.virtual import control, scenario
-from station.virtual.control import Installed
+from station.virtual.faults.troubles import find_trouble
 from station.virtual.firmware.ipsw import make_ipsw
-from station.virtual.host import VirtualHost
-from station.virtual.models import find_model
-from station.virtual.phone import VirtualPhone
-from station.virtual.scenario import NOTHING, Member, Scenario
-from station.virtual.troubles import find_trouble
+from station.virtual.hosting import control
+from station.virtual.hosting.control import Installed
+from station.virtual.hosting.host import VirtualHost
+from station.virtual.phones.models import find_model
+from station.virtual.phones.phone import VirtualPhone
+from station.virtual.scenarios import scenario
+from station.virtual.scenarios.scenario import NOTHING, Member, Scenario
 
 Tell = Callable[[str], None]
 """Is told, in words, of everything that the player does."""

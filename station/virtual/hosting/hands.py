@@ -8,15 +8,16 @@ from pathlib import Path
 
 from station.model.base import Ecid, SocketPath
 from station.model.phone import PhoneMode
-from station.virtual import control
 from station.virtual.apple.servers import AppleServers
 from station.virtual.bus import Bus
-from station.virtual.control import Answer, Command, Done, Installed, PhoneReport, Rejected
-from station.virtual.faults import ANSWERS, Fault, Faults, PhoneGoneError
-from station.virtual.models import find_model
-from station.virtual.people import hand_over
-from station.virtual.phone import Boots, Pace, System, VirtualPhone
-from station.virtual.strike import strike
+from station.virtual.faults.kinds import ANSWERS, Fault, Faults, PhoneGoneError
+from station.virtual.faults.strike import strike
+from station.virtual.hosting import control
+from station.virtual.hosting.control import Answer, Command, Done, Installed, PhoneReport, Rejected
+from station.virtual.phones.installed import System
+from station.virtual.phones.models import find_model
+from station.virtual.phones.people import hand_over
+from station.virtual.phones.phone import Boots, Pace, VirtualPhone
 from station.virtual.usb.gadget import Gadget
 from station.virtual.usb.standard import UsbOnly
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from station.model.base import Ecid
-from station.virtual.phone import Identity
+from station.virtual.phones.identity import Identity
 
 REGION = "ZD/A"
 """Sold in Austria, Germany, France and others: `RegionInfo`."""

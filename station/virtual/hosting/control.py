@@ -16,8 +16,8 @@ from station.errors import InputRejected, Refused
 from station.model.base import Ecid, Message, SocketPath, Udid
 from station.model.phone import PhoneMode
 from station.virtual.apple.behaviour import AppleService, Behaviour
-from station.virtual.faults import Fault
-from station.virtual.phone import System
+from station.virtual.faults.kinds import Fault
+from station.virtual.phones.installed import System
 from station.virtual.sockets import listening
 from station.virtual.system.files import FileSystem
 

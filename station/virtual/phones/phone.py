@@ -1,23 +1,21 @@
 """One virtual phone: who it is, what is on it, what it runs now. Protocols live in the modules it boots."""
 
 import asyncio
-import hashlib
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from station.model.base import Ecid, SocketPath, Udid
+from station.model.base import Ecid, SocketPath
 from station.model.phone import PhoneMode
 from station.virtual.cable import Cable
-from station.virtual.faults import Faults, GarbledError, Lies, PhoneGoneError, RefusedError
-from station.virtual.hostile import say
-from station.virtual.soc import SOCS, usb_serial
-from station.virtual.strike import strike
-from station.virtual.system.enrolment import Organisation
-from station.virtual.system.files import CANARY, CAPACITY, FileSystem, owners_files
-from station.virtual.system.notifications import NotificationCentre
+from station.virtual.faults.hostile import say
+from station.virtual.faults.kinds import Faults, GarbledError, Lies, PhoneGoneError, RefusedError
+from station.virtual.faults.strike import strike
+from station.virtual.phones.identity import Identity
+from station.virtual.phones.installed import Account, System
+from station.virtual.phones.soc import SOCS, usb_serial
 from station.virtual.system.pairing import Pairings
 
 if TYPE_CHECKING:
@@ -39,124 +37,6 @@ MAX_STEP, MAX_HISTORY = 200, 10_000
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 """Serves one connection to one of the phone's ports, until either side closes it."""
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What is burnt into a phone."""
-
-    ecid: Ecid
-    product_type: str = "iPhone13,2"
-    hardware_model: str = "D53gAP"
-    chip_id: int = 0x8101
-    board_id: int = 0x0C
-    serial_number: str = "VIRTUAL00001"
-    imei: str | None = "350000000000006"
-    capacity: int = CAPACITY
-    """Bytes of storage, as on the box."""
-    model_number: str = "MGJA3"
-    """Of this colour and capacity; with the region behind it, as on the box."""
-    region: str = "ZD/A"
-    """Where it was sold."""
-
-    @property
-    def is_ipad(self) -> bool:
-        """Whether it is an iPad."""
-        return self.product_type.startswith("iPad")
-
-    @property
-    def device_class(self) -> str:
-        """What it calls itself to hosts: "iPad" or "iPhone"."""
-        return "iPad" if self.is_ipad else "iPhone"
-
-    @property
-    def udid(self) -> Udid:
-        """From A12 on chip and ECID with a dash; before, a 40-digit SHA-1."""
-        if SOCS[self.chip_id].dashed:
-            return Udid(f"{self.chip_id:08X}-{self.ecid:016X}")
-        text = f"{self.serial_number}{self.imei or ''}{self.ecid}"
-        return Udid(hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
-
-
-@dataclass
-class System:
-    """What is installed: what a restore replaces."""
-
-    version: str
-    build: str
-    name: str = "Somebody’s iPhone"
-    activation_state: str = "Activated"
-    activation_randomness: str | None = None
-    """What an answer to the last request for activation must name; None: nothing was requested."""
-    activation_session: bytes | None = None
-    """What the phone began a handshake with Apple with; None: none is under way."""
-    passcode: bool = False
-    locked: bool = False
-    """Whether nobody has typed that passcode since it was plugged in: it then talks to no new host."""
-    trusted: bool = True
-    """Whether somebody taps “Trust” when a host asks; otherwise the dialog stays."""
-    denied: bool = False
-    """Whether somebody taps “Don’t Trust” instead."""
-    types_passcode: bool | None = True
-    """Whether somebody types the passcode when an update asks for it, or cancels; None: they leave it unanswered."""
-    find_my: bool | None = False
-    """Whether Find My is on; None: it does not tell."""
-    supervised: bool = False
-    """Whether an organisation supervises it."""
-    managed: bool = False
-    """Whether it is enrolled in a device management (MDM)."""
-    developer_mode: bool = False
-    backup_password: str | None = None
-    """What backups of it are encrypted with; None: they are not."""
-    backup_encryption_required: bool = False
-    """Whether a device management demands that they are."""
-    acquainted: bool = False
-    """Whether it lets the next host in without asking anybody, for somebody answered its dialog before."""
-    pairing_allowed: bool = True
-    """Whether the organisation that supervises it lets it pair with hosts that are not its own."""
-    forgetful: bool = False
-    """Whether it forgets a host right after it was told to trust it."""
-    set_up: bool = True
-    """Whether somebody went through the setup assistant."""
-    settings: dict[str, dict[str, Any]] = field(default_factory=dict, compare=False)
-    """What hosts have set with lockdownd, by domain and key; "": the nameless domain."""
-    organisation: Organisation = field(default_factory=Organisation, compare=False)
-    """What whoever manages it left on it."""
-    files: FileSystem = field(default_factory=owners_files, compare=False)
-    """Everything the owner has on it."""
-    pairings: Pairings = field(default_factory=Pairings, compare=False)
-    notifications: NotificationCentre = field(default_factory=NotificationCentre, compare=False)
-    """Where what happens on it is posted."""
-
-    @property
-    def canary(self) -> bytes | None:
-        """A picture of the owner's, which stands for all there is; None: it is gone."""
-        return self.files.read(CANARY) if self.files.exists(CANARY) else None
-
-    @property
-    def release(self) -> tuple[int, ...]:
-        """The version as numbers, to compare with: (17, 5, 1)."""
-        return tuple(int(part) for part in self.version.split(".") if part.isdecimal())
-
-    @classmethod
-    def new(cls, version: str, build: str, *, capacity: int) -> "System":
-        """A system as it comes out of an erase: nobody's, not activated, nothing on it."""
-        files = FileSystem(capacity=capacity)
-        return cls(version, build, name="iPhone", activation_state="Unactivated", set_up=False, files=files)
-
-
-@dataclass(frozen=True)
-class Account:
-    """An account with Apple."""
-
-    name: str = "somebody@example.com"
-    password: str = "open sesame"  # noqa: S105 - of an account that was made up
-
-    @property
-    def masked(self) -> str:
-        """As Apple shows it to others: the first letter of each part."""
-        who, _, where = self.name.partition("@")
-        return f"{who[:1]}•••••@{where[:1]}•••••{where[where.rfind('.') :]}"
 
 
 class Running(Protocol):

@@ -20,14 +20,14 @@ import msgspec
 from station.model.base import Udid
 from station.model.job import Reach
 from station.model.phone import PhoneMode
-from station.virtual.apple.servers import AppleServers
+from station.virtual.apple.servers import LOOPBACK, AppleServers
 from station.virtual.boot import dfu, iboot
 from station.virtual.bus import Bus
-from station.virtual.control import serve_control
-from station.virtual.feed import serve_feed
-from station.virtual.hands import Hands
-from station.virtual.heap import keep_freed_memory
-from station.virtual.phone import Boots, VirtualPhone
+from station.virtual.hosting.control import serve_control
+from station.virtual.hosting.feed import serve_feed
+from station.virtual.hosting.hands import Hands
+from station.virtual.hosting.heap import keep_freed_memory
+from station.virtual.phones.phone import Boots, VirtualPhone
 from station.virtual.restore import restored
 from station.virtual.sockets import Address, TcpAddress
 from station.virtual.system import lockdownd
@@ -53,12 +53,13 @@ class VirtualHost:
         directory: where the sockets are; made if need be. Its path must be short (sockets: 107 bytes).
         pace: of the phones: 1 takes about half a minute for a restore, 0 as fast as can be.
         tcp: whether the phones and the feed can be reached over TCP on 127.0.0.1 too.
+        name: what those who are to reach Apple's servers call this machine's 127.0.0.1.
     """
 
-    def __init__(self, directory: Path, *, pace: float = 0.0, tcp: bool = False) -> None:
+    def __init__(self, directory: Path, *, pace: float = 0.0, tcp: bool = False, name: str = LOOPBACK) -> None:
         self.directory = directory.absolute()
         self.bus = Bus()
-        self.apple = AppleServers(self._find)
+        self.apple = AppleServers(self._find, name=name)
         boots = Boots(
             {
                 PhoneMode.NORMAL: partial(lockdownd.boot, apple=self.apple.public_key),

@@ -17,10 +17,10 @@ from station.errors import InputRejected
 from station.model.base import Ecid, Message, SocketPath
 from station.model.phone import PhoneMode
 from station.virtual.apple.behaviour import AppleService, Behaviour
-from station.virtual.faults import Fault
-from station.virtual.models import find_model
-from station.virtual.people import find_person
-from station.virtual.troubles import find_trouble
+from station.virtual.faults.kinds import Fault
+from station.virtual.faults.troubles import find_trouble
+from station.virtual.phones.models import find_model
+from station.virtual.phones.people import find_person
 
 NOTHING = "nothing"
 """As a phone's iOS: none is installed."""

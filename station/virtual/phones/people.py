@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from station.virtual.phone import VirtualPhone
+from station.virtual.phones.phone import VirtualPhone
 from station.virtual.system.files import FileSystem
 
 KNOWN_PASSWORD = "correct horse battery staple"  # noqa: S105 - everybody may know it, which is the point

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from station.model.base import Ecid, Message
-from station.virtual.hostile import STRINGS, Garble
+from station.virtual.faults.hostile import STRINGS, Garble
 
 
 class FaultKind(Enum):
