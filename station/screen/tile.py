@@ -84,8 +84,9 @@ def _progress(canvas: Canvas, room: int, job: JobView, scale: float) -> list[Par
     if job.eta is not None:
         canvas.again_in(1)
 
+    strong, weak = Style(px(16), TEXT, bold=True), Style(px(15), MUTED)
+
     def numbers(place: Rect) -> None:
-        strong, weak = Style(px(16), TEXT, bold=True), Style(px(15), MUTED)
         share = min(place.width, text.width(words.percent(job.fraction), strong))
         label(canvas, Rect(place.left, place.top, share, place.height), words.percent(job.fraction), strong)
         rest = Rect(place.left + share + px(8), place.top, max(0, place.width - share - px(8)), place.height)
@@ -99,6 +100,6 @@ def _progress(canvas: Canvas, room: int, job: JobView, scale: float) -> list[Par
 
     return [
         Part(px(8), draw_bar, gap=px(8), rank=1),
-        Part(px(20), numbers, gap=px(2), rank=2),
+        Part(max(px(20), text.line_height(strong)), numbers, gap=px(2), rank=2),
         *paragraph(canvas, PHASE_WORDS[job.phase], Style(px(15), MUTED), room, rank=4),
     ]
