@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from station.cli.logs import log_to_stderr
 from station.cli.plainly import plain_errors
 
 
@@ -15,5 +16,6 @@ def daemon(
     """Own the station: watch phones, run jobs, keep records, until told to end."""
     from station.daemon import main, settings  # noqa: PLC0415 heavy, and this command's alone
 
+    log_to_stderr()
     with plain_errors():
         main.run(settings.load(config, **({} if virtual is None else {"virtual": virtual})))

@@ -26,6 +26,7 @@ from station.adapters.api import ApiClient, connect
 from station.adapters.firmware import FirmwareStore
 from station.adapters.jobdir import JobDirectory
 from station.cli.follow import Follower
+from station.cli.logs import log_to_stderr
 from station.cli.plainly import in_words
 from station.errors import Refused, StationError
 from station.model.api import BayState, BayView, Lamp, Snapshot
@@ -129,6 +130,7 @@ def demo(
     with TemporaryDirectory(prefix="station-") as sockets:
         stage = Stage(home=directory.absolute(), sockets=Path(sockets))
         try:
+            log_to_stderr()
             done = asyncio.run(_run(stage, chosen, pace=0.0 if fast else pace, by_hand=by_hand, windowed=windowed))
         except (KeyboardInterrupt, asyncio.CancelledError):
             console.print("Ended before it was done.")

@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from station.cli.logs import log_to_stderr
 from station.cli.plainly import fail, plain_errors
 from station.errors import InputRejected
 from station.virtual.faults.kinds import Fault
@@ -74,6 +75,7 @@ def virtual(
         )
         with TemporaryDirectory(prefix="station-virtual-") as temporary:
             where = directory or Path(temporary)
+            log_to_stderr()
             asyncio.run(_serve(where, scene, pace=0.0 if fast else chosen, ipsws=ipsw or []))
 
 

@@ -2,11 +2,9 @@
 
 import asyncio
 import fcntl
-import logging
 import os
 import secrets
 import signal
-import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -74,7 +72,6 @@ def run(settings: Settings, *, starter: WorkerStarter | None = None) -> None:
     Raises:
         ConfigError, StorageError: it cannot begin.
     """
-    log_to_stderr()
     with _lease(settings.state):
         asyncio.run(_serve(settings, starter or LocalStarter()))
 
@@ -123,21 +120,6 @@ def policy_of(settings: Settings) -> Policy:
 def moment() -> Moment:
     """Now, on both clocks."""
     return Moment(at=clock.boottime(), utc=clock.utc_now(), trusted=clock.trusted())
-
-
-def log_to_stderr() -> None:
-    """Log in one line of keys and values each; the journal adds the time by itself."""
-    structlog.configure(
-        processors=[
-            structlog.stdlib.add_log_level,
-            *([] if "JOURNAL_STREAM" in os.environ else [structlog.processors.TimeStamper(fmt="iso")]),
-            structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], drop_missing=True),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
 
 
 def _usb(settings: Settings) -> AsyncIterator[UsbEvent]:
