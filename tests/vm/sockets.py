@@ -10,6 +10,8 @@ from tests.vm.guest import Guest
 
 SECONDS = 120.0
 """For what takes a second or, with a key to be made for pairing, six on an idle machine."""
+RESTART = 2.0
+"""Seconds of a restart. No phone is back sooner; usbmuxd, which udev ends with the last phone, misses one that is."""
 APPLE = "05ac"
 
 
@@ -30,8 +32,8 @@ class Sockets:
     ) -> VirtualPhone:
         """Plug in a phone that somebody used, in this mode; the kernel has it then."""
         installed = Installed(version=version, build=build)
-        # Not by way of normal mode: usbmuxd may be caught still starting when the phone has left it, and then hangs.
         phone = self._host.hands.plug(Plug(model=model, installed=installed, auto_boot=mode is PhoneMode.NORMAL))
+        phone.pace.least_restart = RESTART
         await self.enumerated(phone.mode)
         if phone.mode is not mode:
             phone.restart_into(mode)

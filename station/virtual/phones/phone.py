@@ -64,10 +64,12 @@ class Pace:
     """How fast the phone is: 1 takes about half a minute for a restore, 0 as fast as it can be."""
 
     factor: float = 0.0
+    least_restart: float = 0.0
+    """Seconds for which it is off the bus at least when it restarts, however fast all else is."""
 
-    async def pause(self, seconds: float) -> None:
-        """Let `seconds` of a default-paced phone's time pass."""
-        await asyncio.sleep(seconds * self.factor)
+    async def pause(self, seconds: float, *, least: float = 0.0) -> None:
+        """Let `seconds` of a default-paced phone's time pass, but `least` seconds of real time."""
+        await asyncio.sleep(max(least, seconds * self.factor))
 
 
 class VirtualPhone:
@@ -242,7 +244,7 @@ class VirtualPhone:
             if self.running is not None and self.running.usb is not None:
                 await self.running.usb.settle()  # the caller's answer still has to get to the host
             await self.disappear()
-            await self.pace.pause(seconds)
+            await self.pace.pause(seconds, least=self.pace.least_restart)
             if self.socket is not None and self.socket == socket:
                 self.appear(mode or self.boot_mode(), boot)
 
