@@ -64,8 +64,8 @@ async def test_starts_ibss_wherever_the_suffix_comes(
 class Unhurried(Pace):
     """Waits long for whatever may happen, and restarts at once."""
 
-    async def pause(self, seconds: float) -> None:
-        await asyncio.sleep(0)
+    async def pause(self, seconds: float, *, least: float = 0.0) -> None:
+        await asyncio.sleep(least)
 
 
 async def test_starts_at_the_reset(phone: VirtualPhone):
