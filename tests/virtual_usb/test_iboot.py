@@ -287,3 +287,23 @@ async def test_old_iboot_lingers_deaf(lab: Lab):
     assert await errno_of(lambda: recv.ctrl_transfer(0x21, 1)) == errno.EPIPE
     again = await connect()
     assert await in_thread(lambda: again.getenv("build-version")) is None
+
+
+async def test_the_console_greets_and_says_why_nothing_starts(lab: Lab):
+    phone = lab.plug()
+    recv = await connect()
+
+    def talk() -> tuple[str, str]:
+        recv.set_interface_altsetting(1, 1)
+        greeting = bytes(recv.device.read(0x81, 4096)).decode()
+        with pytest.raises(USBTimeoutError):
+            recv.device.read(0x81, 4096, timeout=50)
+        with pytest.raises(USBError):
+            recv.send_command("go", b_request=1)
+        return greeting, bytes(recv.device.read(0x81, 4096)).decode()
+
+    greeting, refusal = await in_thread(talk)
+    assert ":: iBoot for d53gap, Copyright" in greeting
+    assert f"::\tUSB_SERIAL_NUMBER: {phone.usb_serial}\n::\n===" in greeting
+    assert greeting.endswith("\n\nEntering recovery mode, starting command prompt\n")
+    assert refusal.endswith("\nMemory image not valid\n")

@@ -12,6 +12,7 @@ from functools import partial
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from station.model.phone import APPLE_VENDOR_ID, PhoneMode
+from station.virtual.boot.console import Console
 from station.virtual.boot.environment import Environment
 from station.virtual.boot.secure_boot import check_image
 from station.virtual.faults.kinds import RefusedError, StatusError, StayError
@@ -105,6 +106,8 @@ class _Iboot(StandardDevice):
         self._apple = apple
         self._ticket = ticket
         self._environment = Environment(phone)
+        self._console = Console()
+        self._console.greet("iBEC" if ticket else "iBoot", self._environment, serial=phone.usb_serial)
         self._reply = b""
         self._chunks: list[bytes] | None = None
         """The upload that has begun."""
@@ -165,6 +168,11 @@ class _Iboot(StandardDevice):
         if not data or len(data) % PACKET:
             chunks, self._chunks = self._chunks, None
             await self._finish_upload(chunks, self._size)
+
+    async def bulk_in(self, endpoint: int, length: int) -> bytes:
+        if endpoint != CONSOLE_IN or not self._has(endpoint):
+            raise StallError
+        return await self._console.read(length)
 
     async def _finish_upload(self, chunks: list[bytes], size: int) -> None:
         try:
@@ -235,7 +243,11 @@ class _Iboot(StandardDevice):
             self._accept("rlgo", "logo")
 
     def _go(self, _: str) -> None:
-        ticket = self._accept("ibec", chained=False)
+        try:
+            ticket = self._accept("ibec", chained=False)
+        except Image4Error:
+            self._console.refuse()
+            raise
         self._leave(PhoneMode.RECOVERY, linger=LINGER, boot=partial(boot, apple=self._apple, ticket=ticket))
 
     def _bootx(self, _: str) -> None:
