@@ -58,8 +58,6 @@ async def test_an_erase_restore(phone, ipsw):
 async def test_what_the_phone_reports(phone, ipsw):
     restore = await in_restore_mode(phone, ipsw)
     assert await restore.status() == 0
-    ids = [message["CHECKPOINT_ID"] for message in restore.said("CheckpointMsg")]
-    assert max(ids) > 2**64 - 2**32  # junk above the 32 bits that count
     open_ones: list[int] = []
     for message in restore.said("CheckpointMsg"):
         if message["CHECKPOINT_COMPLETE"]:
@@ -158,6 +156,7 @@ async def test_an_encrypted_cryptex_needs_a_key_of_its_own(phone, apple, tmp_pat
         aea=True,
     )
     apple.register(ipsw)
+    phone.ramdisk = make_options("Erase", version="26.3", build="23D1")
     restore = await in_restore_mode(phone, ipsw)
     assert await restore.status() == 0
     assert phone.history.count("restored:URLAsset") == 2

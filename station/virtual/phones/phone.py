@@ -238,18 +238,19 @@ class VirtualPhone:
 
         The caller is usually one of the connections that the restart breaks.
         """
-        socket = self.socket
+        bus, socket, cable = self.bus, self.socket, self.cable
+        assert bus is not None
 
         async def restart() -> None:
             if self.running is not None and self.running.usb is not None:
                 await self.running.usb.settle()  # the caller's answer still has to get to the host
             await self.disappear()
             await self.pace.pause(seconds, least=self.pace.least_restart)
-            if self.socket is not None and self.socket == socket:
+            # Still plugged in, and not anew: whoever is just pulling the cable waits for this phone to leave.
+            if socket is not None and bus.at(socket) is self and self.cable is cable:
                 self.appear(mode or self.boot_mode(), boot)
 
-        assert self.bus is not None
-        self.bus.spawn(restart())
+        bus.spawn(restart())
 
     def shut_down(self) -> None:
         """Turn off, in the background; it stays off until somebody plugs it in again. Returns at once."""
