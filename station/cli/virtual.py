@@ -1,6 +1,7 @@
 """`station virtual`: virtual phones and Apple's servers, for whatever program is pointed at them."""
 
 import asyncio
+import shlex
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -13,16 +14,16 @@ import typer
 from station.cli.logs import log_to_stderr
 from station.cli.plainly import fail, plain_errors
 from station.errors import InputRejected
-from station.virtual.faults.kinds import Fault
+from station.virtual.faults.kinds import Fault, FaultKind
 from station.virtual.hosting import listing
 from station.virtual.hosting.control import Installed, Plug
 from station.virtual.hosting.host import VirtualHost
-from station.virtual.phones.models import find_model
+from station.virtual.phones.models import Model, find_model
 from station.virtual.scenarios import scenario
 from station.virtual.scenarios.play import Player
-from station.virtual.scenarios.scenario import Scenario
+from station.virtual.scenarios.scenario import Scenario, parse_version
 
-FAULT = "STEP=KIND[,status=N][,times=N][,after_bytes=N]…"
+FAULT = "STEP=KIND[,FIELD=VALUE]…"
 NUMBERS = ("status", "times", "after_bytes", "rate", "count", "seconds", "ecid")
 TEXTS = ("serial", "hostile", "garble", "url")
 """What a fault on the command line may say, by the names of its fields."""
@@ -84,16 +85,18 @@ def parse_fault(text: str) -> Fault:
     first, *extras = text.split(",")
     step, _, kind = first.rpartition("=")
     fields = dict(extra.partition("=")[::2] for extra in extras)
-    if not step or fields.keys() - {*NUMBERS, *TEXTS}:
+    if not step:
         raise ValueError(f"{text!r} is not {FAULT}")
+    if kind not in (there_are := [known.value for known in FaultKind]):
+        raise ValueError(f"no fault {kind!r}; there are {', '.join(there_are)}")
+    if strange := fields.keys() - {*NUMBERS, *TEXTS}:
+        raise ValueError(f"no field {min(strange)!r} of a fault; there are {', '.join((*NUMBERS, *TEXTS))}")
     return msgspec.convert({"at": step, "kind": kind, **fields}, Fault, strict=False)
 
 
 def parse_ios(text: str) -> Installed:
     """Read VERSION/BUILD. Raises ValueError."""
-    version, _, build = text.partition("/")
-    if not version or not build:
-        raise ValueError(f"{text!r} is not VERSION/BUILD")
+    version, build = parse_version(text)
     return Installed(version=version, build=build)
 
 
@@ -107,17 +110,25 @@ def _order(model: str | None, ios: str | None, faults: Sequence[str] | None) -> 
             faults=tuple(parse_fault(text) for text in faults or ()),
         )
         if order.installed is not None:
-            chosen.refuse_version(order.installed.version)
+            _refuse_version(chosen, order.installed.version)
     except (KeyError, ValueError) as error:
         raise typer.BadParameter(str(error.args[0])) from error
     return order
+
+
+def _refuse_version(model: Model, version: str) -> None:
+    """Raise ValueError when this iOS was never made for this model, which says what to do about it."""
+    try:
+        model.refuse_version(version)
+    except ValueError as error:
+        raise ValueError(f"{error}; say which it has: --ios VERSION/BUILD") from error
 
 
 def _plugging(order: Plug, count: int) -> Scene:
     async def plug(host: VirtualHost) -> None:
         for _ in range(count):
             phone = host.hands.plug(order)
-            typer.echo(f"# in {phone.socket}: {phone.identity.product_type} {phone.identity.udid}")
+            _remark(f"in {phone.socket}: {phone.identity.product_type} {phone.identity.udid}")
         _say_reach(host)
 
     return plug
@@ -125,14 +136,17 @@ def _plugging(order: Plug, count: int) -> Scene:
 
 def _playing(played: Scenario) -> Scene:
     async def play(host: VirtualHost) -> None:
-        player = Player(played, host, tell=lambda words: typer.echo(f"# {words}"))
-        typer.echo(f"# {played.shows}")
+        player = Player(played, host, tell=_remark)
+        _remark(played.shows)
         with TemporaryDirectory(prefix="station-firmware-") as directory:
             for place in await player.make_firmware(Path(directory)):
-                typer.echo(f"# Apple signs {place}")
+                _remark(f"Apple signs {place}")
             _say_reach(host)
-            await player.play()
-            typer.echo("# that was all that happens by itself")
+            try:
+                await player.play()
+            except (KeyError, ValueError) as error:
+                raise InputRejected(f"The scenario cannot go on: {error.args[0]}.") from error
+            _remark("that was all that happens by itself")
             await host.hands.quit.wait()
 
     return play
@@ -140,8 +154,15 @@ def _playing(played: Scenario) -> Scene:
 
 def _say_reach(host: VirtualHost) -> None:
     for name, value in host.environment.items():
-        typer.echo(f"export {name}={value}")
-    typer.echo(f"# libimobiledevice's tools: USBMUXD_SOCKET_ADDRESS=UNIX:{host.reach.usbmuxd}")
+        typer.echo(f"export {name}={shlex.quote(value)}")
+    address = shlex.quote(f"UNIX:{host.reach.usbmuxd}")
+    _remark(f"libimobiledevice's tools (idevice_id …) need instead: export USBMUXD_SOCKET_ADDRESS={address}")
+
+
+def _remark(words: str) -> None:
+    """Tell a person something, as comments: a shell can read all of the output."""
+    for line in words.splitlines():
+        typer.echo(f"# {line}")
 
 
 async def _serve(directory: Path, scene: Scene, *, pace: float, ipsws: Sequence[Path]) -> None:
@@ -161,13 +182,17 @@ async def _serve(directory: Path, scene: Scene, *, pace: float, ipsws: Sequence[
                 await quitting
             playing.cancel()
             await asyncio.gather(playing, return_exceptions=True)
-    except (OSError, ValueError) as error:
-        raise InputRejected(f"Cannot serve in {directory}: {error}") from error
+    except OSError as error:
+        raise InputRejected(f"Cannot serve in {directory}: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise InputRejected(f"Cannot serve in {directory}: {error}.") from error
 
 
 async def _sign(host: VirtualHost, ipsw: Path) -> None:
     """Have Apple sign the builds of an IPSW. Ends with words when it is none."""
     try:
         await asyncio.to_thread(host.apple.register, ipsw)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        fail(f"{ipsw} is not an unpacked IPSW: there is no {error.filename}. A file is unpacked with unzip.")
     except Exception as error:  # noqa: BLE001 - plistlib and whoever reads a manifest raise a dozen kinds
         fail(f"{ipsw} is not an unpacked IPSW: {type(error).__name__}: {error}")

@@ -96,7 +96,8 @@ class VirtualHost:
         return {"USBMUXD_SOCKET_ADDRESS": self.reach.usbmuxd, "STATION_VIRTUAL": str(self.directory)}
 
     async def __aenter__(self) -> Self:
-        """Serve."""
+        """Serve. Raises OSError or ValueError: it cannot in this directory."""
+        await self._refuse_a_second()
         keep_freed_memory()
         await asyncio.to_thread(self.directory.mkdir, parents=True, exist_ok=True)
         async with AsyncExitStack() as stack:
@@ -120,6 +121,15 @@ class VirtualHost:
     ) -> None:
         """Pull every cable and close every socket."""
         await self._stack.aclose()
+
+    async def _refuse_a_second(self) -> None:
+        """Raise ValueError when another host serves here: it would lose its sockets to this one."""
+        try:
+            _, writer = await asyncio.open_unix_connection(self.directory / "control")
+        except OSError:
+            return  # nobody, or what one left behind that was killed
+        writer.close()
+        raise ValueError("another virtual host serves there; end it, or take another directory")
 
     def _find(self, udid: Udid) -> VirtualPhone | None:
         """The phone with this UDID among those that are plugged in."""

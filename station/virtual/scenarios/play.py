@@ -14,7 +14,7 @@ from station.virtual.hosting.host import VirtualHost
 from station.virtual.phones.models import find_model
 from station.virtual.phones.phone import VirtualPhone
 from station.virtual.scenarios import scenario
-from station.virtual.scenarios.scenario import NOTHING, Member, Scenario
+from station.virtual.scenarios.scenario import NOTHING, Member, Scenario, parse_version
 
 Tell = Callable[[str], None]
 """Is told, in words, of everything that the player does."""
@@ -62,14 +62,17 @@ class Player:
         """
         for service, behaviour in self._scenario.apple.items():
             self._host.apple.behaviours[service] = behaviour
-        async with asyncio.TaskGroup() as group:
-            for name, member in self._cast.items():
-                if not member.phone.later and not member.arrives:
-                    self._plug(name)
-                elif not member.phone.later:
-                    group.create_task(self._plug_in_time(name, member.arrives))
-            self.on_stage.set()
-            await self._follow_timeline()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name, member in self._cast.items():
+                    if not member.phone.later and not member.arrives:
+                        self._plug(name)
+                    elif not member.phone.later:
+                        group.create_task(self._plug_in_time(name, member.arrives))
+                self.on_stage.set()
+                await self._follow_timeline()
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
 
     async def _plug_in_time(self, name: str, seconds: float) -> None:
         await self._host.hands.pause(seconds)
@@ -89,10 +92,14 @@ class Player:
 
     async def _passed(self, name: str, step: str, seen: int) -> int:
         """Wait until a phone is at a step, among those after `seen`; how many there were then."""
+        told = False
         while True:
             for number, (who, what) in enumerate(self._steps[seen:], start=seen + 1):
                 if who == name and fnmatchcase(what, step):
                     return number
+            if not told:
+                self._tell(f"nothing more happens before {name} is at {step}")
+                told = True
             seen = len(self._steps)
             self._moved.clear()
             await self._moved.wait()
@@ -160,12 +167,14 @@ class Player:
 def _order(member: Member, socket: SocketPath | None) -> control.Plug:
     """How a phone of the scenario is ordered."""
     phone = member.phone
-    version, _, build = phone.ios.partition("/")
     troubles = [find_trouble(name) for name in phone.troubles]
-    installed = Installed(version=version, build=build, name=phone.device_name)
+    installed = None
+    if phone.ios != NOTHING:
+        version, build = parse_version(phone.ios)
+        installed = Installed(version=version, build=build, name=phone.device_name)
     return control.Plug(
         model=member.model,
-        installed=None if phone.ios == NOTHING else installed,
+        installed=installed,
         ecid=member.ecid,
         clone=member.clone,
         socket=socket,

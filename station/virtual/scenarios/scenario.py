@@ -5,6 +5,7 @@ by `seed`, once, when the file is read: `cast` and `timeline` are the same each 
 """
 
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -22,9 +23,13 @@ from station.virtual.faults.troubles import find_trouble
 from station.virtual.phones.models import find_model
 from station.virtual.phones.people import find_person
 
+REMEDY = "“station virtual --list” shows those there are; a file’s name ends in .toml."
 NOTHING = "nothing"
 """As a phone's iOS: none is installed."""
 MAX_PHONES = 64
+SOCKET = re.compile(r"\d+-\d+(\.\d+)*")
+VERSION = re.compile(r"(\d+(?:\.\d+)*)/([0-9A-Za-z]+)")
+"""26.1/23B85. A build is the name of a directory, too."""
 
 
 class Firmware(Message, frozen=True, kw_only=True):
@@ -168,6 +173,7 @@ class Scenario(Message, frozen=True, kw_only=True):
             raise ValueError("two phones with one name")
         if sum(phone.count for phone in self.phones) > MAX_PHONES:
             raise ValueError(f"more than {MAX_PHONES} phones")
+        self._check_forms()
         for phone in self.phones:
             _check_phone(phone)
         known = self.cast.keys()
@@ -179,6 +185,17 @@ class Scenario(Message, frozen=True, kw_only=True):
                 raise ValueError(f"{event.after!r} is not PHONE STEP")
         if strangers := self.expect.keys() - known:
             raise ValueError(f"something is expected of {min(strangers)!r}, which is no phone's name")
+
+    def _check_forms(self) -> None:
+        """Raise ValueError when a pace, a version or a socket has not the form of one."""
+        if self.pace < 0:
+            raise ValueError("a pace is 0 or more")
+        for firmware in self.firmware:
+            parse_version(f"{firmware.version}/{firmware.build}")
+        for one in (*self.phones, *self.events):
+            socket = getattr(one, "socket", None) or getattr(one, "hub", None)
+            if socket is not None and SOCKET.fullmatch(socket) is None:
+                raise ValueError(f"{socket!r} is no socket, as 1-1.4 is")
 
 
 @dataclass(frozen=True)
@@ -197,17 +214,26 @@ def _check_phone(phone: Phone) -> None:
     """Raise ValueError when a phone is not one."""
     if phone.count < 1 or not phone.models or (phone.gadget and phone.socket is None):
         raise ValueError(f"{phone.name!r} needs a count, a model and, as a gadget, a socket")
-    if phone.ios != NOTHING and not all(phone.ios.partition("/")):
-        raise ValueError(f"{phone.ios!r} is not VERSION/BUILD")
+    version = None if phone.ios == NOTHING else parse_version(phone.ios)[0]
     try:
-        for model in phone.models:
-            find_model(model)
+        for name in phone.models:
+            model = find_model(name)
+            if version is not None and not phone.gadget:
+                model.refuse_version(version)
         for person in phone.people:
             find_person(person)
         for trouble in phone.troubles:
             find_trouble(trouble)
     except KeyError as error:
         raise ValueError(error.args[0]) from error
+
+
+def parse_version(text: str) -> tuple[str, str]:
+    """Read VERSION/BUILD. Raises ValueError."""
+    match = VERSION.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not VERSION/BUILD, as 26.1/23B85 is")
+    return match[1], match[2]
 
 
 def read(path: Path) -> Scenario:
@@ -232,5 +258,5 @@ def find(name: str) -> Scenario:
     """A scenario by its name, or by the path of its file. Raises InputRejected."""
     path = shipped().get(name)
     if path is None and not name.endswith(".toml"):
-        raise InputRejected(f"There is no scenario {name!r}.", remedy="“station virtual --list” shows those there are.")
+        raise InputRejected(f"There is no scenario {name!r}.", remedy=REMEDY)
     return read(path or Path(name))
