@@ -38,11 +38,11 @@ async def restore(guest: Guest, phone: VirtualPhone, ipsw: Path, *options: str) 
 async def test_erase_from_normal(guest: Guest, sockets: Sockets, firmware: Firmware):
     ipsw = await firmware(OLD)
     phone = await sockets.plug_trusting("iPhone 11", *BEFORE)
-    assert (await media(guest))[PICTURE] == hashlib.sha256(owners_files().read(CANARY)).hexdigest()
+    assert (await media(guest, phone))[PICTURE] == hashlib.sha256(owners_files().read(CANARY)).hexdigest()
     await restore(guest, phone, ipsw, "--erase")
     await sockets.listed(phone)
-    assert await lockdown_values(guest, *STATE) == [OLD.version, OLD.build, "Unactivated"]
-    assert await media(guest) == {}
+    assert await lockdown_values(guest, phone, *STATE) == [OLD.version, OLD.build, "Unactivated"]
+    assert await media(guest, phone) == {}
 
 
 @pytest.mark.client("idevicerestore", "erase, from recovery mode", phone="iPhone 8, iOS 13.5.1 → 13.7")
@@ -53,17 +53,17 @@ async def test_erase(guest: Guest, sockets: Sockets, firmware: Firmware, model: 
     phone = await sockets.plug(model, *BEFORE, mode=mode)
     await restore(guest, phone, ipsw, "--erase")
     await sockets.listed(phone)
-    assert await lockdown_values(guest, *STATE) == [OLD.version, OLD.build, "Unactivated"]
-    assert await media(guest) == {}
+    assert await lockdown_values(guest, phone, *STATE) == [OLD.version, OLD.build, "Unactivated"]
+    assert await media(guest, phone) == {}
 
 
 @pytest.mark.client("idevicerestore", "update, from normal mode", phone="iPhone 8, iOS 13.5.1 → 13.7")
 async def test_update(guest: Guest, sockets: Sockets, firmware: Firmware):
     ipsw = await firmware(OLD)
     phone = await sockets.plug_trusting("iPhone 8", *BEFORE)
-    before = await media(guest)
+    before = await media(guest, phone)
     assert PICTURE in before
     await restore(guest, phone, ipsw)
     await sockets.listed(phone)
-    assert await lockdown_values(guest, *STATE) == [OLD.version, OLD.build, "Activated"]
-    assert await media(guest) == before
+    assert await lockdown_values(guest, phone, *STATE) == [OLD.version, OLD.build, "Activated"]
+    assert await media(guest, phone) == before
