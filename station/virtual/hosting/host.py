@@ -102,13 +102,13 @@ class VirtualHost:
         await asyncio.to_thread(self.directory.mkdir, parents=True, exist_ok=True)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.apple)
-            stack.push_async_callback(self._unplug_all)
             more = self._more_addresses
             _, *usbmuxd = await stack.enter_async_context(serve_usbmuxd(self.bus, self.directory / "usbmuxd", *more))
             _, *usbip = await stack.enter_async_context(serve_usbip(self.bus, self.directory / "usbip", *more))
             _, *feed = await stack.enter_async_context(serve_feed(self.bus, self.feed, *more))
             if more:
                 self.tcp = TcpAddresses(*usbmuxd, *usbip, *feed)
+            stack.push_async_callback(self._unplug_all)  # first of all: a phone that leaves ends its connections itself
             await stack.enter_async_context(serve_control(self.directory / "control", self.hands.carry_out))
             reach = self.directory / REACH
             await asyncio.to_thread(reach.write_bytes, msgspec.json.encode(self.reach))
