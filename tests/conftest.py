@@ -50,6 +50,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         table.write(found)
 
 
+@pytest.fixture(autouse=True)
+def own_logs() -> Iterator[None]:
+    """Commands that a test runs in this process say where logs go: that holds for the test only."""
+    configured = structlog.get_config()
+    yield
+    structlog.configure(**configured)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def few_keys() -> Iterator[None]:
     """Every pairing takes three RSA keys, of a tenth of a second each: give out the same few, in turn."""

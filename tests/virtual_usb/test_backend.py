@@ -35,6 +35,12 @@ async def find(number: int = 1) -> Any:
     return devices[0]
 
 
+def greeted(device: Any) -> None:
+    """Open the console, and read what iBoot says when it starts: then it is silent."""
+    device.set_interface_altsetting(1, 1)
+    device.read(CONSOLE_IN, 4096)
+
+
 async def errno_of(work: Callable[[], Any]) -> int | None:
     with pytest.raises(USBError) as caught:
         await in_thread(work)
@@ -114,7 +120,7 @@ async def test_timeout_leaves_the_device_usable(lab: Lab):
     device = await find()
 
     def talk() -> int:
-        device.set_interface_altsetting(1, 1)
+        greeted(device)
         with pytest.raises(USBTimeoutError) as caught:
             device.read(CONSOLE_IN, 512, timeout=20)
         number: int = caught.value.errno
@@ -185,7 +191,7 @@ async def test_a_server_that_does_not_answer_an_unlink_is_left(lab: Lab, monkeyp
     device = await find()
     monkeypatch.setattr("station.virtual.usb.usbip_client.UNLINK_SECONDS", 0.02)
     monkeypatch.setattr("station.virtual.usb.usbip._Session._unlink", lambda *_: None)
-    await in_thread(lambda: device.set_interface_altsetting(1, 1))
+    await in_thread(partial(greeted, device))
     assert await errno_of(lambda: device.read(CONSOLE_IN, 512, timeout=20)) == errno.ETIMEDOUT
     assert await errno_of(lambda: device.read(CONSOLE_IN, 512, timeout=20)) == errno.ENODEV
 
@@ -195,14 +201,14 @@ async def test_zero_does_not_mean_for_ever(lab: Lab, monkeypatch: pytest.MonkeyP
     device = await find()
     assert MAX_TRANSFER_SECONDS < 120
     monkeypatch.setattr("station.virtual.usb.usbip_client.MAX_TRANSFER_SECONDS", 0.02)
-    await in_thread(lambda: device.set_interface_altsetting(1, 1))
+    await in_thread(partial(greeted, device))
     assert await errno_of(lambda: device.read(CONSOLE_IN, 512, timeout=0)) == errno.ETIMEDOUT
 
 
 async def test_waiting_for_a_turn_has_a_deadline(lab: Lab):
     lab.plug()
     device = await find()
-    await in_thread(lambda: device.set_interface_altsetting(1, 1))
+    await in_thread(partial(greeted, device))
     handle: UsbIpConnection = device._ctx.handle
     waiting = threading.Event()
 

@@ -166,11 +166,18 @@ async def test_control_out(lab: Lab):
     assert phone.history == ["iboot:getenv"]
 
 
+async def greeted(wire: Wire) -> None:
+    """Read what iBoot says when it starts: then its console is silent."""
+    wire.submit(99, into_host=True, endpoint=1, length=4096)
+    await wire.read((await wire.reply())[3])
+
+
 async def test_unlinked_transfers_are_never_answered(lab: Lab):
     lab.plug()
     async with imported(lab) as wire:
         wire.submit(1, into_host=False, setup=SET_ALTERNATE_1_1)
         assert await wire.reply() == (3, 1, 0, 0)
+        await greeted(wire)
         wire.submit(2, into_host=True, endpoint=1, length=512)
         wire.submit(3, into_host=True, endpoint=1, length=512)
         wire.submit(4, into_host=True, length=64, setup=GET_DEVICE_DESCRIPTOR)
@@ -247,6 +254,7 @@ async def test_too_many_bytes_at_once_are_refused(lab: Lab):
     async with imported(lab) as wire:
         wire.submit(1, into_host=False, setup=SET_ALTERNATE_1_1)
         await wire.reply()
+        await greeted(wire)
         wire.submit(2, into_host=True, endpoint=1, length=MAX_TRANSFER)
         wire.submit(3, into_host=True, endpoint=1, length=1)
         assert await wire.reply() == (3, 3, -errno.ENOMEM, 0)
