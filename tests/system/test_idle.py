@@ -79,13 +79,17 @@ async def test_sixteen_phones_in_one_process_cost_nothing(tmp_path: Path):
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    async with asyncio.timeout(15):
-        assert await process.stdout.readline() == b"ready\n"
-    await asyncio.sleep(SETTLE)
-    before = usage(process)
-    await asyncio.sleep(SECONDS)
-    after = usage(process)
-    process.stdin.close()
-    async with asyncio.timeout(10):
-        assert await process.wait() == 0
+    try:
+        async with asyncio.timeout(15):
+            assert await process.stdout.readline() == b"ready\n"
+        await asyncio.sleep(SETTLE)
+        before = usage(process)
+        await asyncio.sleep(SECONDS)
+        after = usage(process)
+        process.stdin.close()
+        async with asyncio.timeout(10):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
     assert (after.seconds - before.seconds) / SECONDS < MAX_LOAD_OF_PHONES
