@@ -68,6 +68,7 @@ async def sockets(guest: Guest, host: VirtualHost) -> AsyncIterator[Sockets]:
     sockets = Sockets(guest, host)
     yield sockets
     await sockets.clear()
+    await sockets.end_usbmuxd()
 
 
 @pytest.hookimpl(wrapper=True)

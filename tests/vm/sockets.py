@@ -78,3 +78,8 @@ class Sockets:
             await self._host.bus.unplug(phone.socket)
         left = f"lsusb -d {APPLE}: || echo none"
         await self.until("sh", "-c", left, says="none")
+
+    async def end_usbmuxd(self) -> None:
+        """Have usbmuxd end, which udev starts again: it hangs when a phone leaves while it is being paired with."""
+        end = "systemctl kill --signal=KILL usbmuxd; systemctl stop usbmuxd; systemctl reset-failed usbmuxd"
+        await self._guest.run("sh", "-c", end)  # says that it cannot be done when it has ended by itself
