@@ -1,6 +1,10 @@
 """The USB sockets of a guest, and the virtual phones in them, as the guest's own programs see them."""
 
 import asyncio
+import plistlib
+import uuid
+
+from pymobiledevice3.ca import generate_pairing_cert_chain
 
 from station.model.phone import PhoneMode
 from station.virtual.hosting.control import Installed, Plug
@@ -13,6 +17,8 @@ SECONDS = 120.0
 RESTART = 2.0
 """Seconds of a restart. No phone is back sooner; usbmuxd, which udev ends with the last phone, misses one that is."""
 APPLE = "05ac"
+RECORDS = "/var/lib/lockdown"
+_IDS = ("HostID", "SystemBUID")
 
 
 class Sockets:
@@ -31,9 +37,7 @@ class Sockets:
         mode: PhoneMode = PhoneMode.NORMAL,
     ) -> VirtualPhone:
         """Plug in a phone that somebody used, in this mode; the kernel has it then."""
-        installed = Installed(version=version, build=build)
-        phone = self._host.hands.plug(Plug(model=model, installed=installed, auto_boot=mode is PhoneMode.NORMAL))
-        phone.pace.least_restart = RESTART
+        phone = self._plug(model, version, build, auto_boot=mode is PhoneMode.NORMAL)
         await self.enumerated(phone.mode)
         if phone.mode is not mode:
             phone.restart_into(mode)
@@ -41,10 +45,34 @@ class Sockets:
         return phone
 
     async def plug_trusting(self, model: str, version: str, build: str) -> VirtualPhone:
-        """Plug in a phone, and have usbmuxd pair with it; it can be asked by programs then."""
+        """Plug in a phone, and have usbmuxd pair with it, for which it needs many seconds; it can be asked then."""
         phone = await self.plug(model, version, build)
         await self.listed(phone)
         return phone
+
+    async def plug_known(self, model: str, version: str, build: str) -> VirtualPhone:
+        """Plug in a phone that usbmuxd has paired with some other day; it can be asked by programs then."""
+        phone = self._plug(model, version, build)
+        await self._pair(phone)  # usbmuxd has to be started first; if that ever were sooner, it would pair by itself
+        await self.listed(phone)
+        return phone
+
+    def _plug(self, model: str, version: str, build: str, *, auto_boot: bool = True) -> VirtualPhone:
+        installed = Installed(version=version, build=build)
+        phone = self._host.hands.plug(Plug(model=model, installed=installed, auto_boot=auto_boot))
+        phone.pace.least_restart = RESTART
+        return phone
+
+    async def _pair(self, phone: VirtualPhone) -> None:
+        assert phone.system is not None
+        pairings = phone.system.pairings
+        chain = await asyncio.to_thread(generate_pairing_cert_chain, await pairings.public_key())
+        names = ("HostCertificate", "HostPrivateKey", "DeviceCertificate", "RootCertificate", "RootPrivateKey")
+        record = dict(zip(names, chain, strict=True)) | {name: str(uuid.uuid4()).upper() for name in _IDS}
+        pairings.trust(*await pairings.read(record))
+        file = self._guest.out / f"{phone.identity.udid}.plist"
+        file.write_bytes(plistlib.dumps(record))
+        await self._guest.check("install", "-D", f"--target-directory={RECORDS}", "--mode=644", str(file))
 
     async def enumerated(self, mode: PhoneMode) -> dict[str, str]:
         """Wait until there is a phone in this mode; what udev knows of it."""

@@ -37,7 +37,7 @@ async def restore(guest: Guest, phone: VirtualPhone, ipsw: Path, *options: str) 
 @pytest.mark.client("ifuse", "lists and reads all media", phone="iPhone 11, iOS 13.5.1")
 async def test_erase_from_normal(guest: Guest, sockets: Sockets, firmware: Firmware):
     ipsw = await firmware(OLD)
-    phone = await sockets.plug_trusting("iPhone 11", *BEFORE)
+    phone = await sockets.plug_known("iPhone 11", *BEFORE)
     assert (await media(guest, phone))[PICTURE] == hashlib.sha256(owners_files().read(CANARY)).hexdigest()
     await restore(guest, phone, ipsw, "--erase")
     await sockets.listed(phone)
@@ -60,7 +60,7 @@ async def test_erase(guest: Guest, sockets: Sockets, firmware: Firmware, model: 
 @pytest.mark.client("idevicerestore", "update, from normal mode", phone="iPhone 8, iOS 13.5.1 → 13.7")
 async def test_update(guest: Guest, sockets: Sockets, firmware: Firmware):
     ipsw = await firmware(OLD)
-    phone = await sockets.plug_trusting("iPhone 8", *BEFORE)
+    phone = await sockets.plug_known("iPhone 8", *BEFORE)
     before = await media(guest, phone)
     assert PICTURE in before
     await restore(guest, phone, ipsw)

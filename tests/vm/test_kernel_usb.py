@@ -85,7 +85,7 @@ async def test_usbmuxd_comes_and_goes_with_the_phones(guest: Guest, sockets: Soc
 
 @pytest.mark.client("idevice_id", "lists phones", phone="iPhone 12, iOS 17.5")
 async def test_idevice_id(guest: Guest, sockets: Sockets):
-    phones = [await sockets.plug_trusting(*NEW) for _ in range(2)]
+    phones = [await sockets.plug_known(*NEW) for _ in range(2)]
     listed = await guest.check("idevice_id", "--list")
     assert sorted(listed.split()) == sorted(phone.identity.udid for phone in phones)
 
@@ -105,7 +105,7 @@ async def test_idevicepair(guest: Guest, sockets: Sockets):
 @pytest.mark.client("ideviceenterrecovery", "normal → recovery", phone="iPhone 11, iOS 13.7")
 @pytest.mark.client("irecovery", "queries, then recovery → normal", phone="iPhone 11, iOS 13.7")
 async def test_into_recovery_and_back(guest: Guest, sockets: Sockets):
-    phone = await sockets.plug_trusting(*OLD)
+    phone = await sockets.plug_known(*OLD)
     output = await guest.check("ideviceenterrecovery", phone.identity.udid)
     assert "successfully switching" in output
     assert "Failed" not in output
@@ -130,7 +130,7 @@ async def test_into_recovery_and_back(guest: Guest, sockets: Sockets):
     log="Failed to enter recovery mode.\nDevice is successfully switching to recovery mode.",
 )
 async def test_too_old_to_enter_recovery(guest: Guest, sockets: Sockets):
-    phone = await sockets.plug_trusting(*NEW)
+    phone = await sockets.plug_known(*NEW)
     assert "Failed to enter recovery mode." in await guest.check("ideviceenterrecovery", phone.identity.udid)
     assert phone.mode is PhoneMode.NORMAL
 
@@ -147,14 +147,14 @@ async def test_irecovery_in_dfu(guest: Guest, sockets: Sockets):
 
 @pytest.mark.client("pymobiledevice3", "asks lockdown", phone="iPhone 12, iOS 17.5")
 async def test_pymobiledevice3_through_the_real_usbmuxd(guest: Guest, sockets: Sockets):
-    phone = await sockets.plug_trusting(*NEW)
+    phone = await sockets.plug_known(*NEW)
     info = await guest.check(sys.executable, "-m", "pymobiledevice3", "lockdown", "info", seconds=120)
     assert f'"SerialNumber": "{phone.identity.serial_number}"' in info
 
 
 @pytest.mark.client("pymobiledevice3", "normal → recovery → normal", phone="iPhone 12, iOS 17.5")
 async def test_pymobiledevice3_through_the_real_libusb(guest: Guest, sockets: Sockets):
-    phone = await sockets.plug_trusting(*NEW)
+    phone = await sockets.plug_known(*NEW)
     command = (sys.executable, "-m", "pymobiledevice3", "restore")
     await guest.check(*command, "enter", seconds=120)
     await sockets.enumerated(PhoneMode.RECOVERY)
