@@ -251,7 +251,8 @@ class StationRestore(StreamedComponents, Conversation):
         """Let the phone ask for the key of what it is being sent; in another way, if the first one failed."""
         for _ in range(2):
             try:
-                message = await asyncio.wait_for(service.recv_plist(), _KEY_SECONDS)
+                async with asyncio.timeout(_KEY_SECONDS):
+                    message = await service.recv_plist()
             except TimeoutError:
                 return
             sent = await self._send_asset(message, service)

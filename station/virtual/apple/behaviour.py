@@ -115,7 +115,8 @@ class Conduct:
         if behaviour in (Behaviour.HANG, Behaviour.SLOW):
             limit = self.slow_seconds if behaviour is Behaviour.SLOW else None
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.closing.wait(), limit)
+                async with asyncio.timeout(limit):
+                    await self.closing.wait()
                 behaviour = Behaviour.UNAVAILABLE
         refusal = HTMLResponse(str(not_eligible())) if service is AppleService.SIGNING else PlainTextResponse("", 403)
         answers: dict[Behaviour, Response] = {

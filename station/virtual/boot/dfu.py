@@ -146,7 +146,8 @@ class _Rom(StandardDevice):
     async def _manifest(self, upload: bytes) -> None:
         """Start the image that was uploaded; or, if it may not run, anew."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._reset.wait(), RESET_SECONDS * self._phone.pace.factor)
+            async with asyncio.timeout(RESET_SECONDS * self._phone.pace.factor):
+                await self._reset.wait()
         if upload[-8:-5] == SUFFIX_MARK:
             upload = upload[:-SUFFIX_SIZE]
         mode = PhoneMode.DFU

@@ -106,7 +106,8 @@ class Fdr:
 
     async def _soon(self, answer: Awaitable[T]) -> T:
         """Wait for the host, but not for ever: it may have no way to Apple."""
-        return await asyncio.wait_for(answer, self._patience)
+        async with asyncio.timeout(self._patience):  # wait_for loses a cancellation that comes with the answer
+            return await answer
 
     async def _serve_control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._control.done():  # a host that comes back, as hosts do when the phone was just restarting

@@ -163,7 +163,8 @@ class Requests:
             async with self._port(request, beside_others=True, inside=inside) as port:
                 # A host that cannot fetch it may never answer.
                 with suppress(TimeoutError, HostGoneError):
-                    reply = await asyncio.wait_for(port.receive(), self._patience)
+                    async with asyncio.timeout(self._patience):
+                        reply = await port.receive()
                     if reply.get("ResponseStatus") == HTTPStatus.OK and _is_key(reply.get("ResponseBody")):
                         return
         raise StatusError(asr.FAILED, f"failed to restore APFS image: no key for the {image}")
