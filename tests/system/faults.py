@@ -80,10 +80,14 @@ IBOOT = (
 PORTS = {"fdr:ctrl": "connect:1082", "asr:initiate": "connect:12345"}
 """Ports of the restore system that are always the same, by what follows. The one of `lockdown` is restored's too."""
 
+PARTS = ("Rap,RTKitOS", "Savage,BA-Prod-Patch", "eUICC,Gold", "eUICC,Main", "BMU,DigestMap", "BMU,FirmwareMap")
+"""What the updaters of this phone's other chips ask for."""
+
 STEPS = (
     *LOCKDOWN,
     *IBOOT,
     *(step for name in steps("Erase") for step in ((PORTS[name], name) if name in PORTS else (name,))),
+    *(f"restored:SourceBootObjectV4:{name}" for name in PARTS),
 )
 """Every step of a restore from normal mode, in order; ports that phones make up (`connect:491…`) left out."""
 

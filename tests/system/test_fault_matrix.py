@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from station.adapters.firmware import FirmwareStore
 from station.adapters.signing import StationKey
@@ -141,7 +142,9 @@ async def _harm(rig: Rig, phone: VirtualPhone, case: Case) -> AsyncGenerator[Non
             case Behaviour():
                 apple[case.service, phone.identity.ecid] = case.what
             case FaultKind():
-                fault = Fault(at=case.at, kind=case.what, status=case.status or 0, times=case.times)
+                fault = Fault(at=case.at, kind=case.what, times=case.times)
+                if fault.kind is FaultKind.STATUS:
+                    fault = replace(fault, status=case.status or 0)
                 if case.after is None:
                     phone.faults.add(fault)
                 else:
