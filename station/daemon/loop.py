@@ -40,11 +40,15 @@ MIN_FREE = 256 << 20
 log = structlog.get_logger(__name__)
 
 
+MAX_NEWS = 256
+"""USB events that wait to be handled; what comes then waits outside."""
+
+
 @dataclass(frozen=True)
 class Given:
-    """A client's command or the bus's news: whoever gives it waits until it is handled, so that none pile up."""
+    """A client's command: whoever gives it waits until it is handled, so that none pile up."""
 
-    event: Command | UsbEvent
+    command: Command
     done: "asyncio.Future[None]"
     """Has a Refused in it when it could not be."""
 
@@ -74,9 +78,10 @@ class Loop:
         self._firmware = firmware
         self._clock = clock
         self._state = state
-        # Not bounded itself, because every source is: one USB event, one command a client, one piece of news a
+        # Not bounded itself, because every source is: so many USB events, one command a client, one piece of news a
         # job, and buttons that are debounced.
         self._inbox: asyncio.Queue[Item] = asyncio.Queue()
+        self._room = asyncio.Semaphore(MAX_NEWS)
         self._unanswered: set[asyncio.Future[None]] = set()
         self._closed = False
         self._shown: Snapshot | None = None
@@ -117,17 +122,20 @@ class Loop:
         self._inbox.put_nowait(ButtonChanged(control=control, state=state))
 
     async def _pump(self, usb: AsyncIterator[UsbEvent]) -> None:
+        # In the queue as soon as it is known, not when the loop has time for it: when a worker has ended, what its
+        # phone did before must have been handled before.
         async for event in usb:
-            await self._give(event)
+            await self._room.acquire()
+            self._inbox.put_nowait(event)
         raise StationError("The bus says nothing any more.", remedy="See the log.")
 
-    async def _give(self, event: Command | UsbEvent) -> None:
+    async def _give(self, command: Command) -> None:
         """Have it handled, and wait until it is. Raises Refused."""
         if self._closed:
             raise _ending()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._unanswered.add(done)
-        self._inbox.put_nowait(Given(event, done))
+        self._inbox.put_nowait(Given(command, done))
         try:
             await done
         finally:
@@ -154,6 +162,11 @@ class Loop:
         match item:
             case Given():
                 await self._answer(item)
+            case UsbArrived() | UsbGone():
+                self._room.release()
+                log.info("usb", **msgspec.to_builtins(item))
+                await self._catch_up_all()
+                await self._handle(item)
             case Stirred():
                 await self._catch_up(item.job)
             case Ended():
@@ -167,7 +180,7 @@ class Loop:
 
     async def _answer(self, given: Given) -> None:
         try:
-            await self._obey(given.event)
+            await self._obey(given.command)
         except Refused as refused:
             if not given.done.done():  # whoever asked may have left
                 given.done.set_exception(refused)
@@ -175,18 +188,22 @@ class Loop:
             if not given.done.done():
                 given.done.set_result(None)
 
-    async def _obey(self, event: Command | UsbEvent) -> None:
-        if isinstance(event, UsbArrived | UsbGone | Cancel):
-            # A worker writes down that it sends its phone into another mode before it does. Read in this order, a
-            # phone that leaves because it was told to is not taken for one that was unplugged, and an erase that is
-            # under way is not cancelled.
-            for job in self._running:
-                await self._catch_up(job)
-        if isinstance(event, UsbArrived | UsbGone):
-            log.info("usb", **msgspec.to_builtins(event))
-        elif isinstance(event, Start):
+    async def _obey(self, command: Command) -> None:
+        if isinstance(command, Cancel):
+            await self._catch_up_all()
+        elif isinstance(command, Start):
             await self._refresh()
-        await self._handle(event)
+        await self._handle(command)
+
+    async def _catch_up_all(self) -> None:
+        """Read what the workers have said.
+
+        A worker writes down that it sends its phone into another mode before it does. Read in this order, a phone
+        that leaves because it was told to is not taken for one that was unplugged, and an erase that is under way
+        is not cancelled.
+        """
+        for job in self._running:
+            await self._catch_up(job)
 
     async def _catch_up(self, job: JobId) -> None:
         for event in await self._running.said(job):

@@ -97,7 +97,12 @@ async def listening(at: Address, serve: Serve, *, limit: int) -> AsyncGenerator[
         yield at if isinstance(at, Path) else TcpAddress(at.host, server.sockets[0].getsockname()[1])
     finally:
         closing = True
-        await asyncio.sleep(0)  # asyncio loses, open, what it accepted in this turn if the server closes in the same
+        # asyncio loses, open, what it has accepted and not yet begun to serve when the server closes. So it accepts
+        # no more from here on; and two turns later it has begun to serve the last, whichever ran first in the next.
+        for listener in server.sockets:
+            loop.remove_reader(listener.fileno())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
         server.close()
         for task in connections:
             task.cancel()

@@ -19,12 +19,14 @@ from station.adapters.unpacked import FirmwareDamaged
 from station.core.events import ButtonChanged, Tick
 from station.daemon import loop as loop_module
 from station.daemon.follow import Follower
+from station.daemon.running import Running
 from station.errors import StorageError
 from station.model.api import BayState, Cancel, Dismiss, HoldBegan, HoldEnded, Lamp, OperatorConfirm, Start
 from station.model.causes import Cause
 from station.model.events import Failed
 from station.model.job import Phase
 from station.model.panel import Control, ControlState
+from station.model.phone import PhoneMode
 from station.model.record import Outcome, Record
 from station.model.service import Service
 from tests.core.helpers import FIRMWARE, ONE, TWO, A, B, clean_facts, facts, gone
@@ -103,6 +105,30 @@ async def test_what_a_worker_wrote_before_its_phone_left_is_read_first(house, mo
         await daemon.until(lambda bay: bay.job and bay.job.phase is Phase.RECOVERY)
         assert not (house.state / "jobs" / worker.job / "revoked").exists()
         await worker.exit(1)
+
+
+async def test_what_a_phone_did_before_its_worker_ended_is_handled_first(house, monkeypatch):
+    """Else a busy daemon would record a phone that left long ago as still there."""
+    house.changes["observe_seconds"] = 0.1
+    free, said = asyncio.Event(), Running.said
+
+    async def busy(running, job):
+        await free.wait()
+        return await said(running, job)
+
+    async with house.daemon() as daemon:
+        worker = await confirmed(house, daemon)
+        await worker.begin(Phase.RAMDISK)
+        daemon.tell(*IN_RECOVERY)
+        await daemon.until(lambda bay: bay.phone and bay.phone.mode is PhoneMode.RECOVERY)
+        monkeypatch.setattr(Running, "said", busy)
+        daemon.tell(*IN_RECOVERY, gone())
+        await worker.say(Failed(at=boottime(), cause=Cause.DISCONNECTED, detail=""))
+        await worker.exit(1)
+        await until_gone(worker.pid)
+        free.set()
+        await daemon.until(lambda bay: bay.result and bay.result.record == 1)
+    assert record(house).observed.mode is None
 
 
 async def test_unplugging_revokes_the_consent_on_disk(house):

@@ -1,6 +1,8 @@
 """Unix sockets: whatever was connected is not, once the context is closed."""
 
 import asyncio
+import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,21 @@ async def test_no_connection_outlives_the_server(tmp_path, turns):
             await reader.readexactly(1)
     writer.close()
     assert not path.exists()
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_what_connects_as_it_closes_is_not_lost_open(tmp_path, turns):
+    async def serve(reader, _writer):
+        await reader.read()
+
+    with socket.socket(socket.AF_UNIX) as client:
+        client.setblocking(False)
+        async with listening(tmp_path / "socket", serve, limit=100):
+            client.connect(str(tmp_path / "socket"))  # by the kernel: the loop has not seen it
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        with suppress(ConnectionError):
+            assert client.recv(1) == b""
 
 
 async def test_what_nobody_reads_is_not_waited_for(tmp_path):

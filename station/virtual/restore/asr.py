@@ -93,6 +93,7 @@ async def payload(
                 await asyncio.shield(taking)
             finally:
                 await asyncio.wait({taking})  # it must not outlive the socket; it is done soon
+                taking.exception()  # now asyncio does not log it when nobody waits any more
             await progress(image.length)
     return Received(length=image.length, digest=image.root.digest())
 
