@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from station.errors import ConfigError, Refused
 from station.model.api import Answer, Command, HoldBegan, HoldEnded, Reply, Snapshot
 
-MAX_FRAME = 64 * 1024
+MAX_FRAME = 256 * 1024
 MAX_CLIENTS = 32
 SEND_SECONDS = 5.0
 """A client that has not taken a message after this long is dropped."""

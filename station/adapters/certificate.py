@@ -28,13 +28,16 @@ NOT_KNOWN = "not known"
 EMULATED = "EMULATED — NOT A PROOF. No real phone was erased: this is a demonstration."
 
 METHODS = {
+    Service.ERASE: "Erase of all content and settings; cryptographic erase by device firmware",
     Service.RESTORE: "Erase and reinstall of the firmware; cryptographic erase by device firmware",
 }
+"""Of the services that end data: the others earn no certificate of sanitization."""
 
 HANDS = {
     Hand.BUTTONS: "A person at the station: START pressed, then CONFIRM held",
     Hand.SCREEN: "A person at the station: START touched, then a hold on the screen",
     Hand.OPERATOR: "An operator, who typed the phone's ECID",
+    Hand.ORDER: "An operator's standing order, given beforehand",
 }
 
 NOT_ASSESSED = (
@@ -73,6 +76,8 @@ def refusal(record: Record) -> str:
     """Why a record gets no certificate, in words; empty when it deserves one."""
     if record.outcome is not Outcome.VERIFIED:
         return "Only a job whose result was verified gets a certificate."
+    if record.service not in METHODS:
+        return "Only what erases a phone gets a certificate of sanitization."
     if not record.checks or not all(check.passed for check in record.checks):
         return "Not every check of the phone was passed."
     if not record.clock_trusted and not record.emulated:

@@ -17,7 +17,7 @@ from station.adapters import durable
 from station.adapters.jobdir import JobDirectory
 from station.errors import InputRejected, StorageError
 from station.model.base import JobId, Message
-from station.model.job import JobKind, JobSpec
+from station.model.job import JobSpec
 from station.model.record import Record
 
 CLOSED_KEPT = 50
@@ -87,7 +87,7 @@ class JobShelf:
         """Nobody needs the job any more: strip it of what is private, keep the rest for a while."""
         path = self._open / job
         try:
-            inspection = JobDirectory(path).spec().kind is JobKind.INSPECT
+            inspection = JobDirectory(path).spec().service is None
         except InputRejected:
             inspection = False
         if inspection:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
 from station.model.api import BayView, JobView
-from station.model.job import PHASE_WORDS, RESTORE_PHASES, Phase
+from station.model.job import PHASE_WORDS, PHASES, Phase
 from station.screen.words import time_left
 
 WHOLE = "Whole restore"
@@ -62,7 +62,8 @@ class Follower:
         """Give every phase up to the present one its bar, and fill those that are behind."""
         if self._whole is None:
             self._whole = self._progress.add_task(f"[bold]{WHOLE}", total=1.0, note="")
-        for phase in RESTORE_PHASES[: RESTORE_PHASES.index(job.phase) + 1]:
+        phases = PHASES[job.service]
+        for phase in phases[: phases.index(job.phase) + 1]:
             if phase not in self._bars:
                 self._bars[phase] = self._progress.add_task(PHASE_WORDS[phase], total=1.0, note="")
                 if not self._console.is_terminal:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from station.core.events import Moment
 from station.errors import Refused
 from station.model.base import BayId, Ecid, PlugId, format_ecid
-from station.model.consent import Consent, Hand
+from station.model.consent import Consent, Hand, Options
 from station.model.firmware import Firmware
 from station.model.panel import Control, ControlState
 from station.model.service import Service
@@ -24,8 +24,21 @@ class Armed:
     ecid: Ecid
     plug: PlugId
     service: Service
-    firmware: Firmware
+    options: Options
+    firmware: Firmware | None
     until: float
+
+    def consent(self, hand: Hand, now: Moment) -> Consent:
+        """What confirming it means."""
+        return Consent(
+            ecid=self.ecid,
+            bay=self.bay,
+            plug=self.plug,
+            service=self.service,
+            by=hand,
+            at=now.utc,
+            options=self.options,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +104,7 @@ class Arming:
             if now.at > held + LATE_SECONDS:
                 self.holding = None
             elif held <= self.armed.until and now.at >= held:
-                return self._consent(self.armed, self.holding.hand, now)
+                return self.armed.consent(self.holding.hand, now)
         if now.at >= self.armed.until:
             self.disarm()
         return None
@@ -102,7 +115,7 @@ class Arming:
             raise Refused("Nothing is waiting to be confirmed here.", remedy="Give START first.")
         if self.armed.ecid != ecid:
             raise Refused(f"The phone in bay {bay} is {format_ecid(self.armed.ecid)}, not {format_ecid(ecid)}.")
-        return self._consent(self.armed, Hand.OPERATOR, now)
+        return self.armed.consent(Hand.OPERATOR, now)
 
     @property
     def deadline(self) -> float | None:
@@ -112,7 +125,3 @@ class Arming:
         if self.holding is None:
             return self.armed.until
         return min(self.armed.until, self.holding.since + HOLD_SECONDS)
-
-    @staticmethod
-    def _consent(armed: Armed, hand: Hand, now: Moment) -> Consent:
-        return Consent(ecid=armed.ecid, bay=armed.bay, plug=armed.plug, service=armed.service, by=hand, at=now.utc)

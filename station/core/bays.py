@@ -1,7 +1,7 @@
 """Which phone is in which bay: sightings on the bus, and the stays they belong to."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from station.core.inspection import Inspection
 from station.core.jobs import Job, JobState
@@ -10,7 +10,9 @@ from station.core.policy import Policy
 from station.model.api import ResultView
 from station.model.base import BayId, Ecid, PlugId, SocketPath, Udid
 from station.model.events import Failed
+from station.model.gates import BackupDecision, Gate, Overruling
 from station.model.phone import PhoneFacts, PhoneMode, UsbArrived, identity_of_serial, mode_of_product
+from station.model.service import Service
 
 MAX_BAYS = 64
 """More sockets than the largest hubs together have; a bus that shows more is not one of ours."""
@@ -53,6 +55,12 @@ class Stay:
     """What it said in this stay; None until it was asked."""
     failed: Failed | None = None
     """Why it could not be asked."""
+    chosen: Service = Service.RESTORE
+    """What START means."""
+    decided: BackupDecision | None = None
+    """What was decided about a backup."""
+    overruled: dict[Gate, Overruling] = field(default_factory=dict)
+    """The gates that an operator opened."""
 
     def may_be(self, sighting: Sighting) -> bool:
         """Whether the phone that is seen now may be the one that stays here."""
@@ -85,7 +93,7 @@ class Bay:
 
     @property
     def running(self) -> bool:
-        """Whether a restore's worker lives here."""
+        """Whether a job's worker lives here."""
         return self.job is not None and self.job.state is JobState.RUNNING
 
 

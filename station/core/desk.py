@@ -1,24 +1,33 @@
 """What people do at the station: choose a bay, START, HOLD CONFIRM, cancel, dismiss."""
 
-from typing import TYPE_CHECKING
-
 from station.core.actions import Action, CloseJob
 from station.core.arming import ARMED_SECONDS, Armed, Arming
-from station.core.bays import Bay, Bays
+from station.core.bays import Bay, Bays, Stay
 from station.core.events import ButtonChanged, Moment
-from station.core.gates import may_start
+from station.core.gates import Case, may_start
 from station.core.jobs import JobState
 from station.core.policy import Policy
 from station.core.scheduler import Scheduler
+from station.core.situation import Situation
 from station.errors import Refused
-from station.model.api import Cancel, Command, Dismiss, HoldBegan, HoldEnded, OperatorConfirm, Select, Start
-from station.model.base import BayId
+from station.model.api import (
+    Cancel,
+    Choose,
+    Command,
+    Decide,
+    Dismiss,
+    HoldBegan,
+    HoldEnded,
+    OperatorConfirm,
+    Overrule,
+    Select,
+    Start,
+)
+from station.model.base import BayId, Ecid, format_ecid
 from station.model.causes import Cause
-from station.model.consent import Consent, Hand
-from station.model.service import Service
-
-if TYPE_CHECKING:
-    from station.model.firmware import Firmware
+from station.model.consent import Consent, Hand, Options
+from station.model.gates import BackupDecision, Overruling
+from station.model.service import SERVICES, Service
 
 NOTICE_SECONDS = 10.0
 """How long the reason is shown why a button did nothing."""
@@ -30,12 +39,7 @@ class Desk:
     def __init__(self, bays: Bays, scheduler: Scheduler, policy: Policy) -> None:
         self.arming = Arming()
         self.selected: BayId | None = None
-        self.firmware: dict[str, Firmware | None] = {}
-        """The newest by product type, as far as it was asked for; None: there is none."""
-        self.trouble = ""
-        """Why no job may start; empty: they may."""
-        self.records_trouble = ""
-        """Why the last record could not be written: nothing is wiped without one; empty: it could."""
+        self.situation = Situation()
         self.notice = ""
         """Why a button did nothing, for a while."""
         self._notice_until: float | None = None
@@ -43,13 +47,19 @@ class Desk:
         self._scheduler = scheduler
         self._policy = policy
 
-    def command(self, command: Command, now: Moment) -> list[Action]:
+    def command(self, command: Command, now: Moment) -> list[Action]:  # noqa: C901 one arm a command
         """Carry out a client's command. Raises Refused, and then has changed nothing."""
         match command:
             case Select():
                 self._select(command.bay)
             case Start():
-                self._start(command.bay, command.service, now)
+                self._start(command.bay, command.service, command.options, Hand.SCREEN, now)
+            case Choose():
+                self._choose(self._bay(command.bay), command.service)
+            case Decide():
+                self._decide(command, now)
+            case Overrule():
+                self._overrule(command, now)
             case HoldBegan():
                 self._hold(command.bay, now)
             case HoldEnded():
@@ -67,7 +77,9 @@ class Desk:
         if not self.arming.button(event.control, event.state, now):
             return
         try:
-            self._start(self._chosen(), Service.RESTORE, now)
+            name = self._chosen()
+            stay = self._bay(name).stay
+            self._start(name, Service.RESTORE if stay is None else stay.chosen, Options(), Hand.BUTTONS, now)
         except Refused as refused:
             self.notice = f"{refused} {refused.remedy}".strip()
             self._notice_until = now.at + NOTICE_SECONDS
@@ -108,9 +120,37 @@ class Desk:
             self.arming.disarm()
         self.selected = bay.id
 
-    def _start(self, name: BayId, service: Service, now: Moment) -> None:
-        if self.records_trouble or self.trouble:
-            raise Refused(self.records_trouble or self.trouble)
+    def _choose(self, bay: Bay, service: Service) -> None:
+        if bay.stay is None:
+            raise Refused(f"There is no phone in bay {bay.id}.", remedy="Plug one in.")
+        if self.arming.armed is not None and self.arming.armed.bay == bay.id:
+            self.arming.disarm()
+        bay.stay.chosen = service
+
+    def _decide(self, command: Decide, now: Moment) -> None:
+        stay = self._stay(command.bay, command.ecid)
+        stay.decided = BackupDecision(choice=command.choice, at=now.utc)
+
+    def _overrule(self, command: Overrule, now: Moment) -> None:
+        if not self._policy.operator_confirm:
+            raise Refused("This station does not let the command line overrule it.")
+        if not command.reason.strip():
+            raise Refused("A gate is opened for a reason.", remedy="Say which.")
+        stay = self._stay(command.bay, command.ecid)
+        stay.overruled[command.gate] = Overruling(gate=command.gate, reason=command.reason.strip(), at=now.utc)
+
+    def _stay(self, name: BayId, ecid: Ecid) -> Stay:
+        """The stay that somebody means by a bay and the ECID they see there."""
+        bay = self._bay(name)
+        if bay.stay is None or bay.stay.ecid != ecid:
+            raise Refused(f"Another phone than {format_ecid(ecid)} is in bay {name}, or none.")
+        return bay.stay
+
+    def case(self, bay: Bay, service: Service) -> Case:
+        """What the gates look at."""
+        return Case(service=service, bay=bay, bays=self._bays, situation=self.situation, policy=self._policy)
+
+    def _start(self, name: BayId, service: Service, options: Options, hand: Hand, now: Moment) -> None:
         bay = self._bay(name)
         armed = self.arming.armed
         if armed is not None and armed.bay != bay.id and now.at < armed.until:
@@ -118,20 +158,24 @@ class Desk:
             raise Refused(
                 f"Bay {armed.bay} waits to be confirmed.", remedy=f"Cancel that, or choose bay {bay.id} first."
             )
-        firmware = may_start(bay, self._bays, self.firmware)
+        firmware = may_start(self.case(bay, service))
         assert bay.stay is not None
         assert bay.stay.ecid is not None
-        self.selected = bay.id
-        self.arming.arm(
-            Armed(
-                bay=bay.id,
-                ecid=bay.stay.ecid,
-                plug=bay.stay.plug,
-                service=service,
-                firmware=firmware,
-                until=now.at + ARMED_SECONDS,
-            )
+        self.selected, bay.stay.chosen = bay.id, service
+        asked = Armed(
+            bay=bay.id,
+            ecid=bay.stay.ecid,
+            plug=bay.stay.plug,
+            service=service,
+            options=options,
+            firmware=firmware,
+            until=now.at + ARMED_SECONDS,
         )
+        if SERVICES[service].confirmed:
+            self.arming.arm(asked)
+            return
+        self.arming.disarm(bay.id)
+        self._scheduler.submit(bay, asked.consent(hand, now), firmware)
 
     def _hold(self, name: BayId, now: Moment) -> None:
         if not self._policy.touch_confirms:
@@ -157,7 +201,7 @@ class Desk:
         if bay.job.state is JobState.QUEUED:
             self._scheduler.drop(bay)
             return []
-        if bay.job.state is not JobState.RUNNING or bay.job.story.erased:
+        if bay.job.state is not JobState.RUNNING or bay.job.story.erased or bay.job.story.between:
             raise Refused("It is too late to cancel.", remedy="Leave the phone plugged in until it is done.")
         return bay.job.void(Cause.CANCELLED, now)
 

@@ -1,4 +1,4 @@
-"""One restore, from the consent to the record: a state machine that is told what happens and says what to do."""
+"""One service, from the consent to the record: a state machine that is told what happens and says what to do."""
 
 import math
 from dataclasses import dataclass, field
@@ -12,26 +12,29 @@ from station.core.policy import Policy
 from station.core.records import record_of
 from station.core.story import Story
 from station.core.verdict import Verdict, failure, judge, not_verified
+from station.core.verification import Evidence
 from station.core.vigil import Vigil
 from station.model.api import ResultView
 from station.model.base import Ecid, JobId, format_ecid
 from station.model.causes import Cause
-from station.model.consent import Consent
+from station.model.consent import ALLOWED, DESTRUCTIVE, UNSETTLING, Consent
 from station.model.events import Failed, WorkerEvent, WorkerExit
 from station.model.firmware import Firmware
-from station.model.job import JobSpec, Phase
+from station.model.gates import BackupDecision, Overruling
+from station.model.job import PHASES, JobSpec, Phase
 from station.model.phone import PhoneFacts, PhoneMode
 from station.model.record import Check, Observed, Outcome, Record
+from station.model.service import SERVICES, Service
 
 
 class JobState(Enum):
-    """Where a restore is, as the station sees it."""
+    """Where a service is, as the station sees it."""
 
     QUEUED = "queued"
     RUNNING = "running"
     """Its worker lives."""
     RETURNING = "returning"
-    """The worker succeeded; the phone must come back."""
+    """The worker succeeded; the phone must come back, if it was to leave."""
     VERIFYING = "verifying"
     """It is back and is being looked at."""
     OBSERVING = "observing"
@@ -42,7 +45,7 @@ class JobState(Enum):
 
 TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.RUNNING}),
-    JobState.RUNNING: frozenset({JobState.RETURNING, JobState.OBSERVING}),
+    JobState.RUNNING: frozenset({JobState.RETURNING, JobState.OBSERVING, JobState.RECORDING}),
     JobState.RETURNING: frozenset({JobState.VERIFYING, JobState.RECORDING}),
     JobState.VERIFYING: frozenset({JobState.RETURNING, JobState.RECORDING}),
     JobState.OBSERVING: frozenset({JobState.RECORDING}),
@@ -50,8 +53,10 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.ENDED: frozenset(),
 }
 
-MUST_STAY = frozenset({Phase.CONNECT, Phase.TICKET})
-"""Worker phases in which a phone that leaves was unplugged.
+MUST_STAY = frozenset(
+    {Phase.CONNECT, Phase.TICKET, Phase.BACKUP, Phase.REREAD, Phase.PASSCODE, Phase.PUT_BACK, Phase.ACTIVATE}
+)
+"""Worker phases in which a phone that leaves was unplugged. (One that has its backup back restarts after them.)
 
 From RECOVERY on it leaves and comes back by itself. A departure that is told late may by then meet any later phase,
 so none of those can tell an unplugging; and from PREPARE on the worker holds a connection that would break.
@@ -60,15 +65,21 @@ so none of those can tell an unplugging; and from PREPARE on the worker holds a 
 RESTORE_SYSTEM = frozenset({Phase.RAMDISK, Phase.RESTORED, Phase.PREPARE, Phase.IMAGE})
 """A phone that enumerates like a normal one in these phases runs the restore system (usbmuxd#147)."""
 
-NOT_YET_ERASABLE = frozenset({Phase.CONNECT, Phase.TICKET, Phase.RECOVERY, Phase.RAMDISK})
-"""Before the restore system runs, nothing can be erased."""
+ERASABLE = frozenset({Phase.RESTORED, Phase.PREPARE, Phase.IMAGE, Phase.FIRMWARE, Phase.ERASE_CONTENT})
+"""Before the restore system runs, or the phone is told to erase itself, nothing can be erased."""
+
+ONLY_STARTS = frozenset({Service.RESTART, Service.RESCUE})
+"""Services that are done when the phone starts: one that is locked then need not say what is on it."""
+
+SILENCED = frozenset({Cause.LOCKED, Cause.NOT_TRUSTED})
+"""Why a phone that runs its system says nothing."""
 
 RECORD_RETRY_SECONDS = 10.0
 
 
 @dataclass
 class Job:
-    """One restore. Every method takes in one thing that happened and returns what must be done about it."""
+    """One service for one phone. Every method takes in one thing that happened, and returns what is to be done."""
 
     spec: JobSpec
     policy: Policy
@@ -83,7 +94,12 @@ class Job:
     verdict: Verdict | None = None
     checks: tuple[Check, ...] = ()
     vigil: Vigil = field(default_factory=Vigil)
+    decided: BackupDecision | None = None
+    """What goes into its record about a backup, and about gates that were opened."""
+    overruled: tuple[Overruling, ...] = ()
     _gone_since: float | None = None
+    _left: bool = False
+    """Whether its phone has left the bus since the worker began: what is there after that is what came back."""
     _fresh: bool = True
     """Whether a normal enumeration is a started system, not the restore system."""
     _voided: Cause | None = None
@@ -109,26 +125,30 @@ class Job:
 
     @property
     def consent(self) -> Consent:
-        """What it was started with: a restore without one does not exist."""
+        """What it was started with: a job without one does not exist."""
         assert self.spec.consent is not None
         return self.spec.consent
 
     @property
-    def firmware(self) -> Firmware:
-        """What is installed."""
-        assert self.spec.firmware is not None
+    def service(self) -> Service:
+        """What its phone is given."""
+        return self.consent.service
+
+    @property
+    def firmware(self) -> Firmware | None:
+        """What is installed, where something is."""
         return self.spec.firmware
 
     @property
     def phase(self) -> Phase:
         """Where it is on the progress bar."""
         match self.state:
-            case JobState.RETURNING:
+            case JobState.RETURNING if SERVICES[self.service].returns:
                 return Phase.RETURN
-            case JobState.VERIFYING:
+            case JobState.RETURNING | JobState.VERIFYING:
                 return Phase.VERIFY
             case JobState.RECORDING | JobState.ENDED if self.outcome is Outcome.VERIFIED:
-                return Phase.VERIFY
+                return PHASES[self.service][-1]
             case _:
                 return self.story.phase
 
@@ -160,6 +180,7 @@ class Job:
         self._become(JobState.RUNNING)
         self.started_at = self.progressed_at = now.at
         self._gone_since = now.at if self.mode is None else None
+        self._left = self.mode is None
         self._leash.heard(self.story.phase, now.at)
 
     def worker_said(self, event: WorkerEvent, now: Moment) -> None:
@@ -180,6 +201,9 @@ class Job:
         verdict = judge(self.story, how, voided=self._voided, detail=self._void_detail)
         if verdict is not None:
             return self._fail(verdict, now)
+        if Phase.VERIFY not in PHASES[self.service]:
+            self.verdict, self.checks = verification.reread(self.story)
+            return self._conclude(Observed(mode=self.mode), now)
         self._become(JobState.RETURNING)
         self._return_by = now.at + self.policy.deadlines[Phase.RETURN]
         self.vigil.begin(self._return_by + self.policy.deadlines[Phase.VERIFY])
@@ -189,7 +213,7 @@ class Job:
     def not_started(self, cause: Cause, detail: str, now: Moment) -> list[Action]:
         """Its worker could not be started."""
         self._worked_until = now.at
-        return self._fail(failure(cause, erased=self.story.erased, detail=detail), now)
+        return self._fail(failure(cause, self.story, detail=detail), now)
 
     def void(self, cause: Cause, now: Moment, *, detail: str = "", at_once: bool = True) -> list[Action]:
         """Nothing irreversible may follow. `at_once`: end the worker now; else it may first see for itself."""
@@ -204,12 +228,13 @@ class Job:
 
     def disbelieve(self, detail: str, now: Moment) -> list[Action]:
         """Its events cannot be read, so nobody knows what it has announced: the worst is taken as done."""
-        self.story.erased = True
+        self.story.erased = self._erases
+        self.story.between |= bool(ALLOWED[self.service] & UNSETTLING)
         return self.void(Cause.INTERNAL, now, detail=detail)
 
     def phone_gone(self, now: Moment) -> list[Action]:
         """Its phone left the bus."""
-        self.mode = None
+        self.mode, self._left = None, True
         match self.state:
             case JobState.RUNNING:
                 if self.story.phase not in MUST_STAY:
@@ -262,9 +287,8 @@ class Job:
             self._become(JobState.RETURNING)
             self.vigil.look_later(now.at + self.policy.retry_seconds)
             return []
-        self.verdict, self.checks = verification.verify(
-            facts, ecid=self.ecid, firmware=self.firmware, operations=tuple(self.story.operations)
-        )
+        seen = Evidence(ecid=self.ecid, facts=facts, before=self.spec.before, firmware=self.firmware, story=self.story)
+        self.verdict, self.checks = verification.verify(self.service, seen)
         return self._conclude(Observed(mode=PhoneMode.NORMAL, facts=facts), now)
 
     def record_written(self) -> None:
@@ -298,9 +322,7 @@ class Job:
             return []
         match self.state:
             case JobState.RETURNING | JobState.VERIFYING:
-                why = self._look_failed if self.mode is PhoneMode.NORMAL else None
-                cause, detail = (Cause.NOT_RETURNED, "") if why is None else (why.cause, why.detail)
-                return self._not_returned(not_verified(cause, detail), now)
+                return self._waited_in_vain(now)
             case JobState.OBSERVING:
                 return self._conclude(Observed(mode=self.mode), now)
             case JobState.RECORDING:
@@ -321,7 +343,7 @@ class Job:
 
     def _tick_running(self, now: Moment) -> list[Action]:
         if self._leash.given_up(now.at):
-            if self.story.last is None and self.story.phase not in NOT_YET_ERASABLE:
+            if self.story.last is None and self._erasable:
                 self.story.erased = True  # nobody will hear whether it announced that: the worst is taken as done
             return self.worker_ended(None, now)
         if self._gone_until is not None and now.at >= self._gone_until:
@@ -340,9 +362,36 @@ class Job:
             return None
         return self._gone_since + self.policy.deadlines[self.story.phase]
 
+    @property
+    def _erases(self) -> bool:
+        return bool(ALLOWED[self.service] & DESTRUCTIVE)
+
+    @property
+    def _erasable(self) -> bool:
+        return self._erases and self.story.phase in ERASABLE
+
+    def _waited_in_vain(self, now: Moment) -> list[Action]:
+        """Its phone did not come back in time, or does not say what it must."""
+        if not self._left and SERVICES[self.service].returns:
+            return self._not_returned(not_verified(Cause.NOT_LEFT), now)
+        why = self._look_failed if self.mode is PhoneMode.NORMAL else None
+        if why is not None and why.cause in SILENCED and self.service in ONLY_STARTS:
+            self.verdict, self.checks = verification.returned(self.service, self.ecid, unread=why.cause.value)
+            return self._conclude(Observed(mode=self.mode), now)
+        if why is None and self.mode is PhoneMode.RECOVERY and self.service in ONLY_STARTS:
+            return self._not_returned(not_verified(Cause.STAYED_IN_RECOVERY), now)
+        cause, detail = (Cause.NOT_RETURNED, "") if why is None else (why.cause, why.detail)
+        return self._not_returned(not_verified(cause, detail), now)
+
     def _await_phone(self, now: Moment) -> list[Action]:
         """Set the wait that fits where the phone is; a failure whose phone cannot be asked needs none."""
+        if self.state is JobState.RETURNING and SERVICES[self.service].returns and not self._left:
+            self.vigil.wait(self._return_by)
+            return []
         match self.state, self.mode:
+            case JobState.RETURNING, PhoneMode.RECOVERY if self.consent.options.stay_in_recovery:
+                self.verdict, self.checks = verification.returned(self.service, self.ecid, unread="in recovery")
+                return self._conclude(Observed(mode=self.mode), now)
             case ((JobState.RETURNING | JobState.OBSERVING), PhoneMode.NORMAL):
                 # What may still be the restore system is given time to leave before it is asked.
                 look_at = now.at if self._fresh else now.at + self.policy.retry_seconds
@@ -389,7 +438,7 @@ class Job:
 
     def _progress(self, now: Moment) -> None:
         fraction = self.story.fraction if self.phase is self.story.phase else 0.0
-        self.fraction = max(self.fraction, progress.fraction_of_whole(self.phase, fraction))
+        self.fraction = max(self.fraction, progress.fraction_of_whole(self.service, self.phase, fraction))
         self.progressed_at = now.at
 
     def _become(self, state: JobState) -> None:

@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING
 
 from station.core.events import Moment
 from station.model.api import ResultView
+from station.model.events import Succeeded
 from station.model.record import Observed, Record
+from station.model.service import SERVICES
 
 if TYPE_CHECKING:
     from station.core.jobs import Job
@@ -26,7 +28,7 @@ def record_of(job: "Job", observed: Observed, *, seconds: float, now: Moment) ->
         software=job.policy.software,
         bay=job.spec.bay,
         ecid=job.ecid,
-        service=job.consent.service,
+        service=job.service,
         emulated=job.spec.emulated,
         consent=job.consent,
         firmware=job.firmware,
@@ -37,7 +39,7 @@ def record_of(job: "Job", observed: Observed, *, seconds: float, now: Moment) ->
         title=job.verdict.title,
         remedy=job.verdict.remedy,
         detail=job.verdict.detail,
-        status=job.verdict.status,
+        status=_status(job),
         last_phase=job.phase,
         operations=tuple(job.story.operations),
         checks=job.checks,
@@ -45,7 +47,17 @@ def record_of(job: "Job", observed: Observed, *, seconds: float, now: Moment) ->
         ended=now.utc,
         duration_seconds=round(seconds, 1),
         clock_trusted=now.trusted,
+        decision=job.decided,
+        overruled=job.overruled,
+        backup=None if job.spec.backup is None else job.spec.backup.id,
     )
+
+
+def _status(job: "Job") -> int | None:
+    """Restored's Status: the one it failed with, or the 0 without which an installation has not succeeded."""
+    assert job.verdict is not None
+    installed = SERVICES[job.service].firmware and isinstance(job.story.last, Succeeded)
+    return 0 if installed and job.verdict.status is None else job.verdict.status
 
 
 def result_of(record: Record, *, number: int, certificate: str | None) -> ResultView:

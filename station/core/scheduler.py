@@ -1,4 +1,4 @@
-"""Whose turn it is: restores up to the cap in the order they were confirmed, looks at phones beside them."""
+"""Whose turn it is: jobs up to the cap in the order they were confirmed, looks at phones beside them."""
 
 from station.core.actions import Action
 from station.core.bays import Bay, Bays, Stay
@@ -11,7 +11,7 @@ from station.errors import ConsentVoid
 from station.model.base import JobId
 from station.model.consent import Consent
 from station.model.firmware import Firmware
-from station.model.job import JobKind, JobSpec
+from station.model.job import JobSpec
 from station.model.phone import PhoneMode
 
 
@@ -25,12 +25,18 @@ class Scheduler:
         self._made = 0
         self._queue: list[Job] = []
 
-    def submit(self, bay: Bay, consent: Consent, firmware: Firmware) -> None:
+    def submit(self, bay: Bay, consent: Consent, firmware: Firmware | None) -> None:
         """A person's word was given: the job exists, and waits for its turn."""
         assert bay.stay is not None
         assert bay.sighting is not None
-        spec = self._spec(JobKind.RESTORE, bay, bay.stay, consent=consent, firmware=firmware)
-        bay.job = Job(spec, self._policy, mode=bay.sighting.mode)
+        spec = self._spec(bay, bay.stay, consent=consent, firmware=firmware)
+        bay.job = Job(
+            spec,
+            self._policy,
+            mode=bay.sighting.mode,
+            decided=bay.stay.decided,
+            overruled=tuple(bay.stay.overruled.values()),
+        )
         self._queue.append(bay.job)
 
     def drop(self, bay: Bay) -> None:
@@ -39,11 +45,11 @@ class Scheduler:
         self._queue.remove(bay.job)
         bay.job = None
 
-    def schedule(self, now: Moment, *, restores: bool = True) -> list[Action]:
-        """Start whatever may start now. `restores`: whether restores may; looks always may."""
+    def schedule(self, now: Moment, *, jobs: bool = True) -> list[Action]:
+        """Start whatever may start now. `jobs`: whether jobs may; looks always may."""
         actions: list[Action] = []
         running = sum(bay.running for bay in self._bays)
-        while restores and self._queue and running < self._policy.cap:
+        while jobs and self._queue and running < self._policy.cap:
             running += 1
             actions += self._launch(self._queue.pop(0), now)
         looking = sum(bay.inspection is not None for bay in self._bays)
@@ -75,18 +81,18 @@ class Scheduler:
 
     def _look(self, bay: Bay, now: Moment) -> list[Action]:
         assert bay.stay is not None
-        bay.inspection = Inspection(self._spec(JobKind.INSPECT, bay, bay.stay), self._policy)
+        bay.inspection = Inspection(self._spec(bay, bay.stay), self._policy)
         if bay.job is not None:
             bay.job.look_began(now)
         return bay.inspection.start(now)
 
     def _spec(
-        self, kind: JobKind, bay: Bay, stay: Stay, *, consent: Consent | None = None, firmware: Firmware | None = None
+        self, bay: Bay, stay: Stay, *, consent: Consent | None = None, firmware: Firmware | None = None
     ) -> JobSpec:
         self._made += 1
         return JobSpec(
             job=JobId(f"{self._instance}-{self._made}"),
-            kind=kind,
+            service=None if consent is None else consent.service,
             bay=bay.id,
             socket=bay.socket,
             plug=stay.plug,

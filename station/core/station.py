@@ -54,7 +54,7 @@ class Station:
             Refused: the event was a command that cannot be carried out; nothing has changed.
         """
         actions = self._dispatch(event, now)
-        return actions + self._scheduler.schedule(now, restores=not self.desk.records_trouble)
+        return actions + self._scheduler.schedule(now, jobs=not self.desk.situation.records_trouble)
 
     def next_deadline(self) -> float | None:
         """When a `Tick` is due next, whatever else happens; None: never, while nothing happens."""
@@ -86,7 +86,7 @@ class Station:
             case ButtonChanged():
                 self.desk.button(event, now)
             case FirmwareFound():
-                self.desk.firmware[event.product_type] = event.firmware
+                self.desk.situation.firmware[event.product_type] = event.firmware
             case RecordWritten():
                 return self._recorded(event)
             case RecordNotWritten():
@@ -96,7 +96,7 @@ class Station:
             case ResultFound():
                 self._adopt_result(event)
             case TroubleChanged():
-                self.desk.trouble = event.trouble
+                self.desk.situation.trouble = event.trouble
             case Tick():
                 return self._tick(now)
             case _:
@@ -232,7 +232,7 @@ class Station:
     # -- ends
 
     def _recorded(self, event: RecordWritten) -> list[Action]:
-        self.desk.records_trouble = ""
+        self.desk.situation.records_trouble = ""
         bay, job = self._work(event.record.job)
         if bay is None or not isinstance(job, Job) or job.state is not JobState.RECORDING:
             return []
@@ -244,7 +244,7 @@ class Station:
         return [] if same_stay else self._close_verified(bay)
 
     def _not_recorded(self, event: RecordNotWritten, now: Moment) -> None:
-        self.desk.records_trouble = event.detail
+        self.desk.situation.records_trouble = event.detail
         job = self._work(event.job)[1]
         if isinstance(job, Job):
             job.record_failed(now)

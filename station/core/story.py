@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, field
 
-from station.model.consent import DESTRUCTIVE
+from station.model.consent import DESTRUCTIVE, UNSETTLING
 from station.model.events import (
+    BackupRead,
     Checkpoint,
     FactsRead,
     Failed,
     Intent,
     Operation,
+    PasswordOwed,
     PersonNeeded,
     PhaseBegan,
     Progress,
@@ -33,6 +35,12 @@ class Story:
     detail: str = ""
     erased: bool = False
     """Whether it announced an act that ends data: from then on the data must be taken as gone."""
+    between: bool = False
+    """Whether it announced an act that leaves the phone in between when it fails."""
+    backup: BackupRead | None = None
+    """What was found when the backup was read again."""
+    owes_password: bool | None = None
+    """Whether the phone has the station's backup password now; None: nothing was said of it."""
     operations: list[int] = field(default_factory=list)
     facts: PhoneFacts | None = None
     person: PersonNeeded | None = None
@@ -42,10 +50,14 @@ class Story:
     first_at: float | None = None
     last_at: float | None = None
 
-    def hear(self, event: WorkerEvent) -> None:  # noqa: C901 one arm an event
+    def hear(self, event: WorkerEvent) -> None:  # noqa: C901, PLR0912 one arm an event
         """Take in one event."""
         if isinstance(event, Intent) and event.act in DESTRUCTIVE:
             self.erased = True
+        if isinstance(event, Intent) and event.act in UNSETTLING:
+            self.between = True
+        if isinstance(event, PasswordOwed):
+            self.owes_password = event.owed
         if self.last is not None:
             return
         self.first_at = event.at if self.first_at is None else self.first_at
@@ -66,9 +78,11 @@ class Story:
                 self.facts = event.facts
             case PersonNeeded():
                 self.person = event
+            case BackupRead():
+                self.backup = event
             case Succeeded() | Failed():
                 self.last = event
-            case WorkerStarted() | Intent() | Progress():
+            case WorkerStarted() | Intent() | Progress() | PasswordOwed():
                 pass
 
     def _note(self, operation: int) -> None:

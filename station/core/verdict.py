@@ -8,6 +8,7 @@ from station.model.causes import EXPLANATIONS, STATUS_WORDS, Cause, Explanation
 from station.model.events import Failed, Succeeded, WorkerExit
 from station.model.phone import PhoneMode
 from station.model.record import Outcome
+from station.model.service import SERVICES, Service
 
 _CONSEQUENCES = frozenset({Cause.CONSENT_VOID, Cause.DISCONNECTED})
 """What a worker sees when the station voids its job: the station's own reason says more."""
@@ -27,13 +28,10 @@ class Verdict:
     """The mode the worker last saw the phone in, when it said."""
 
 
-VERIFIED = Verdict(
-    outcome=Outcome.VERIFIED,
-    cause=None,
-    title="Erased, restored and verified.",
-    remedy="Unplug the phone.",
-    status=0,
-)
+def verified(service: Service) -> Verdict:
+    """The verdict for a service whose result was seen to be right."""
+    done = SERVICES[service].done
+    return Verdict(outcome=Outcome.VERIFIED, cause=None, title=done, remedy="Unplug the phone.")
 
 
 def judge(story: Story, how: WorkerExit | None, *, voided: Cause | None, detail: str = "") -> Verdict | None:
@@ -49,26 +47,24 @@ def judge(story: Story, how: WorkerExit | None, *, voided: Cause | None, detail:
         return None
     if isinstance(story.last, Failed) and not (voided is not None and story.last.cause in _CONSEQUENCES):
         failed = story.last
-        return failure(
-            failed.cause, erased=story.erased, detail=failed.detail, status=failed.status, mode=failed.phone_mode
-        )
+        return failure(failed.cause, story, detail=failed.detail, status=failed.status, mode=failed.phone_mode)
     if voided is not None:
-        return failure(voided, erased=story.erased, detail=detail)
+        return failure(voided, story, detail=detail)
     if how is not None and how.signal == signal.SIGALRM:
-        return failure(
-            Cause.DEADLINE, erased=story.erased, detail=f"no sign of progress in phase “{story.phase.value}”"
-        )
+        return failure(Cause.DEADLINE, story, detail=f"no sign of progress in phase “{story.phase.value}”")
     said = "said it succeeded" if isinstance(story.last, Succeeded) else "said nothing of its end"
-    return failure(Cause.WORKER_DIED, erased=story.erased, detail=f"the worker {said}, and {_in_words(how)}")
+    return failure(Cause.WORKER_DIED, story, detail=f"the worker {said}, and {_in_words(how)}")
 
 
 def failure(
-    cause: Cause, *, erased: bool, detail: str = "", status: int | None = None, mode: PhoneMode | None = None
+    cause: Cause, story: Story, *, detail: str = "", status: int | None = None, mode: PhoneMode | None = None
 ) -> Verdict:
     """The verdict for a failure, honest about whether the data can still be there."""
-    words = explain(cause, erased=erased, status=status)
+    outcome = Outcome.FAILED_BETWEEN if story.between else Outcome.FAILED_UNTOUCHED
+    outcome = Outcome.FAILED_ERASED if story.erased else outcome
+    words = explain(cause, outcome, status=status)
     return Verdict(
-        outcome=Outcome.FAILED_ERASED if erased else Outcome.FAILED_UNTOUCHED,
+        outcome=outcome,
         cause=cause,
         title=words.title,
         remedy=words.remedy,
@@ -79,20 +75,21 @@ def failure(
 
 
 def not_verified(cause: Cause, detail: str = "") -> Verdict:
-    """The verdict for a phone that reported success (Status 0) and was not seen to be right."""
+    """The verdict for a phone that reported success and was not seen to be right."""
     words = EXPLANATIONS[cause]
-    return Verdict(
-        outcome=Outcome.NOT_VERIFIED, cause=cause, title=words.title, remedy=words.remedy, detail=detail, status=0
-    )
+    return Verdict(outcome=Outcome.NOT_VERIFIED, cause=cause, title=words.title, remedy=words.remedy, detail=detail)
 
 
-def explain(cause: Cause, *, erased: bool, status: int | None = None) -> Explanation:
+def explain(cause: Cause, outcome: Outcome, *, status: int | None = None) -> Explanation:
     """A cause in words. Nothing that was erased is ever said to be untouched."""
     words = EXPLANATIONS[cause]
     if cause is Cause.DEVICE_STATUS and status is not None:
         words = STATUS_WORDS.get(status, Explanation(title=f"{words.title} ({status})", remedy=words.remedy))
-    if not erased:
+    if outcome is Outcome.FAILED_UNTOUCHED:
         return words
+    if outcome is Outcome.FAILED_BETWEEN:
+        title = "Cancelled half-way." if cause is Cause.CANCELLED else words.title
+        return Explanation(title=title, remedy=f"{words.remedy} Nothing was erased, but the phone is half-way: go on.")
     title = words.title
     remedy = words.remedy.replace("Nothing was erased.", "").strip()
     if cause is Cause.CANCELLED:

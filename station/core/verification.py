@@ -1,14 +1,21 @@
-"""Looking at what came back: a restore is proved by observation, not by the phone's word."""
+"""Looking at what came back: a service is proved by observation, not by the phone's word. Each claim on its own."""
 
-from station.core.verdict import VERIFIED, Verdict, not_verified
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from station.core.story import Story
+from station.core.verdict import Verdict, not_verified, verified
 from station.model.base import Ecid, format_ecid
 from station.model.causes import Cause
 from station.model.firmware import Firmware
 from station.model.phone import PhoneFacts
 from station.model.record import Check
+from station.model.service import Service
 
-UNACTIVATED = "Unactivated"
-"""lockdown's ActivationState of a phone that nobody has set up since it was erased."""
+UNACTIVATED, ACTIVATED = "Unactivated", "Activated"
+"""lockdown's ActivationState of a phone that nobody has set up since it was erased, and of one that is in use."""
+NOT_SEEN = "not seen"
+"""Of what the phone did not tell, before or after: nothing is claimed of it, and nothing hangs on it."""
 
 PROOFS = (
     # restored's operations that end the old data: ramrod's numbers, as public restore logs show them.
@@ -17,32 +24,146 @@ PROOFS = (
 )
 
 
-def verify(
-    facts: PhoneFacts, *, ecid: Ecid, firmware: Firmware, operations: tuple[int, ...]
-) -> tuple[Verdict, tuple[Check, ...]]:
-    """Hold what the returned phone says against what it must be; every check counts."""
-    passcode = {True: "set", False: "none", None: "unknown"}[facts.passcode]
-    same_phone = _check("same phone", format_ecid(ecid), format_ecid(facts.ecid))
-    build = _check("installed build", firmware.build, facts.build)
-    clean = (
-        _check("activation state", UNACTIVATED, facts.activation_state),
-        _check("passcode", "none", passcode),
-        *(_reported(what, number in operations) for number, what in PROOFS),
-    )
-    checks = (same_phone, build, *clean)
-    if not same_phone.passed:
-        return not_verified(Cause.WRONG_PHONE, f"{same_phone.observed} came back"), checks
-    if not build.passed:
-        return not_verified(Cause.BUILD_DIFFERS, f"{build.observed} instead of {build.expected}"), checks
-    for check in clean:
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What there is to judge by."""
+
+    ecid: Ecid
+    facts: PhoneFacts
+    """What the phone says now."""
+    before: PhoneFacts | None
+    """What it said before; None: it could not be asked then."""
+    firmware: Firmware | None
+    story: Story
+
+
+Judge = Callable[[Evidence], list[tuple[Check, Cause]]]
+"""The claims of a service, each with the cause that a claim which does not hold stands for."""
+
+
+def verify(service: Service, seen: Evidence) -> tuple[Verdict, tuple[Check, ...]]:
+    """Hold what the phone says now against what it must be; every check counts."""
+    same = _check("same phone", format_ecid(seen.ecid), format_ecid(seen.facts.ecid))
+    claims = [(same, Cause.WRONG_PHONE), *_JUDGES[service](seen)]
+    checks = tuple(check for check, _ in claims)
+    for check, cause in claims:
         if not check.passed:
-            return not_verified(Cause.NOT_CLEAN, f"{check.what}: {check.observed}"), checks
-    return VERIFIED, checks
+            expected = f" instead of {check.expected}" if cause is Cause.BUILD_DIFFERS else ""
+            return not_verified(cause, f"{check.what}: {check.observed}{expected}"), checks
+    return verified(service), checks
+
+
+def reread(story: Story) -> tuple[Verdict, tuple[Check, ...]]:
+    """A backup counts when it was opened again, every file of it, and nothing was wrong."""
+    found = story.backup
+    if found is None:
+        return not_verified(Cause.BACKUP_FAULTY, "it was not read back"), ()
+    faults = "; ".join(found.faults) or "none"
+    checks = (
+        _check("files in the backup", "some", "some" if found.files else "none"),
+        _check("faults on reading it back", "none", faults),
+    )
+    if not all(check.passed for check in checks):
+        return not_verified(Cause.BACKUP_FAULTY, f"{found.files} files, faults: {faults}"), checks
+    return verified(Service.BACKUP), checks
+
+
+def returned(service: Service, ecid: Ecid, *, unread: str) -> tuple[Verdict, tuple[Check, ...]]:
+    """A phone came back that need not say anything: it was only to start, and is locked or in recovery as it should."""
+    came = _check("phone came back", format_ecid(ecid), format_ecid(ecid))
+    rest = Check(what="what is on it", expected=NOT_SEEN, observed=f"{NOT_SEEN}: {unread}", passed=True, by_phone=True)
+    return verified(service), (came, rest)
 
 
 def absent(ecid: Ecid, observed: str) -> tuple[Check, ...]:
     """The one check of a phone that could not be looked at."""
     return (Check(what="phone came back", expected=format_ecid(ecid), observed=observed, passed=False),)
+
+
+def _restored(seen: Evidence) -> list[tuple[Check, Cause]]:
+    return [*_installed(seen), *_clean(seen), *_proofs(seen)]
+
+
+def _reinstalled(seen: Evidence) -> list[tuple[Check, Cause]]:
+    return [*_installed(seen), *_kept(seen)]
+
+
+def _erased(seen: Evidence) -> list[tuple[Check, Cause]]:
+    return [*_same_build(seen), *_clean(seen)]
+
+
+def _put_back(seen: Evidence) -> list[tuple[Check, Cause]]:
+    return _same_build(seen)
+
+
+def _restarted(seen: Evidence) -> list[tuple[Check, Cause]]:
+    return [*_same_build(seen), *_kept(seen)]
+
+
+def _activated(seen: Evidence) -> list[tuple[Check, Cause]]:
+    return [(_check("activation state", ACTIVATED, seen.facts.activation_state), Cause.NOT_ACTIVATED)]
+
+
+_JUDGES: dict[Service, Judge] = {
+    Service.RESTART: _restarted,
+    Service.RESCUE: _restarted,
+    Service.PUT_BACK: _put_back,
+    Service.ACTIVATE: _activated,
+    Service.REINSTALL: _reinstalled,
+    Service.ERASE: _erased,
+    Service.RESTORE: _restored,
+}
+
+
+def _installed(seen: Evidence) -> list[tuple[Check, Cause]]:
+    assert seen.firmware is not None
+    return [(_check("installed build", seen.firmware.build, seen.facts.build), Cause.BUILD_DIFFERS)]
+
+
+def _same_build(seen: Evidence) -> list[tuple[Check, Cause]]:
+    if seen.before is None:
+        return [(_unseen("build"), Cause.BUILD_DIFFERS)]
+    return [(_check("build", seen.before.build, seen.facts.build), Cause.BUILD_DIFFERS)]
+
+
+def _clean(seen: Evidence) -> list[tuple[Check, Cause]]:
+    checks = (
+        _check("activation state", UNACTIVATED, seen.facts.activation_state),
+        _check("passcode", "none", _passcode(seen.facts)),
+    )
+    return [(check, Cause.NOT_CLEAN) for check in checks]
+
+
+def _proofs(seen: Evidence) -> list[tuple[Check, Cause]]:
+    return [(_reported(what, number in seen.story.operations), Cause.NOT_CLEAN) for number, what in PROOFS]
+
+
+def _kept(seen: Evidence) -> list[tuple[Check, Cause]]:
+    """What was on it is on it still, as far as it was seen before and after."""
+    before, after = seen.before, seen.facts
+    if before is None:
+        return [(_unseen("what is on it"), Cause.DATA_CHANGED)]
+    checks = [
+        _check("activation state", before.activation_state, after.activation_state),
+        _check("passcode", _passcode(before), _passcode(after)),
+        _check("name", "as before", "as before" if before.name == after.name else "another"),
+    ]
+    if before.media is None or after.media is None:
+        checks.append(_unseen("pictures"))
+    else:
+        kept = after.media.files >= before.media.files and after.media.size >= before.media.size
+        few = f"{after.media.files} files, {after.media.size} bytes"
+        expected = f"{before.media.files} files, {before.media.size} bytes"
+        checks.append(Check(what="pictures", expected=expected, observed=few, passed=kept))
+    return [(check, Cause.DATA_CHANGED) for check in checks]
+
+
+def _passcode(facts: PhoneFacts) -> str:
+    return {True: "set", False: "none", None: "unknown"}[facts.passcode]
+
+
+def _unseen(what: str) -> Check:
+    return Check(what=what, expected=NOT_SEEN, observed=NOT_SEEN, passed=True)
 
 
 def _reported(what: str, seen: bool) -> Check:

@@ -3,7 +3,7 @@
 from station.core import lamps
 from station.core.arming import HOLD_SECONDS
 from station.core.bays import Bay
-from station.core.gates import may_start
+from station.core.gates import closed, may_start
 from station.core.jobs import Job, JobState
 from station.core.states import state_of
 from station.core.station import Station
@@ -13,6 +13,7 @@ from station.model.api import (
     BayView,
     ConfirmView,
     JobView,
+    OfferView,
     PhoneView,
     ResultView,
     Snapshot,
@@ -22,6 +23,7 @@ from station.model.job import PHASE_WORDS, Phase
 from station.model.panel import Control
 from station.model.phone import PhoneMode
 from station.model.record import Outcome
+from station.model.service import SERVICES, Keeps, Service
 
 FIXED_WORDS = {
     BayState.EMPTY: ("Empty", "Plug in a phone."),
@@ -29,18 +31,29 @@ FIXED_WORDS = {
     BayState.QUEUED: ("Waiting for its turn", "Leave it plugged in."),
 }
 
-UNHURT_BY_UNPLUGGING = frozenset({Phase.CONNECT, Phase.TICKET})
+UNHURT_BY_UNPLUGGING = frozenset({Phase.CONNECT, Phase.TICKET, Phase.REREAD, Phase.PASSCODE})
+TO_DO: dict[Service, str] = {
+    Service.RESTART: "restart it",
+    Service.RESCUE: "have it leave recovery",
+    Service.BACKUP: "back it up",
+    Service.PUT_BACK: "put its backup back",
+    Service.ACTIVATE: "activate it",
+    Service.REINSTALL: "install iOS and keep the data",
+    Service.ERASE: "erase it",
+    Service.RESTORE: "erase it and install iOS",
+}
+
 RESTORE_SYSTEM_RUNS = frozenset({Phase.RESTORED, Phase.PREPARE, Phase.IMAGE, Phase.FIRMWARE})
 
 
 def snapshot(station: Station, *, at: float, sequence: int) -> Snapshot:
     """The whole station, as of `at` (CLOCK_BOOTTIME seconds)."""
     bays = tuple(_bay(station, bay) for bay in station.bays)
-    faulty = station.desk.arming.faulty
+    faulty, situation = station.desk.arming.faulty, station.desk.situation
     notice = " ".join(
-        filter(None, [station.desk.records_trouble, station.desk.trouble, _button_trouble(faulty), station.desk.notice])
+        filter(None, [situation.records_trouble, situation.trouble, _button_trouble(faulty), station.desk.notice])
     )
-    fault = bool(faulty or station.desk.records_trouble or station.desk.trouble)
+    fault = bool(faulty or situation.records_trouble or situation.trouble)
     return Snapshot(
         station=station.policy.name,
         sequence=sequence,
@@ -67,6 +80,8 @@ def _bay(station: Station, bay: Bay) -> BayView:
         confirm=_confirm(station, bay),
         job=None if bay.job is None or state is BayState.FAILED else _job(bay.job),
         result=_result(bay),
+        offers=_offers(station, bay, state),
+        chosen=None if bay.stay is None else bay.stay.chosen,
     )
 
 
@@ -79,12 +94,14 @@ def _words(station: Station, bay: Bay, state: BayState) -> tuple[str, str]:
     if state is BayState.NEEDS_PERSON:
         return _person_words(station, bay)
     if state is BayState.ARMED:
+        assert station.desk.arming.armed is not None
+        traits = SERVICES[station.desk.arming.armed.service]
         how = "Hold on the screen" if station.policy.touch_confirms else "Hold CONFIRM"
-        return "Erase everything?", f"{how} for {HOLD_SECONDS:.0f} seconds. This cannot be undone."
+        undone = "" if traits.keeps is Keeps.MEANT_TO else " This cannot be undone."
+        return traits.asks, f"{how} for {HOLD_SECONDS:.0f} seconds.{undone}"
     if state is BayState.WORKING:
         assert bay.job is not None
-        harmless = bay.job.phase in UNHURT_BY_UNPLUGGING
-        return PHASE_WORDS[bay.job.phase], "" if harmless else "Do not unplug."
+        return PHASE_WORDS[bay.job.phase], "Do not unplug." if _keep_plugged(bay.job) else ""
     result = _result(bay)
     assert result is not None
     another = bay.stay is not None and bay.stay.ecid != result.ecid
@@ -92,11 +109,24 @@ def _words(station: Station, bay: Bay, state: BayState) -> tuple[str, str]:
 
 
 def _ready_hint(station: Station, bay: Bay) -> str:
+    assert bay.stay is not None
+    service = bay.stay.chosen
     try:
-        firmware = may_start(bay, station.bays, station.desk.firmware)
+        firmware = may_start(station.desk.case(bay, service))
     except Refused as refused:
         return f"{refused} {refused.remedy}".strip()
-    return f"Press START to erase it and install iOS {firmware.version}."
+    return f"Press START to {TO_DO[service]}.".replace("iOS", f"iOS {firmware.version}" if firmware else "iOS")
+
+
+def _offers(station: Station, bay: Bay, state: BayState) -> tuple[OfferView, ...]:
+    """What the phone could be given. While it is being read, worked on or looked at, nothing is offered."""
+    if bay.stay is None or state not in (BayState.READY, BayState.ARMED):
+        return ()
+    return tuple(
+        OfferView(service=service, seconds=None, findings=closed(station.desk.case(bay, service)))
+        for service, traits in SERVICES.items()
+        if bay.stay.mode in traits.modes
+    )
 
 
 def _person_words(station: Station, bay: Bay) -> tuple[str, str]:
@@ -131,6 +161,7 @@ def _phone(bay: Bay) -> PhoneView | None:
         build="" if facts is None else facts.build,
         name="" if facts is None else facts.name,
         battery_percent=None if facts is None else facts.battery_percent,
+        facts=facts,
     )
 
 
@@ -143,7 +174,7 @@ def _confirm(station: Station, bay: Bay) -> ConfirmView | None:
         until=armed.until,
         holding_since=None if holding is None else holding.since,
         hold_seconds=HOLD_SECONDS,
-        target_version=armed.firmware.version,
+        target_version="" if armed.firmware is None else armed.firmware.version,
     )
 
 
@@ -151,17 +182,21 @@ def _job(job: Job) -> JobView:
     phase = job.phase
     return JobView(
         job=job.id,
-        service=job.consent.service,
+        service=job.service,
         phase=phase,
         phase_fraction=job.story.fraction if phase is job.story.phase else 0.0,
         fraction=job.fraction,
         detail=job.story.detail if phase is job.story.phase else "",
         started=job.started_at,
         eta=job.eta(),
-        target_version=job.firmware.version,
-        target_build=job.firmware.build,
-        keep_plugged=job.state is not JobState.QUEUED and phase not in UNHURT_BY_UNPLUGGING,
+        target_version="" if job.firmware is None else job.firmware.version,
+        target_build="" if job.firmware is None else job.firmware.build,
+        keep_plugged=_keep_plugged(job),
     )
+
+
+def _keep_plugged(job: Job) -> bool:
+    return job.state is not JobState.QUEUED and job.phase not in UNHURT_BY_UNPLUGGING
 
 
 def _result(bay: Bay) -> ResultView | None:

@@ -23,7 +23,7 @@ from station.errors import ConsentVoid, InputRejected, StorageError
 from station.model.base import JobId
 from station.model.causes import Cause
 from station.model.events import WorkerEvent, WorkerExit
-from station.model.job import JobKind, JobSpec
+from station.model.job import JobSpec
 
 log = structlog.get_logger(__name__)
 
@@ -60,10 +60,10 @@ class Running:
                 events.append(
                     ResultFound(spec=found.spec, record=done.record, number=done.number, certificate=done.certificate)
                 )
-            elif found.spec.kind is JobKind.INSPECT:
+            elif found.spec.service is None:
                 await self._end_inspection(found)
             else:
-                events += await self._take_up_restore(found)
+                events += await self._take_up_job(found)
         return events
 
     async def start(self, spec: JobSpec) -> None:
@@ -122,7 +122,8 @@ class Running:
                 await asyncio.to_thread(directory.require_unrevoked)
                 worker = await asyncio.to_thread(self._starter.start, directory)
                 self._follow(spec.job, directory, worker)
-                bound.info("worker started", kind=spec.kind.value, pid=worker.pid)
+                what = "look" if spec.service is None else spec.service.value
+                bound.info("worker started", service=what, pid=worker.pid)
             if spec.job in self._doomed and not self._follower.kill(spec.job):
                 self._tell(WorkerEnded(job=spec.job, exit=None))
         except ConsentVoid:
@@ -143,7 +144,7 @@ class Running:
             await worker.ended()
         await self.close(found.spec.job)
 
-    async def _take_up_restore(self, found: Found) -> list[Event]:
+    async def _take_up_job(self, found: Found) -> list[Event]:
         job = found.spec.job
         worker = await asyncio.to_thread(adopt, found.directory)
         events: list[Event] = [JobFound(spec=found.spec, revoked=await asyncio.to_thread(_revoked, found.directory))]

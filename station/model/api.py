@@ -1,6 +1,6 @@
 """The one API between the daemon and its clients: commands in, snapshots and answers out.
 
-Transport: websockets over the daemon's unix socket, one JSON message a frame, 64 KiB at most. On connect
+Transport: websockets over the daemon's unix socket, one JSON message a frame, 256 KiB at most. On connect
 and after every change the daemon sends a whole `Snapshot`; a command gets one `Answer` with its `id`.
 Times are CLOCK_BOOTTIME seconds, the same for every process of the machine.
 """
@@ -8,10 +8,14 @@ Times are CLOCK_BOOTTIME seconds, the same for every process of the machine.
 from enum import Enum
 
 from station.model.base import BayId, Ecid, JobId, Message
+from station.model.consent import Options
+from station.model.gates import Choice, Finding, Gate
+from station.model.guide import Family, Press, Seen, Target
 from station.model.job import Phase
-from station.model.phone import PhoneMode
+from station.model.phone import PhoneFacts, PhoneMode
 from station.model.record import Outcome
 from station.model.service import Service
+from station.model.symptoms import Symptom
 
 DEFAULT_SOCKET = "/run/restore-station/station.sock"
 """Where clients find the daemon, unless its settings say otherwise."""
@@ -63,6 +67,8 @@ class PhoneView(Message, frozen=True, kw_only=True):
     build: str = ""
     name: str = ""
     battery_percent: int | None = None
+    facts: PhoneFacts | None = None
+    """All that it said of itself; None until it was asked."""
 
 
 class JobView(Message, frozen=True, kw_only=True):
@@ -79,6 +85,7 @@ class JobView(Message, frozen=True, kw_only=True):
     eta: float | None
     """When it is expected to end; None while there is nothing to judge by."""
     target_version: str
+    """Empty: nothing is installed."""
     target_build: str
     keep_plugged: bool
     """Whether unplugging now would harm."""
@@ -94,6 +101,58 @@ class ConfirmView(Message, frozen=True, kw_only=True):
     """When CONFIRM went down, while it is down."""
     hold_seconds: float
     target_version: str
+    """Empty: nothing is installed."""
+
+
+class OfferView(Message, frozen=True, kw_only=True):
+    """A service that the phone in a bay could be given; its words are in `SERVICES`."""
+
+    service: Service
+    seconds: float | None
+    """How long it took at this station of late; None: it was never done here."""
+    findings: tuple[Finding, ...] = ()
+    """The gates that are closed; empty: START will do."""
+
+
+class AdviceView(Message, frozen=True, kw_only=True):
+    """What can help against a symptom: the gentlest first, what was tried without success left out."""
+
+    symptom: Symptom
+    services: tuple[Service, ...]
+    guide: Target | None
+    """Presses of buttons that come before any service."""
+    says: str
+    """Why this, and what comes next if it does not help: a sentence or two."""
+
+
+class GuideView(Message, frozen=True, kw_only=True):
+    """A person is being led through presses of buttons."""
+
+    target: Target
+    family: Family
+    step: int
+    """Counts from 0; as many as there are steps: all are done."""
+    steps: tuple[Press, ...]
+    began: float
+    """When this step began."""
+    seen: Seen
+    says: str
+    """What USB tells, in words; empty: nothing yet."""
+    warning: str
+    """What can go wrong with these very presses, such as an emergency call; empty: nothing."""
+
+
+class OrderView(Message, frozen=True, kw_only=True):
+    """An operator's standing order, while it holds."""
+
+    service: Service
+    bays: tuple[BayId, ...]
+    """Empty: every bay."""
+    left: int
+    """How many more phones it covers."""
+    until: float
+    done: int
+    failed: int
 
 
 class ResultView(Message, frozen=True, kw_only=True):
@@ -126,6 +185,12 @@ class BayView(Message, frozen=True, kw_only=True):
     confirm: ConfirmView | None = None
     job: JobView | None = None
     result: ResultView | None = None
+    offers: tuple[OfferView, ...] = ()
+    """What this phone could be given, gentlest first."""
+    chosen: Service | None = None
+    """The service that START means here."""
+    advice: AdviceView | None = None
+    guide: GuideView | None = None
 
 
 class Snapshot(Message, frozen=True, kw_only=True, tag="snapshot"):
@@ -143,6 +208,7 @@ class Snapshot(Message, frozen=True, kw_only=True, tag="snapshot"):
     """Something about the station itself that somebody should know ("the disk is nearly full"); usually empty."""
     emulated: bool
     """Whether this station has virtual phones."""
+    order: OrderView | None = None
 
 
 class Select(Message, frozen=True, kw_only=True, tag="select"):
@@ -158,6 +224,92 @@ class Start(Message, frozen=True, kw_only=True, tag="start"):
     id: int
     bay: BayId
     service: Service
+    options: Options = Options()
+
+
+class Choose(Message, frozen=True, kw_only=True, tag="choose"):
+    """Choose the service that START means in a bay, on the screen and for the button."""
+
+    id: int
+    bay: BayId
+    service: Service
+
+
+class Decide(Message, frozen=True, kw_only=True, tag="decide"):
+    """Somebody decided about a backup of the phone in a bay; holds until it is unplugged."""
+
+    id: int
+    bay: BayId
+    ecid: Ecid
+    choice: Choice
+
+
+class Overrule(Message, frozen=True, kw_only=True, tag="overrule"):
+    """An operator opens a gate for the phone in a bay; holds until it is unplugged."""
+
+    id: int
+    bay: BayId
+    ecid: Ecid
+    gate: Gate
+    reason: str
+
+
+class Release(Message, frozen=True, kw_only=True, tag="release"):
+    """An operator has looked into a failed erase: the phone leaves quarantine."""
+
+    id: int
+    ecid: Ecid
+    reason: str
+
+
+class Describe(Message, frozen=True, kw_only=True, tag="describe"):
+    """Say what is wrong with the phone in a bay; None: forget it."""
+
+    id: int
+    bay: BayId
+    symptom: Symptom | None
+
+
+class DidNotHelp(Message, frozen=True, kw_only=True, tag="did_not_help"):
+    """What was advised last was done, and did not help: what is next?"""
+
+    id: int
+    bay: BayId
+
+
+class Guide(Message, frozen=True, kw_only=True, tag="guide"):
+    """Begin to lead a person through presses of buttons; None: stop. In an empty bay too: the phone may seem dead."""
+
+    id: int
+    bay: BayId
+    target: Target | None
+    family: Family | None = None
+    """None: of the phone that is here, where its model is known."""
+
+
+class GuideNext(Message, frozen=True, kw_only=True, tag="guide_next"):
+    """The person is ready: the next step begins now."""
+
+    id: int
+    bay: BayId
+
+
+class Order(Message, frozen=True, kw_only=True, tag="order"):
+    """An operator's standing order: the next `count` phones in these bays get `service` unattended, until then."""
+
+    id: int
+    service: Service
+    bays: tuple[BayId, ...]
+    count: int
+    seconds: float
+    """From now."""
+    options: Options = Options()
+
+
+class EndOrder(Message, frozen=True, kw_only=True, tag="end_order"):
+    """End the standing order; what has begun goes on."""
+
+    id: int
 
 
 class HoldBegan(Message, frozen=True, kw_only=True, tag="hold_began"):
@@ -201,7 +353,7 @@ class Dismiss(Message, frozen=True, kw_only=True, tag="dismiss"):
     bay: BayId
 
 
-Command = Select | Start | HoldBegan | HoldEnded | OperatorConfirm | Cancel | Dismiss
+Command = Select | Start | Choose | Decide | Overrule | HoldBegan | HoldEnded | OperatorConfirm | Cancel | Dismiss
 
 
 class Answer(Message, frozen=True, kw_only=True, tag="answer"):

@@ -23,6 +23,10 @@ JobId = NewType("JobId", str)
 """A job's name; also the name of its directory."""
 
 
+BackupId = NewType("BackupId", str)
+"""A backup's name in the vault; also the name of its directory there."""
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A value that crosses a process boundary."""
 

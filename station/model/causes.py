@@ -29,6 +29,18 @@ class Cause(Enum):
     NOT_RETURNED = "not_returned"
     BUILD_DIFFERS = "build_differs"
     NOT_CLEAN = "not_clean"
+    NOT_LEFT = "not_left"
+    DATA_CHANGED = "data_changed"
+    REFUSED_BY_PHONE = "refused_by_phone"
+    PHONE_FULL = "phone_full"
+    FIND_MY_ON = "find_my_on"
+    ACTIVATION_LOCKED = "activation_locked"
+    NOT_ACTIVATED = "not_activated"
+    ACTIVATION_UNREACHABLE = "activation_unreachable"
+    PASSCODE_NOT_GIVEN = "passcode_not_given"
+    BACKUP_PASSWORD_UNKNOWN = "backup_password_unknown"  # noqa: S105 no password, but the name of a cause
+    BACKUP_FAULTY = "backup_faulty"
+    BACKUP_MISSING = "backup_missing"
     CANCELLED = "cancelled"
     INTERNAL = "internal"
 
@@ -114,7 +126,7 @@ EXPLANATIONS: dict[Cause, Explanation] = {
         remedy="Retry once. If it repeats, set this phone aside and send the job's log to the makers.",
     ),
     Cause.NOT_RETURNED: Explanation(
-        title="The phone did not come back after the restore.",
+        title="The phone did not come back.",
         remedy="Leave it plugged in for a few minutes; then plug it in again to see its state.",
     ),
     Cause.BUILD_DIFFERS: Explanation(
@@ -124,6 +136,54 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     Cause.NOT_CLEAN: Explanation(
         title="The phone came back, but it does not look erased.",
         remedy="Start again. Do not hand the phone on.",
+    ),
+    Cause.NOT_LEFT: Explanation(
+        title="The phone took the order and did not restart.",
+        remedy="Hold its buttons to force it: choose “It does not react”.",
+    ),
+    Cause.DATA_CHANGED: Explanation(
+        title="The phone came back, but not all that was on it was seen again.",
+        remedy="Unlock it and look whether something is missing. The backup, if one was made, is in the vault.",
+    ),
+    Cause.REFUSED_BY_PHONE: Explanation(
+        title="The phone refused.",
+        remedy="A profile on it may forbid this: ask whoever manages it. Otherwise restore it from recovery mode.",
+    ),
+    Cause.PHONE_FULL: Explanation(
+        title="The phone has too little free storage.",
+        remedy="Delete something large on it, then start again.",
+    ),
+    Cause.FIND_MY_ON: Explanation(
+        title="“Find My” is on.",
+        remedy="The owner turns it off: Settings, their name, Find My, Find My iPhone. Then start again.",
+    ),
+    Cause.ACTIVATION_LOCKED: Explanation(
+        title="The phone belongs to an Apple Account: Activation Lock.",
+        remedy="Its owner signs in on the phone, or removes it from their account at icloud.com/find.",
+    ),
+    Cause.NOT_ACTIVATED: Explanation(
+        title="Apple did not activate the phone.",
+        remedy="Set it up by hand over Wi-Fi. If Apple refuses there too, ask Apple.",
+    ),
+    Cause.ACTIVATION_UNREACHABLE: Explanation(
+        title="Apple's activation server cannot be reached.",
+        remedy="Check the station's network connection, then start again.",
+    ),
+    Cause.PASSCODE_NOT_GIVEN: Explanation(
+        title="The passcode was not typed on the phone.",
+        remedy="Start again, and type it when the phone asks. Without it the data could not be unlocked afterwards.",
+    ),
+    Cause.BACKUP_PASSWORD_UNKNOWN: Explanation(
+        title="The phone's backups have a password that the station does not know.",
+        remedy="The owner removes it: Settings, General, Transfer or Reset, Reset, Reset All Settings. Data stays.",
+    ),
+    Cause.BACKUP_FAULTY: Explanation(
+        title="The backup was made, but reading it back found faults.",
+        remedy="Make it again. It does not count as a backup.",
+    ),
+    Cause.BACKUP_MISSING: Explanation(
+        title="There is no verified backup of this phone here.",
+        remedy="Make one first.",
     ),
     Cause.CANCELLED: Explanation(
         title="Cancelled before anything was erased.",

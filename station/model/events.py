@@ -76,8 +76,29 @@ class PersonNeeded(Message, frozen=True, kw_only=True, tag="person"):
     cause: Cause
 
 
+class BackupRead(Message, frozen=True, kw_only=True, tag="backup_read"):
+    """A backup was opened again: its manifest, every file's size and digest, and the decryption with its password.
+
+    Only a backup of which this was said, without a fault, counts as one.
+    """
+
+    at: float
+    files: int
+    size: int
+    """Bytes, as they lie in the vault."""
+    faults: tuple[str, ...] = ()
+    """What is wrong, in the words of the check; a few of them when there are many."""
+
+
+class PasswordOwed(Message, frozen=True, kw_only=True, tag="password_owed"):
+    """The phone has the station's backup password (True), or is rid of it again (False). Durable, like an Intent."""
+
+    at: float
+    owed: bool
+
+
 class Succeeded(Message, frozen=True, kw_only=True, tag="succeeded"):
-    """The worker did what it was asked. For a restore: Status 0, and nothing but Status 0."""
+    """The worker did what it was asked. For what restored does: Status 0, and nothing but Status 0."""
 
     at: float
 
@@ -104,6 +125,8 @@ WorkerEvent = (
     | Intent
     | FactsRead
     | PersonNeeded
+    | BackupRead
+    | PasswordOwed
     | Succeeded
     | Failed
 )

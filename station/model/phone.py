@@ -74,6 +74,33 @@ def identity_of_serial(serial: str) -> tuple[Ecid | None, Udid | None]:
     return None, None
 
 
+class ActivationLock(Enum):
+    """What was found of Activation Lock ("Find My"). There is no "unlocked": it is read wrongly too often to say so."""
+
+    LOCKED = "locked"
+    NOT_DETECTED = "not detected"
+    UNKNOWN = "unknown"
+    """It could not be read: always so in recovery and DFU mode."""
+
+
+class LockReading(Message, frozen=True, kw_only=True):
+    """One reading of Activation Lock: what each means said, and the sum."""
+
+    state: ActivationLock
+    at: str
+    """When, RFC 3339 in UTC; empty: it was not read."""
+    signs: tuple[str, ...] = ()
+    """Each means that was tried with its answer, such as "com.apple.fmip IsAssociated: true"."""
+
+
+class Media(Message, frozen=True, kw_only=True):
+    """The owner's pictures and recordings, counted: a service that keeps the data must bring back as many."""
+
+    files: int
+    size: int
+    """Bytes."""
+
+
 class PhoneFacts(Message, frozen=True, kw_only=True):
     """What lockdown tells of a phone in normal mode. Absent values are None, never guessed."""
 
@@ -98,3 +125,21 @@ class PhoneFacts(Message, frozen=True, kw_only=True):
     passcode: bool | None
     """Whether a passcode protects it (lockdown's PasswordProtected)."""
     battery_percent: int | None
+    capacity: int | None = None
+    """Bytes of storage, as sold."""
+    free: int | None = None
+    """Bytes of it that are free."""
+    colour: str = ""
+    """In a word, such as "blue"; empty: not known."""
+    imei2: str | None = None
+    """Of the second SIM."""
+    battery_health: int | None = None
+    """Percent of the battery's design capacity that it can still take."""
+    battery_cycles: int | None = None
+    supervised: bool | None = None
+    organisation: str = ""
+    """Who supervises or manages it, in their own words; empty: nobody, or not told."""
+    lock: LockReading = LockReading(state=ActivationLock.UNKNOWN, at="")
+    backup_password: bool | None = None
+    """Whether backups of it are encrypted with a password that somebody has set (lockdown's WillEncrypt)."""
+    media: Media | None = None

@@ -2,10 +2,11 @@
 
 from enum import Enum
 
-from station.model.base import BayId, Ecid, JobId, Message
+from station.model.base import BackupId, BayId, Ecid, JobId, Message
 from station.model.causes import Cause
 from station.model.consent import Consent
 from station.model.firmware import Firmware
+from station.model.gates import BackupDecision, Overruling
 from station.model.job import Phase
 from station.model.phone import PhoneFacts, PhoneMode
 from station.model.service import Service
@@ -20,6 +21,8 @@ class Outcome(Enum):
     """The phone reported success, but what came back was not seen to be right."""
     FAILED_UNTOUCHED = "failed_untouched"
     """Failed before anything irreversible was sent: the data is as it was."""
+    FAILED_BETWEEN = "failed_between"
+    """Failed while the phone was being changed around its data: nothing was erased, but it is not as it was."""
     FAILED_ERASED = "failed_erased"
     """Failed after the erase was sent: the data must be taken as gone, the phone needs another restore."""
 
@@ -75,6 +78,12 @@ class Record(Message, frozen=True, kw_only=True):
     duration_seconds: float
     clock_trusted: bool
     """Whether the wall clock was known to be right when it ended (NTP)."""
+    decision: BackupDecision | None = None
+    """What was decided about a backup before data was put at risk; None: the service risks none."""
+    overruled: tuple[Overruling, ...] = ()
+    """The gates that somebody opened against the station's advice."""
+    backup: BackupId | None = None
+    """The backup in the vault that this job made or put back."""
 
 
 class SealedRecord(Message, frozen=True, kw_only=True):

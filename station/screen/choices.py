@@ -24,6 +24,7 @@ def subject(bay: BayView) -> tuple[object, ...]:
     """What a touch on this bay is about. Another phone, state or job: another subject, and a touch begun is void."""
     return (
         bay.state,
+        bay.chosen,
         bay.phone.ecid if bay.phone is not None else None,
         bay.job.job if bay.job is not None else None,
         bay.result.job if bay.result is not None else None,
@@ -34,11 +35,9 @@ def choices(bay: BayView) -> list[Choice]:
     """The buttons a bay has in its state."""
     cancel = Choice("Cancel", Target(Cancel(id=0, bay=bay.bay), about=subject(bay)))
     match bay.state:
-        case BayState.READY:
-            return [
-                Choice(name, Target(Start(id=0, bay=bay.bay, service=service), about=subject(bay)), main=True)
-                for service, name in words.STARTS.items()
-            ]
+        case BayState.READY if bay.chosen is not None:
+            start = Start(id=0, bay=bay.bay, service=bay.chosen)
+            return [Choice(words.STARTS[bay.chosen], Target(start, about=subject(bay)), main=True)]
         case BayState.ARMED | BayState.QUEUED:
             return [cancel]
         case BayState.WORKING:

@@ -13,7 +13,7 @@ from websockets.exceptions import WebSocketException
 
 from station.model.api import Answer, Command, Reply, Snapshot
 
-MAX_FRAME = 64 * 1024
+MAX_FRAME = 256 * 1024
 FIRST_PAUSE = 0.2
 """Seconds before the first new attempt; each failure doubles it."""
 LONGEST_PAUSE = 2.0

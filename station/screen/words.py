@@ -1,15 +1,33 @@
 """Words for what a snapshot gives as a value; its titles and hints are the daemon's, and shown as they are."""
 
 from station.model.api import BayState, BayView, JobView, PhoneView, ResultView
-from station.model.job import RESTORE_PHASES, Phase
+from station.model.job import PHASES, Phase
 from station.model.phone import PhoneMode
 from station.model.record import Outcome
 from station.model.service import Service
 from station.screen.text import clean
 from station.screen.theme import LOOKS
 
-STARTS: dict[Service, str] = {Service.RESTORE: "Start restore"}
-DOING: dict[Service, str] = {Service.RESTORE: "Restoring"}
+STARTS: dict[Service, str] = {
+    Service.RESTART: "Start restart",
+    Service.RESCUE: "Leave recovery",
+    Service.BACKUP: "Start backup",
+    Service.PUT_BACK: "Put backup back",
+    Service.ACTIVATE: "Start activation",
+    Service.REINSTALL: "Start reinstall",
+    Service.ERASE: "Start erase",
+    Service.RESTORE: "Start restore",
+}
+DOING: dict[Service, str] = {
+    Service.RESTART: "Restarting",
+    Service.RESCUE: "Leaving recovery",
+    Service.BACKUP: "Backing up",
+    Service.PUT_BACK: "Putting back",
+    Service.ACTIVATE: "Activating",
+    Service.REINSTALL: "Reinstalling",
+    Service.ERASE: "Erasing",
+    Service.RESTORE: "Restoring",
+}
 
 MODES: dict[PhoneMode, str] = {
     PhoneMode.NORMAL: "",
@@ -58,18 +76,34 @@ def version(phone: PhoneView) -> str:
 
 def step(job: JobView) -> str:
     """Which of how many phases it is in."""
-    return f"Step {RESTORE_PHASES.index(job.phase) + 1} of {len(RESTORE_PHASES)}"
+    phases = PHASES[job.service]
+    return f"Step {phases.index(job.phase) + 1} of {len(phases)}"
 
 
 def may_cancel(job: JobView) -> bool:
-    """Whether cancelling still makes sense: the erase belongs to PREPARE, and nothing ends a job after that."""
-    return RESTORE_PHASES.index(job.phase) < RESTORE_PHASES.index(Phase.PREPARE)
+    """Whether cancelling still makes sense: what cannot be undone belongs to these phases or comes after them."""
+    return job.phase not in TOO_LATE
+
+
+TOO_LATE = frozenset(
+    {
+        Phase.RESTART,
+        Phase.PUT_BACK,
+        Phase.ERASE_CONTENT,
+        Phase.PREPARE,
+        Phase.IMAGE,
+        Phase.FIRMWARE,
+        Phase.RETURN,
+        Phase.VERIFY,
+    }
+)
 
 
 OUTCOME_TAGS: dict[Outcome, str] = {
     Outcome.VERIFIED: "",
     Outcome.NOT_VERIFIED: "Not verified",
     Outcome.FAILED_UNTOUCHED: "Nothing was erased",
+    Outcome.FAILED_BETWEEN: "Half-way",
     Outcome.FAILED_ERASED: "Data is gone",
 }
 

@@ -2,10 +2,10 @@
 
 from station.adapters.jobdir import JobDirectory
 from station.core import consent
+from station.errors import ConsentVoid
 from station.model.base import Ecid
-from station.model.consent import Act
+from station.model.consent import ALLOWED, Act
 from station.model.job import JobSpec
-from station.model.service import Service
 from station.worker.reporter import Reporter
 
 
@@ -25,6 +25,7 @@ class Guard:
         self._directory = directory
         self._spec = spec
         self._reporter = reporter
+        self._service = spec.service
 
     def authorise(self, act: Act, observed: int | None) -> None:
         """Return if `act` may be sent now to the phone whose ECID was `observed` on the connection it goes through.
@@ -36,10 +37,12 @@ class Guard:
             StorageError: the intent could not be made durable; the act must not happen.
         """
         ecid = None if observed is None else Ecid(observed)
+        if self._service is None:
+            raise ConsentVoid("This job is only to look.")
         self._directory.require_unrevoked()
-        consent.require(
-            self._spec.consent, ecid=ecid, bay=self._spec.bay, plug=self._spec.plug, service=Service.RESTORE
-        )
+        consent.require(self._spec.consent, ecid=ecid, bay=self._spec.bay, plug=self._spec.plug, service=self._service)
+        if act not in ALLOWED[self._service]:
+            raise ConsentVoid(f"“{self._service.value}” was confirmed, and that does not cover “{act.value}”.")
         assert ecid is not None  # require() does not let an unreadable one pass
         self._reporter.intent(act, ecid)
         self._directory.require_unrevoked()  # once more: the disk may have been slow, and people are not

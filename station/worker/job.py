@@ -12,7 +12,8 @@ import usb.backend.libusb1
 
 from station.adapters.jobdir import JobDirectory
 from station.model.causes import Cause
-from station.model.job import JobKind, JobSpec, Reach
+from station.model.job import JobSpec, Reach
+from station.model.service import Service
 from station.virtual.usb.backend import UsbIpBackend
 from station.worker.failures import JobFailed, explain, printable
 from station.worker.guard import Guard
@@ -45,11 +46,13 @@ def do(directory: JobDirectory, spec: JobSpec, reporter: Reporter) -> bool:
 
 async def _do(directory: JobDirectory, spec: JobSpec, reporter: Reporter) -> None:
     guard = Guard(directory, spec, reporter)
-    match spec.kind:
-        case JobKind.INSPECT:
+    match spec.service:
+        case None:
             await inspect(spec, reporter, guard)
-        case JobKind.RESTORE:
+        case Service.RESTORE:
             await restore(spec, _usb(spec.reach), reporter, guard)
+        case other:
+            raise JobFailed(Cause.INTERNAL, f"{other.value} is not built yet")
 
 
 def _usb(reach: Reach) -> Any:

@@ -12,7 +12,7 @@ from station.model.api import BayState, Dismiss, Lamp, Start
 from station.model.base import SocketPath
 from station.model.causes import Cause
 from station.model.events import FactsRead, Failed, PersonNeeded, Succeeded
-from station.model.job import JobKind, JobSpec, Phase
+from station.model.job import JobSpec, Phase
 from station.model.phone import PhoneMode, UsbArrived, UsbGone
 from station.model.record import Outcome
 from station.model.service import Service
@@ -43,7 +43,7 @@ def test_a_phone_in_normal_mode_is_inspected_once():
     bench = Bench()
     bench.do(arrived(A))
     (started,) = bench.all(StartWorker)
-    assert (started.spec.kind, started.spec.ecid, started.spec.consent) == (JobKind.INSPECT, A, None)
+    assert (started.spec.service, started.spec.ecid, started.spec.consent) == (None, A, None)
     assert bench.bay().state is BayState.READING
     job = bench.inspect(facts(A))
     assert CloseJob(job=job) in bench.actions

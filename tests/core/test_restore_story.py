@@ -21,7 +21,7 @@ from station.model.api import BayState, Cancel, Dismiss, Lamp, Start
 from station.model.causes import Cause
 from station.model.consent import Hand
 from station.model.events import Failed, Operation, PhaseBegan, Progress, Succeeded, WorkerExit
-from station.model.job import DEADLINES, JobKind, Phase
+from station.model.job import DEADLINES, Phase
 from station.model.phone import PhoneMode
 from station.model.record import Outcome, Record
 from station.model.service import Service
@@ -53,7 +53,7 @@ def returned(bench: Bench, job, **changes) -> Record:
 def test_the_main_job_ends_verified():
     bench = Bench()
     spec = bench.confirm()
-    assert spec.kind is JobKind.RESTORE
+    assert spec.service is not None
     assert spec.ecid == A
     assert spec.firmware == FIRMWARE
     assert spec.before == facts(A)
@@ -291,7 +291,7 @@ def test_a_phone_that_returns_faster_than_the_news_of_success_is_looked_at_at_on
     bench.phase(spec.job, Phase.FIRMWARE)
     bench.do(gone(), arrived(A))
     bench.succeed(spec.job)
-    assert bench.all(StartWorker)[-1].spec.kind is JobKind.INSPECT
+    assert bench.all(StartWorker)[-1].spec.service is None
     bench.inspect(clean_facts(A))
     assert bench.records[0].outcome is Outcome.VERIFIED
 
@@ -629,7 +629,7 @@ def test_a_phone_in_dfu_mode_can_be_restored():
     bench.press()
     bench.hold()
     spec = bench.all(StartWorker)[-1].spec
-    assert (spec.kind, spec.ecid, spec.udid, spec.before) == (JobKind.RESTORE, A, None, None)
+    assert (spec.service, spec.ecid, spec.udid, spec.before) == (Service.RESTORE, A, None, None)
 
 
 def test_no_more_jobs_at_once_than_the_cap_and_the_rest_in_order():

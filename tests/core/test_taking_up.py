@@ -8,7 +8,7 @@ from station.errors import Refused
 from station.model.api import BayState, Cancel, Dismiss
 from station.model.causes import Cause
 from station.model.events import Operation
-from station.model.job import JobKind, JobSpec, Phase
+from station.model.job import JobSpec, Phase
 from station.model.record import Outcome, Record
 from tests.core.helpers import ONE, RECOVERY, TWO, A, B, Bench, arrived, clean_facts, facts, gone
 
@@ -43,7 +43,7 @@ def test_a_living_worker_is_followed_to_the_end(spec):
     bench.succeed(spec.job)
     bench.do(gone(), arrived(A))
     look = bench.all(StartWorker)[-1].spec
-    assert (look.kind, look.plug) == (JobKind.INSPECT, spec.plug)
+    assert (look.service, look.plug) == (None, spec.plug)
     bench.inspect(clean_facts())
     assert bench.records[0].outcome is Outcome.VERIFIED
     assert bench.records[0].before == facts(A)

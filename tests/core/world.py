@@ -43,7 +43,7 @@ from station.model.events import (
     WorkerExit,
     WorkerStarted,
 )
-from station.model.job import JobKind, JobSpec, Phase
+from station.model.job import JobSpec, Phase
 from station.model.panel import Control, ControlState
 from station.model.phone import PhoneMode, UsbArrived, UsbGone
 from station.model.record import Outcome, Record
@@ -230,7 +230,7 @@ class World:
         for job, found in list(self.disk.items()):
             if found.record is not None:
                 self.tell(ResultFound(spec=found.spec, record=found.record, number=1, certificate=None))
-            elif found.spec.kind is JobKind.INSPECT:
+            elif found.spec.service is None:
                 del self.disk[job]
             else:
                 self.tell(JobFound(spec=found.spec, revoked=found.revoked))
@@ -258,7 +258,7 @@ class World:
         match action:
             case StartWorker(spec=spec):
                 job = self.disk[spec.job] = OnDisk(spec)
-                job.worker = self._inspect(job) if spec.kind is JobKind.INSPECT else self._restore(job)
+                job.worker = self._inspect(job) if spec.service is None else self._restore(job)
                 self._take_grant(spec)
             case RevokeConsent(job=name):
                 self.disk[name].revoked = True

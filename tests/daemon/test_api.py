@@ -101,7 +101,7 @@ async def test_commands_are_answered(served):
         b'{"type":"select","id":1}',
         b'{"type":"select","id":1,"bay":"1","more":2}',
         b'{"type":"erase everything","id":1,"bay":"1"}',
-        b'{"type":"start","id":1,"bay":"1","service":"restart"}',
+        b'{"type":"start","id":1,"bay":"1","service":"polish"}',
         b'{"type":"select","id":"1","bay":"1"}',
         b"[" * 60000,
         b"\xff\xfe",

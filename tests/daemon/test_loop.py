@@ -297,7 +297,9 @@ async def test_start_is_refused_when_the_records_are_broken(house):
         await daemon.command(Dismiss, bay=ONE)
     chain_files(house.state, DemonstrationKey).database.write_bytes(b"not a database" * 100)
     async with house.daemon() as daemon:
-        await ready(house, daemon)
+        daemon.tell(arrived())
+        await (await house.conductor.worker()).inspect()
+        await daemon.until(lambda bay: bay.state is BayState.READY)
         assert await daemon.command(Start, bay=ONE, service=Service.RESTORE) != ""
         assert daemon.lamps[-1] is Lamp.FAULT
 

@@ -80,7 +80,7 @@ def bay(state: BayState, number: int = 1, *, selected: bool = False) -> BayView:
         hint="Plug in a phone.",
         selected=selected,
     )
-    held = replace(empty, phone=PHONE, title="", hint="")
+    held = replace(empty, phone=PHONE, title="", hint="", chosen=Service.RESTORE)
     match state:
         case BayState.EMPTY:
             return empty

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from station.model.api import BayState
-from station.model.job import PHASE_WORDS, RESTORE_PHASES, Phase
+from station.model.job import PHASE_WORDS, PHASES, Phase
 from station.model.phone import PhoneMode
 from station.model.record import Outcome
 from station.model.service import Service
@@ -92,7 +92,7 @@ def test_percent_is_never_rounded_up(fraction: float, said: str) -> None:
 
 
 def test_everything_has_words() -> None:
-    assert set(PHASE_WORDS) == set(RESTORE_PHASES) == set(Phase)
+    assert set(PHASE_WORDS) == {phase for phases in PHASES.values() for phase in phases} == set(Phase)
     assert set(words.MODES) == set(PhoneMode)
     assert set(words.STARTS) == set(words.DOING) == set(Service)
     assert set(words.OUTCOME_TAGS) == set(Outcome)
@@ -104,7 +104,7 @@ def test_states_differ_without_colour() -> None:
 
 
 def test_a_job_can_be_cancelled_until_the_erase() -> None:
-    cancellable = [phase for phase in RESTORE_PHASES if words.may_cancel(replace(JOB, phase=phase))]
+    cancellable = [phase for phase in PHASES[Service.RESTORE] if words.may_cancel(replace(JOB, phase=phase))]
     assert cancellable == [Phase.CONNECT, Phase.TICKET, Phase.RECOVERY, Phase.RAMDISK, Phase.RESTORED]
 
 

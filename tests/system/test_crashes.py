@@ -12,7 +12,7 @@ from station.adapters.firmware import FirmwareStore
 from station.model.api import BayState, Start
 from station.model.base import Ecid
 from station.model.causes import Cause
-from station.model.job import JobKind, Phase
+from station.model.job import Phase
 from station.model.record import Outcome
 from station.model.service import Service
 from station.virtual.apple.behaviour import AppleService, Behaviour
@@ -162,7 +162,7 @@ async def hold_all(station: Station, lives: tuple[Life, ...]) -> list[Window]:
 
 def living(rig: Rig, windows: list[Window]) -> dict[Ecid, int]:
     """The process ids of the restores' living workers."""
-    found = {spec.ecid: job.alive() for job, spec in rig.jobs() if spec.kind is JobKind.RESTORE}
+    found = {spec.ecid: job.alive() for job, spec in rig.jobs() if spec.service is not None}
     return {window.phone.identity.ecid: pid for window in windows if (pid := found[window.phone.identity.ecid])}
 
 

@@ -16,7 +16,7 @@ from station.model.base import BayId, JobId, PlugId
 from station.model.consent import Consent, Hand
 from station.model.events import Failed, WorkerEvent
 from station.model.firmware import Firmware
-from station.model.job import DEADLINES, JobKind, JobSpec, Phase
+from station.model.job import DEADLINES, JobSpec, Phase
 from station.model.service import Service
 from station.virtual.faults.kinds import Fault
 from station.virtual.firmware.ipsw import make_ipsw
@@ -80,13 +80,13 @@ class StationHost:
         """An iPhone 12 with an older iOS."""
         return self.host.hands.plug(Plug(installed=installed, faults=faults, **order))  # type: ignore[arg-type]  # tests know
 
-    def spec(self, phone: VirtualPhone, kind: JobKind = JobKind.RESTORE, **changes: object) -> JobSpec:
+    def spec(self, phone: VirtualPhone, service: Service | None = Service.RESTORE, **changes: object) -> JobSpec:
         """The spec of a job on a phone."""
         ecid = phone.identity.ecid
         assert phone.socket is not None
         values: dict[str, object] = {
             "job": JobId(f"job-{next(self._numbers)}"),
-            "kind": kind,
+            "service": service,
             "bay": BAY,
             "socket": phone.socket,
             "plug": PLUG,
@@ -95,9 +95,8 @@ class StationHost:
             "emulated": True,
             "reach": self.host.reach,
             "deadlines": dict(DEADLINES),
-            "consent": Consent(
-                ecid=ecid, bay=BAY, plug=PLUG, service=Service.RESTORE, by=Hand.BUTTONS, at="2026-01-01T00:00:00Z"
-            ),
+            "consent": service
+            and Consent(ecid=ecid, bay=BAY, plug=PLUG, service=service, by=Hand.BUTTONS, at="2026-01-01T00:00:00Z"),
             "firmware": self.firmware,
         }
         return JobSpec(**(values | changes))  # type: ignore[arg-type]  # checked when it is read again

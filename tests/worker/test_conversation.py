@@ -18,7 +18,7 @@ from station.model.causes import Cause
 from station.model.consent import Consent, Hand
 from station.model.events import Checkpoint, Intent, Operation
 from station.model.firmware import Firmware
-from station.model.job import DEADLINES, JobKind, JobSpec, Reach
+from station.model.job import DEADLINES, JobSpec, Reach
 from station.model.phone import PhoneMode
 from station.model.service import Service
 from station.virtual import framing
@@ -116,7 +116,7 @@ class Attempt:
         consent = Consent(ecid=ecid, bay=BAY, plug=PLUG, service=Service.RESTORE, by=Hand.BUTTONS, at="")
         spec = JobSpec(
             job=JobId(f"job-{self._number}"),
-            kind=JobKind.RESTORE,
+            service=Service.RESTORE,
             bay=BAY,
             socket=socket,
             plug=PLUG,

@@ -11,7 +11,7 @@ from station.errors import InputRejected
 from station.model.base import Ecid
 from station.model.causes import Cause
 from station.model.events import FactsRead, PersonNeeded, Succeeded
-from station.model.job import JobKind, Phase
+from station.model.job import Phase
 from station.model.phone import PhoneMode
 from station.virtual.faults.kinds import Fault, FaultKind
 from station.virtual.firmware.image4 import parse_img4
@@ -67,7 +67,7 @@ def test_a_model_nobody_knows_keeps_its_type():
 async def inspect(station: StationHost, *faults: Fault, installed: Installed = OLD, **changes: object) -> Worker:
     phone = station.plug(*faults, installed=installed)
     changes = {"deadlines": deadlines(4.0, [Phase.CONNECT])} | changes
-    return await station.start(station.spec(phone, JobKind.INSPECT, consent=None, firmware=None, **changes))
+    return await station.start(station.spec(phone, None, consent=None, firmware=None, **changes))
 
 
 @pytest.mark.system
@@ -106,13 +106,13 @@ async def test_all_sorts_of_phones(station: StationHost):
 async def test_somebody_taps_trust_and_need_not_tap_twice(station: StationHost):
     phone = station.plug(installed=Installed(version="26.1", build="23B85", trusted=False))
     asked = reached(phone, "lockdown:Pair")
-    worker = await station.start(station.spec(phone, JobKind.INSPECT))
+    worker = await station.start(station.spec(phone, None))
     await asked.wait()
     assert phone.system is not None
     phone.system.trusted = True
     assert isinstance((await worker.events())[-1], Succeeded), worker.log()
     pairings = phone.history.count("lockdown:Pair")
-    again = await station.start(station.spec(phone, JobKind.INSPECT))
+    again = await station.start(station.spec(phone, None))
     assert isinstance((await again.events())[-1], Succeeded), again.log()
     assert phone.history.count("lockdown:Pair") == pairings
 
@@ -125,7 +125,7 @@ async def test_a_phone_that_is_being_restored_is_not_inspected(station: StationH
     ramdisk = Path(station.firmware.directory) / identity.get_component_path("RestoreRamDisk")
     phone.ramdisk = parse_img4(ramdisk.read_bytes())[0].payload
     phone.appear(PhoneMode.RESTORE)
-    worker = await station.start(station.spec(phone, JobKind.INSPECT))
+    worker = await station.start(station.spec(phone, None))
     failure = await worker.failure()
     assert (failure.cause, failure.phone_mode) == (Cause.NOT_RETURNED, PhoneMode.RESTORE), worker.log()
 

@@ -9,7 +9,7 @@ import pytest
 
 from station.adapters.jobdir import EventReader
 from station.model.events import Succeeded, WorkerStarted
-from station.model.job import JobKind, Phase
+from station.model.job import Phase
 from station.virtual.faults.kinds import Fault, FaultKind
 from station.worker import keeper
 from tests.worker.station_host import StationHost, Worker, deadlines, reached
@@ -35,7 +35,7 @@ async def gone(worker: Worker) -> None:
 @pytest.mark.system
 async def test_a_job_is_taken_once(station: StationHost):
     phone = station.plug()
-    first = await station.start(station.spec(phone, JobKind.INSPECT))
+    first = await station.start(station.spec(phone, None))
     events = await first.events()
     second = await station.start_in(first.directory)
     assert await second.process.wait() == 2
@@ -50,7 +50,7 @@ async def test_a_job_is_taken_once(station: StationHost):
 async def test_a_second_worker_leaves_the_first_alone(station: StationHost):
     phone = station.plug(SILENT)
     silent = reached(phone, SILENT.at)
-    first = await station.start(station.spec(phone, JobKind.INSPECT))
+    first = await station.start(station.spec(phone, None))
     await silent.wait()
     second = await station.start_in(first.directory)
     assert await second.process.wait() == 2
@@ -61,7 +61,7 @@ async def test_a_second_worker_leaves_the_first_alone(station: StationHost):
 async def test_the_worker_dies_with_its_keeper(station: StationHost):
     phone = station.plug(SILENT)
     silent = reached(phone, SILENT.at)
-    worker = await station.start(station.spec(phone, JobKind.INSPECT))
+    worker = await station.start(station.spec(phone, None))
     await silent.wait()
     worker.process.kill()
     await worker.process.wait()
@@ -75,7 +75,7 @@ async def test_the_worker_dies_with_its_keeper(station: StationHost):
 async def test_the_keeper_tells_how_the_worker_died(station: StationHost, number):
     phone = station.plug(SILENT)
     silent = reached(phone, SILENT.at)
-    worker = await station.start(station.spec(phone, JobKind.INSPECT))
+    worker = await station.start(station.spec(phone, None))
     await silent.wait()
     os.kill(child_of(worker.process.pid), number)
     assert await worker.process.wait() == -number
@@ -88,7 +88,7 @@ async def test_the_keeper_tells_how_the_worker_died(station: StationHost, number
 async def test_a_stopped_keeper_stops_the_worker(station: StationHost):
     phone = station.plug(SILENT)
     silent = reached(phone, SILENT.at)
-    worker = await station.start(station.spec(phone, JobKind.INSPECT))
+    worker = await station.start(station.spec(phone, None))
     await silent.wait()
     worker.process.terminate()
     assert await worker.process.wait() == -signal.SIGTERM
@@ -98,7 +98,7 @@ async def test_a_stopped_keeper_stops_the_worker(station: StationHost):
 @pytest.mark.system
 async def test_silence_ends_the_worker(station: StationHost):
     phone = station.plug(SILENT)
-    worker = await station.start(station.spec(phone, JobKind.INSPECT, deadlines=deadlines(1.5, [Phase.CONNECT])))
+    worker = await station.start(station.spec(phone, None, deadlines=deadlines(1.5, [Phase.CONNECT])))
     assert await worker.process.wait() == -signal.SIGALRM
     ended = worker.directory.ended()
     assert ended is not None
@@ -108,7 +108,7 @@ async def test_silence_ends_the_worker(station: StationHost):
 @pytest.mark.system
 async def test_nothing_of_the_worker_lies_about(station: StationHost):
     phone = station.plug()
-    worker = await station.start(station.spec(phone, JobKind.INSPECT))
+    worker = await station.start(station.spec(phone, None))
     await worker.events()
     assert not (worker.directory.path / "home").exists()
     assert list((worker.directory.path / "cwd").iterdir()) == []

@@ -18,7 +18,7 @@ from station.model.base import BayId, Ecid, JobId, PlugId, SocketPath
 from station.model.causes import Cause
 from station.model.consent import Act, Consent, Hand
 from station.model.events import Checkpoint, Intent, Operation, PersonNeeded, Progress
-from station.model.job import DEADLINES, JobKind, JobSpec, Phase, Reach
+from station.model.job import DEADLINES, JobSpec, Phase, Reach
 from station.model.service import Service
 from station.worker import reporter as reporter_module
 from station.worker.deadline import Deadline
@@ -27,7 +27,7 @@ from station.worker.reporter import MAX_CHECKPOINTS, Reporter
 
 SPEC = JobSpec(
     job=JobId("j"),
-    kind=JobKind.RESTORE,
+    service=Service.RESTORE,
     bay=BayId("1"),
     socket=SocketPath("1-1"),
     plug=PlugId("p"),

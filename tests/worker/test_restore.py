@@ -9,7 +9,7 @@ from pymobiledevice3.usbmux import PlistMuxConnection, create_mux
 
 from station.model.consent import Act
 from station.model.events import Checkpoint, FactsRead, Intent, Operation, PhaseBegan, Progress, Succeeded
-from station.model.job import JobKind, Phase
+from station.model.job import Phase
 from station.model.phone import PhoneMode
 from station.virtual.apple.behaviour import AppleService
 from station.virtual.phones.phone import VirtualPhone
@@ -59,7 +59,7 @@ async def assert_restored(worker: Worker, phone: VirtualPhone) -> None:
 
 async def test_restore_from_normal_and_from_recovery_at_once(station: StationHost):
     normal, recovery = station.plug(), station.plug(auto_boot=False)
-    inspector = await station.start(station.spec(normal, JobKind.INSPECT))
+    inspector = await station.start(station.spec(normal, None))
     await inspector.process.wait()
     assert await knows_how_to_open(station, normal)
     workers = [await station.start(station.spec(phone)) for phone in (normal, recovery)]
