@@ -7,7 +7,8 @@ wrong. Nothing of that leaves this package:
                                 the worker; its composition root, where real or virtual USB is chosen
     confine, deadline           what the kernel enforces: private directories, memory, files, silence
     reporter, guard             what the worker says; the one door to every irreversible act
-    inspecting, restoring       the two kinds of jobs
+    services                    what a phone can be given, one module each; and `look`, which reads its facts
+    work                        what each of them is given
     failures                    every error becomes one named cause
 
     plists, connection          messages and connections to the phone, bounded; patience: waits that end

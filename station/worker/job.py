@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,19 @@ from station.model.service import Service
 from station.virtual.usb.backend import UsbIpBackend
 from station.worker.failures import JobFailed, explain, printable
 from station.worker.guard import Guard
-from station.worker.inspecting import inspect
 from station.worker.reporter import Reporter
-from station.worker.restoring import restore
+from station.worker.services import look, restore
 from station.worker.signing import SigningServer
+from station.worker.work import Work
 
 MAX_LOG_LINE = 500
 SIGNING_SECONDS = 45.0
 """How long Apple is asked for one ticket, at most."""
+
+_SERVICES: dict[Service | None, Callable[[Work], Awaitable[None]]] = {
+    None: look.give,
+    Service.RESTORE: restore.give,
+}
 
 
 def do(directory: JobDirectory, spec: JobSpec, reporter: Reporter) -> bool:
@@ -45,14 +51,11 @@ def do(directory: JobDirectory, spec: JobSpec, reporter: Reporter) -> bool:
 
 
 async def _do(directory: JobDirectory, spec: JobSpec, reporter: Reporter) -> None:
-    guard = Guard(directory, spec, reporter)
-    match spec.service:
-        case None:
-            await inspect(spec, reporter, guard)
-        case Service.RESTORE:
-            await restore(spec, _usb(spec.reach), reporter, guard)
-        case other:
-            raise JobFailed(Cause.INTERNAL, f"{other.value} is not built yet")
+    give = _SERVICES.get(spec.service)
+    if give is None:
+        raise JobFailed(Cause.INTERNAL, f"this worker cannot {spec.service}")
+    work = Work(spec=spec, usb=_usb(spec.reach), reporter=reporter, guard=Guard(directory, spec, reporter))
+    await give(work)
 
 
 def _usb(reach: Reach) -> Any:

@@ -34,7 +34,7 @@ from station.model.api import Answer, BayState, BayView, Command, Dismiss, Opera
 from station.model.base import BayId, Ecid, JobId, SocketPath
 from station.model.job import JobSpec
 from station.model.record import Record, SealedRecord
-from station.model.service import Service
+from station.model.service import SERVICES, Service
 from station.virtual.hosting.control import Installed, Plug
 from station.virtual.hosting.host import VirtualHost
 from station.virtual.hosting.panel import Hand
@@ -280,12 +280,13 @@ class Station:
         answer = await self.command(command, bay, **fields)
         assert not answer.refused, f"{command.__name__} in bay {bay}: {answer.refused} {answer.remedy}"
 
-    async def confirm(self, bay: str, phone: VirtualPhone) -> None:
-        """Give START and an operator's confirmation, one bay after the other: there is one CONFIRM."""
+    async def confirm(self, bay: str, phone: VirtualPhone, service: Service = Service.RESTORE) -> None:
+        """Give START and, where it takes one, a confirmation; one bay after the other: there is one CONFIRM."""
         await self.until_state(bay, BayState.READY)
         async with self._arming:
-            await self.obeyed(Start, bay, service=Service.RESTORE)
-            await self.obeyed(OperatorConfirm, bay, ecid=phone.identity.ecid)
+            await self.obeyed(Start, bay, service=service)
+            if SERVICES[service].confirmed:
+                await self.obeyed(OperatorConfirm, bay, ecid=phone.identity.ecid)
 
     async def clear(self, bay: str) -> None:
         """Take the phone out of a bay, if one is there, and dismiss the result, if there is one."""

@@ -1,4 +1,4 @@
-"""INSPECT: what a phone in normal mode says of itself."""
+"""A look: what a phone in normal mode says of itself. No service: nothing is changed but the pairing."""
 
 from typing import Any
 
@@ -11,20 +11,20 @@ from station.model.causes import Cause
 from station.model.job import JobSpec
 from station.model.phone import PhoneFacts, PhoneMode
 from station.worker.failures import JobFailed, printable
-from station.worker.guard import Guard
 from station.worker.lockdown import Lockdown
 from station.worker.patience import tries
-from station.worker.reporter import Reporter
 from station.worker.restored import udid_of
+from station.worker.work import Work
 
 _BATTERY = "com.apple.mobile.battery"
 _MAX_TEXT = 64
 """Signs of one fact: snapshots hold those of every phone, and have an end themselves."""
 
 
-async def inspect(spec: JobSpec, reporter: Reporter, guard: Guard) -> None:
+async def give(work: Work) -> None:
     """Read the phone's facts, and report them."""
-    lockdown = await connect(spec, reporter, guard)
+    reporter = work.reporter
+    lockdown = await connect(work)
     try:
         reporter.progress(0.6, "values")
         values = await lockdown.get_value()
@@ -37,16 +37,17 @@ async def inspect(spec: JobSpec, reporter: Reporter, guard: Guard) -> None:
         await lockdown.close()
 
 
-async def connect(spec: JobSpec, reporter: Reporter, guard: Guard) -> Lockdown:
+async def connect(work: Work) -> Lockdown:
     """A trusted connection to the phone of the spec, in normal mode.
 
     Raises:
         JobFailed: DISCONNECTED, it is not there; WRONG_PHONE, it says that it is another one; NOT_RETURNED, it runs
             the restore system, which USB does not tell.
     """
+    spec, reporter = work.spec, work.reporter
     udid = await _find(spec, reporter.deadline.share(0.3))
     try:
-        lockdown = await Lockdown.open(udid, reporter, guard)
+        lockdown = await Lockdown.open(udid, reporter, work.guard)
     except IncorrectModeError as error:
         reporter.phone_mode = PhoneMode.RESTORE
         raise JobFailed(Cause.NOT_RETURNED, "the phone still runs the restore system") from error

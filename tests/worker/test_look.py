@@ -16,7 +16,7 @@ from station.model.phone import PhoneMode
 from station.virtual.faults.kinds import Fault, FaultKind
 from station.virtual.firmware.image4 import parse_img4
 from station.virtual.hosting.control import Installed
-from station.worker.inspecting import model_name, read_facts
+from station.worker.services.look import model_name, read_facts
 from tests.worker.station_host import OLD, StationHost, Worker, deadlines, reached
 from tests.worker.test_firmware import erase_identity
 
