@@ -307,11 +307,15 @@ class Job:
         return ResultView(
             job=self.id,
             ecid=self.ecid,
+            service=self.service,
             outcome=self.verdict.outcome,
             title=self.verdict.title,
             remedy=self.verdict.remedy,
             record=0,
             certificate=None,
+            cause=self.verdict.cause,
+            checks=self.checks,
+            before=self.spec.before,
         )
 
     def tick(self, now: Moment) -> list[Action]:

@@ -14,6 +14,7 @@ OF_BAY: dict[BayState, Lamp | None] = {
     BayState.WORKING: Lamp.WORKING,
     BayState.DONE: Lamp.DONE,
     BayState.FAILED: Lamp.FAULT,
+    BayState.CANCELLED: Lamp.PERSON,
 }
 
 URGENCY = (Lamp.FAULT, Lamp.PERSON, Lamp.WORKING, Lamp.DONE, Lamp.READY)

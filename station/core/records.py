@@ -65,9 +65,14 @@ def result_of(record: Record, *, number: int, certificate: str | None) -> Result
     return ResultView(
         job=record.job,
         ecid=record.ecid,
+        service=record.service,
         outcome=record.outcome,
         title=record.title,
         remedy=record.remedy,
         record=number,
         certificate=certificate,
+        cause=record.cause,
+        checks=record.checks,
+        before=record.before,
+        after=record.observed.facts,
     )

@@ -4,6 +4,7 @@ from station.core.arming import Arming
 from station.core.bays import Bay, Bays, Stay
 from station.core.jobs import Job, JobState
 from station.model.api import BayState
+from station.model.causes import Cause
 from station.model.phone import PhoneMode
 from station.model.record import Outcome
 
@@ -11,7 +12,7 @@ from station.model.record import Outcome
 def state_of(bay: Bay, bays: Bays, arming: Arming) -> BayState:
     """A result outweighs the job, the job outweighs the phone."""
     if bay.result is not None:
-        return BayState.DONE if bay.result.outcome is Outcome.VERIFIED else BayState.FAILED
+        return ended(bay.result.outcome, bay.result.cause)
     if bay.job is not None:
         return _of_job(bay.job)
     if bay.stay is None or bay.sighting is None:
@@ -21,11 +22,19 @@ def state_of(bay: Bay, bays: Bays, arming: Arming) -> BayState:
     return BayState.NEEDS_PERSON if bays.is_twin(bay) else _of_phone(bay, bay.stay)
 
 
+def ended(outcome: Outcome, cause: Cause | None) -> BayState:
+    """The state of a bay whose job is over."""
+    if outcome is Outcome.VERIFIED:
+        return BayState.DONE
+    unharmed = outcome is Outcome.FAILED_UNTOUCHED and cause is Cause.CANCELLED
+    return BayState.CANCELLED if unharmed else BayState.FAILED
+
+
 def _of_job(job: Job) -> BayState:
     if job.state is JobState.QUEUED:
         return BayState.QUEUED
-    if job.outcome not in (None, Outcome.VERIFIED):
-        return BayState.FAILED
+    if job.verdict is not None and job.outcome is not Outcome.VERIFIED:
+        return ended(job.verdict.outcome, job.verdict.cause)
     return BayState.WORKING if job.story.person is None else BayState.NEEDS_PERSON
 
 

@@ -78,7 +78,7 @@ def _bay(station: Station, bay: Bay) -> BayView:
         selected=station.desk.selected == bay.id,
         phone=_phone(bay),
         confirm=_confirm(station, bay),
-        job=None if bay.job is None or state is BayState.FAILED else _job(bay.job),
+        job=None if bay.job is None or state in (BayState.FAILED, BayState.CANCELLED) else _job(bay.job),
         result=_result(bay),
         offers=_offers(station, bay, state),
         chosen=None if bay.stay is None else bay.stay.chosen,
@@ -175,6 +175,7 @@ def _confirm(station: Station, bay: Bay) -> ConfirmView | None:
         holding_since=None if holding is None else holding.since,
         hold_seconds=HOLD_SECONDS,
         target_version="" if armed.firmware is None else armed.firmware.version,
+        options=armed.options,
     )
 
 

@@ -8,12 +8,13 @@ Times are CLOCK_BOOTTIME seconds, the same for every process of the machine.
 from enum import Enum
 
 from station.model.base import BayId, Ecid, JobId, Message
+from station.model.causes import Cause
 from station.model.consent import Options
 from station.model.gates import Choice, Finding, Gate
 from station.model.guide import Family, Press, Seen, Target
 from station.model.job import Phase
 from station.model.phone import PhoneFacts, PhoneMode
-from station.model.record import Outcome
+from station.model.record import Check, Outcome
 from station.model.service import Service
 from station.model.symptoms import Symptom
 
@@ -38,6 +39,8 @@ class BayState(Enum):
     DONE = "done"
     """Done and verified."""
     FAILED = "failed"
+    CANCELLED = "cancelled"
+    """Ended because somebody wished it, before anything was changed: a result to be seen, and no fault."""
 
 
 class Lamp(Enum):
@@ -102,6 +105,8 @@ class ConfirmView(Message, frozen=True, kw_only=True):
     hold_seconds: float
     target_version: str
     """Empty: nothing is installed."""
+    options: Options = Options()
+    """What was chosen about the service; confirming covers it."""
 
 
 class OfferView(Message, frozen=True, kw_only=True):
@@ -161,6 +166,7 @@ class ResultView(Message, frozen=True, kw_only=True):
     job: JobId
     ecid: Ecid
     """The phone it is about: not always the one that is in the bay now."""
+    service: Service
     outcome: Outcome
     title: str
     remedy: str
@@ -168,6 +174,14 @@ class ResultView(Message, frozen=True, kw_only=True):
     """Number in the record chain; 0 while it is still being written."""
     certificate: str | None
     """Path of the PDF, when there is one."""
+    cause: Cause | None = None
+    """None exactly when the outcome is VERIFIED."""
+    checks: tuple[Check, ...] = ()
+    """What was looked at after the phone came back."""
+    before: PhoneFacts | None = None
+    """What it said of itself before; None: it was not asked."""
+    after: PhoneFacts | None = None
+    """What it said of itself at the end; None: it was not asked."""
 
 
 class BayView(Message, frozen=True, kw_only=True):

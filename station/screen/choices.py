@@ -42,7 +42,7 @@ def choices(bay: BayView) -> list[Choice]:
             return [cancel]
         case BayState.WORKING:
             return [cancel] if bay.job is not None and words.may_cancel(bay.job) else []
-        case BayState.DONE | BayState.FAILED if bay.result is not None and bay.result.record:
+        case BayState.DONE | BayState.FAILED | BayState.CANCELLED if bay.result is not None and bay.result.record:
             return [Choice("OK", Target(Dismiss(id=0, bay=bay.bay), about=subject(bay)))]
         case _:
             return []

@@ -141,6 +141,13 @@ def _cross(surface: Surface, colour: Colour) -> None:
     _stroke(surface, colour, [(0.8, 0.2), (0.2, 0.8)], 0.16)
 
 
+def _stop(surface: Surface, colour: Colour) -> None:
+    side = surface.get_width()
+    square = Rect(0, 0, round(side * 0.62), round(side * 0.62))
+    square.center = (side // 2, side // 2)
+    pygame.draw.rect(surface, colour, square, border_radius=round(side * 0.1))
+
+
 _PAINTERS: dict[Shape, Painter] = {
     Shape.PLUG: _plug,
     Shape.DOTS: _dots,
@@ -151,6 +158,7 @@ _PAINTERS: dict[Shape, Painter] = {
     Shape.TURN: _turn,
     Shape.CHECK: _check,
     Shape.CROSS: _cross,
+    Shape.STOP: _stop,
 }
 
 

@@ -43,6 +43,7 @@ class Shape(Enum):
     TURN = "turn"
     CHECK = "check"
     CROSS = "cross"
+    STOP = "stop"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ LOOKS: dict[BayState, Look] = {
     BayState.WORKING: Look(YELLOW, Shape.TURN, "Working"),
     BayState.DONE: Look(GREEN, Shape.CHECK, "Verified"),
     BayState.FAILED: Look(RED, Shape.CROSS, "Failed"),
+    BayState.CANCELLED: Look(GREY, Shape.STOP, "Cancelled"),
 }
 
 

@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from station.model.api import BayState, BayView, ConfirmView, JobView, Lamp, PhoneView, ResultView, Snapshot
 from station.model.base import BayId, Ecid, JobId
+from station.model.causes import EXPLANATIONS, Cause
 from station.model.job import Phase
 from station.model.phone import PhoneMode
 from station.model.record import Outcome
@@ -41,6 +42,7 @@ CONFIRM = ConfirmView(
 VERIFIED = ResultView(
     job=JOB.job,
     ecid=Ecid(0x000A1B2C3D4E5F60),
+    service=Service.RESTORE,
     outcome=Outcome.VERIFIED,
     title="Erased, restored and verified.",
     remedy="Unplug the phone.",
@@ -52,6 +54,7 @@ VERIFIED = ResultView(
 ERASED = ResultView(
     job=JOB.job,
     ecid=Ecid(0x000A1B2C3D4E5F60),
+    service=Service.RESTORE,
     outcome=Outcome.FAILED_ERASED,
     title="The phone could not recover its factory data (53).",
     remedy="Check the internet connection and retry once. A replaced part is the usual cause. "
@@ -62,15 +65,27 @@ ERASED = ResultView(
 UNTOUCHED = ResultView(
     job=JOB.job,
     ecid=Ecid(0x000A1B2C3D4E5F60),
+    service=Service.RESTORE,
     outcome=Outcome.FAILED_UNTOUCHED,
     title="Something else answered in place of Apple's signing server.",
     remedy="The network may ask for a login first (a guest Wi-Fi page). Use another network, then start again.",
     record=44,
     certificate=None,
 )
+CANCELLED = ResultView(
+    job=JOB.job,
+    ecid=Ecid(0x1C2D3E4F5A6B7C),
+    service=Service.RESTORE,
+    outcome=Outcome.FAILED_UNTOUCHED,
+    title=EXPLANATIONS[Cause.CANCELLED].title,
+    remedy=EXPLANATIONS[Cause.CANCELLED].remedy,
+    record=45,
+    certificate=None,
+    cause=Cause.CANCELLED,
+)
 
 
-def bay(state: BayState, number: int = 1, *, selected: bool = False) -> BayView:
+def bay(state: BayState, number: int = 1, *, selected: bool = False) -> BayView:  # noqa: C901 one arm a state
     """A bay in a state, with everything that goes with it."""
     empty = BayView(
         bay=BayId(str(number)),
@@ -109,6 +124,8 @@ def bay(state: BayState, number: int = 1, *, selected: bool = False) -> BayView:
         case BayState.FAILED:
             phone = replace(PHONE, mode=PhoneMode.RECOVERY)
             return replace(held, phone=phone, title=ERASED.title, hint=ERASED.remedy, result=ERASED)
+        case BayState.CANCELLED:
+            return replace(held, title=CANCELLED.title, hint=CANCELLED.remedy, result=CANCELLED)
 
 
 def station(*bays: BayView, touch: bool = False, notice: str = "", emulated: bool = False) -> Snapshot:
