@@ -13,7 +13,7 @@ from station.virtual.faults.kinds import StatusError
 from station.virtual.firmware.root_hash import CHUNK, root_hash
 from station.virtual.restore import asr
 
-IMAGE = hashlib.shake_256(b"image").digest(3 * asr.TURN + 12345)
+IMAGE = hashlib.shake_256(b"image").digest(65 * CHUNK + 12345)
 
 
 class Host(ASRClient):
@@ -72,7 +72,7 @@ async def both(ends, image: bytes, later: bytes | None = None) -> tuple[asr.Rece
         await asyncio.gather(sending, return_exceptions=True)
 
 
-@pytest.mark.parametrize("size", [1, 511, CHUNK, CHUNK + 1, asr.TURN, len(IMAGE)])
+@pytest.mark.parametrize("size", [1, 511, CHUNK, CHUNK + 1, 32 * CHUNK, len(IMAGE)])
 async def test_an_image_arrives(ends, size):
     image = IMAGE[:size]
     received, told = await both(ends, image)
