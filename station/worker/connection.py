@@ -4,6 +4,8 @@ import asyncio
 import os
 import plistlib
 import socket
+import ssl
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +17,7 @@ from pymobiledevice3.exceptions import (
 from pymobiledevice3.service_connection import ServiceConnection, build_plist
 from pymobiledevice3.usbmux import MuxDevice
 
+from station.errors import InputRejected
 from station.model.causes import Cause
 from station.worker import plists
 from station.worker.failures import JobFailed
@@ -29,6 +32,10 @@ class PhoneConnection(ServiceConnection):
     """The library's connection, for phones that cannot be trusted and components that do not fit into memory."""
 
     max_frame_size = plists.MAX_MESSAGE
+    max_read = sys.maxsize
+    """Bytes that are read at once, for services whose messages say themselves how long they are."""
+    lists = False
+    """Whether messages are lists: those of the device link (mobilebackup2)."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mux_device: MuxDevice | None = None
@@ -54,9 +61,16 @@ class PhoneConnection(ServiceConnection):
         if task.cancelling() > before:
             raise asyncio.CancelledError
 
-    async def recv_plist(self, endianity: str = ">") -> dict[str, Any]:
+    async def recvall(self, size: int) -> bytes:
+        """Receive so many bytes. Raises InputRejected: they are too many."""
+        if size > self.max_read:
+            raise InputRejected(f"The phone announced {size} bytes where {self.max_read} are many.")
+        return await super().recvall(size)
+
+    async def recv_plist(self, endianity: str = ">") -> Any:
         """Receive a message. Raises InputRejected when it is not acceptable."""
-        return plists.parse(await self.recv_prefixed(endianity))
+        payload = await self.recv_prefixed(endianity)
+        return plists.parse_any(payload) if self.lists else plists.parse(payload)
 
     async def send_recv_plist(
         self, data: Any, endianity: str = ">", fmt: plistlib.PlistFormat = plistlib.FMT_XML
@@ -102,10 +116,10 @@ class PhoneConnection(ServiceConnection):
             raise ConnectionTerminatedError from error
 
 
-async def connect_once(udid: str, port: int) -> PhoneConnection:
+async def connect_once(udid: str, port: int, *, tls: ssl.SSLContext | None = None) -> PhoneConnection:
     """Connect to a port of the phone with `udid` on USB. Raises TimeoutError, and what the library raises."""
     async with asyncio.timeout(ANSWER_SECONDS):
-        connection = await PhoneConnection.create_using_usbmux(udid, port, connection_type="USB")
+        connection = await PhoneConnection.create_using_usbmux(udid, port, connection_type="USB", ssl_context=tls)
     assert isinstance(connection, PhoneConnection)
     return connection
 

@@ -76,10 +76,20 @@ class Lockdown(PlistUsbmuxLockdownClient):
         if not await self._with_person(self.validate_pairing):
             raise FatalPairingError
 
+    async def authorise(self, act: Act) -> None:
+        """Ask the phone at the other end who it is, and return if it may be sent this now.
+
+        The services it starts run on the same phone: they are reached with the keys of this very pairing.
+
+        Raises:
+            ConsentVoid, StorageError: as `Guard.authorise`.
+        """
+        observed = await self.get_value(key="UniqueChipID")
+        self._guard.authorise(act, observed if isinstance(observed, int) else None)
+
     async def enter_recovery(self) -> None:
         """Send the phone into recovery, if this is the phone that may be sent there."""
-        observed = await self.get_value(key="UniqueChipID")
-        self._guard.authorise(Act.ENTER_RECOVERY, observed if isinstance(observed, int) else None)
+        await self.authorise(Act.ENTER_RECOVERY)
         self._reestablishing_connection = True  # the library's word for: this connection or none
         with suppress(ConnectionTerminatedError):  # it may be gone before it has answered
             await self._request("EnterRecovery")
@@ -109,11 +119,10 @@ class Lockdown(PlistUsbmuxLockdownClient):
     async def create_service_connection(
         self, port: int, ssl_context: SSLContext | None = None, strip_ssl: bool = False
     ) -> PhoneConnection:
-        """Connect once more, which the library does when a pair record turns out to be void."""
+        """Connect to a service that was started, or once more to lockdownd when a pair record turns out to be void."""
         assert self.identifier is not None
-        assert ssl_context is None
         assert not strip_ssl
-        return await connect_once(self.identifier, port)
+        return await connect_once(self.identifier, port, tls=ssl_context)
 
     async def _request_pair(self, pair_options: dict[str, Any], timeout: float | None = None) -> dict[str, Any]:  # noqa: ASYNC109 (the library's signature)
         return await self._with_person(lambda: self._request("Pair", pair_options))

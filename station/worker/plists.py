@@ -24,19 +24,27 @@ LENGTH = struct.Struct(">L")
 
 
 def parse(payload: bytes) -> dict[str, Any]:
-    """A message from a phone.
+    """A message from a phone, which is a dictionary. Raises InputRejected as `parse_any`, or when it is none."""
+    message = parse_any(payload)
+    if not isinstance(message, dict):
+        raise InputRejected("The phone sent a message that is no dictionary.")
+    return message
+
+
+def parse_any(payload: bytes) -> dict[str, Any] | list[Any]:
+    """A message from a phone; those of the device link, which carries backups, are lists.
 
     A binary plist of 200 bytes can refer to the same list so often that printing it never ends; the library
     prints nearly everything. So the tree is walked, as a printer would, and must end soon.
 
     Raises:
-        InputRejected: it is no plist, no dictionary, or it grows beyond all measure.
+        InputRejected: it is no plist, neither dictionary nor list, or it grows beyond all measure.
     """
     try:
         message = parse_plist(payload)
     except Exception as error:  # plistlib lets ten kinds of exceptions out of itself, RecursionError among them
         raise InputRejected(f"The phone sent something that is no message ({type(error).__name__}).") from error
-    if not isinstance(message, dict):
+    if not isinstance(message, dict | list):
         raise InputRejected("The phone sent a message that is no dictionary.")
     _walk(message)
     return message
