@@ -290,7 +290,11 @@ def test_facts_are_not_kept_of_a_phone_that_was_erased():
 
 @pytest.mark.parametrize(
     "device",
-    [device for device in IRECV_DEVICES if device.product_type.startswith(("iPhone9,", "iPhone13,", "iPhone18,"))],
+    [
+        device
+        for device in IRECV_DEVICES
+        if device.product_type.startswith(("iPhone9,", "iPhone13,", "iPhone18,", "iPad8,", "iPad13,", "iPad17,"))
+    ],
     ids=lambda device: device.product_type,
 )
 def test_models_agree_with_the_library(device):
