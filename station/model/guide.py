@@ -49,6 +49,25 @@ class Press(Message, frozen=True, kw_only=True):
     """For the person: one short sentence."""
     until_seen: bool = False
     """Whether it ends as soon as the phone shows up where the guide leads."""
+    until_gone: bool = False
+    """Whether it ends as soon as the phone leaves the bus: its screen is black by then."""
+
+
+FAMILY_WORDS: dict[Family, str] = {
+    Family.FACE: "iPhone 8 or newer",
+    Family.SEVEN: "iPhone 7",
+    Family.HOME: "iPhone 6s or older, or the first iPhone SE",
+    Family.PAD: "iPad without a home button",
+    Family.PAD_HOME: "iPad with a home button",
+}
+"""Whose buttons they are, for a person who chooses."""
+
+TARGET_WORDS: dict[Target, str] = {
+    Target.RESTART: "a forced restart",
+    Target.RECOVERY: "recovery mode",
+    Target.DFU: "DFU mode",
+}
+"""Where it goes, in a person's words."""
 
 
 class Seen(Enum):
