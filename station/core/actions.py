@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from station.model.base import JobId
+from station.model.base import JobId, Udid
 from station.model.job import JobSpec
 from station.model.record import Record
 
@@ -49,4 +49,11 @@ class CloseJob:
     job: JobId
 
 
-Action = StartWorker | RevokeConsent | KillWorker | WriteRecord | FindFirmware | CloseJob
+@dataclass(frozen=True, kw_only=True)
+class ForgetPhone:
+    """A phone has left, and nothing works on it any more: whoever has its pair record could read it."""
+
+    udid: Udid
+
+
+Action = StartWorker | RevokeConsent | KillWorker | WriteRecord | FindFirmware | CloseJob | ForgetPhone

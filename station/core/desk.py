@@ -8,7 +8,6 @@ from station.core.gates import Case, may_start
 from station.core.jobs import JobState
 from station.core.policy import Policy
 from station.core.scheduler import Scheduler
-from station.core.situation import Situation
 from station.errors import Refused
 from station.model.api import (
     Cancel,
@@ -39,7 +38,7 @@ class Desk:
     def __init__(self, bays: Bays, scheduler: Scheduler, policy: Policy) -> None:
         self.arming = Arming()
         self.selected: BayId | None = None
-        self.situation = Situation()
+        self.situation = scheduler.situation
         self.notice = ""
         """Why a button did nothing, for a while."""
         self._notice_until: float | None = None

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from station.core.situation import VaultState
 from station.model.api import Command
 from station.model.base import JobId
 from station.model.causes import Cause
@@ -121,6 +122,13 @@ class TroubleChanged:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VaultSeen:
+    """The vault was looked into."""
+
+    vault: VaultState
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tick:
     """Time has passed: `Station.next_deadline` was reached."""
 
@@ -138,6 +146,7 @@ Event = (
     | JobFound
     | ResultFound
     | TroubleChanged
+    | VaultSeen
     | Tick
     | Command
 )

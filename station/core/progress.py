@@ -11,6 +11,7 @@ WEIGHTS: dict[Phase, float] = {
     Phase.BACKUP: 600,
     Phase.REREAD: 200,
     Phase.PUT_BACK: 600,
+    Phase.TIDY: 60,
     Phase.ERASE_CONTENT: 20,
     Phase.ACTIVATE: 10,
     Phase.PASSCODE: 20,

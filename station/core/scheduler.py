@@ -1,5 +1,7 @@
 """Whose turn it is: jobs up to the cap in the order they were confirmed, looks at phones beside them."""
 
+from msgspec import structs
+
 from station.core.actions import Action
 from station.core.bays import Bay, Bays, Stay
 from station.core.consent import require
@@ -7,12 +9,14 @@ from station.core.events import Moment
 from station.core.inspection import Inspection
 from station.core.jobs import Job
 from station.core.policy import Policy
+from station.core.situation import Situation
 from station.errors import ConsentVoid
-from station.model.base import JobId
+from station.model.base import BackupId, JobId
 from station.model.consent import Consent
 from station.model.firmware import Firmware
-from station.model.job import JobSpec
+from station.model.job import BackupPlace, JobSpec
 from station.model.phone import PhoneMode
+from station.model.service import Service
 
 
 class Scheduler:
@@ -20,6 +24,8 @@ class Scheduler:
 
     def __init__(self, bays: Bays, policy: Policy, instance: str) -> None:
         self._bays = bays
+        self.situation = Situation()
+        """The station's circumstances: the one there is, for everybody who decides."""
         self._policy = policy
         self._instance = instance
         self._made = 0
@@ -68,7 +74,23 @@ class Scheduler:
         except ConsentVoid:
             bay.job = None
             return []
+        if job.service in (Service.BACKUP, Service.PUT_BACK):
+            job.spec = structs.replace(job.spec, backup=self._place(job))
         return job.start(now)
+
+    def _place(self, job: Job) -> BackupPlace | None:
+        """Where its backup is, or is to be: what broke off is gone on with. None: there is none to put back."""
+        vault = self.situation.vault
+        known = (vault.partial if job.service is Service.BACKUP else vault.verified).get(job.ecid)
+        if known is None and job.service is Service.PUT_BACK:
+            return None
+        name = BackupId(job.id) if known is None else known.id
+        return BackupPlace(
+            id=name,
+            directory=f"{vault.directory}/{name}/data",
+            secret=f"{vault.secrets}/{job.id}.secret",
+            owed=f"{vault.secrets}/{job.id}.owed" if job.ecid in vault.owed else "",
+        )
 
     def _wants_look(self, bay: Bay) -> bool:
         if bay.inspection is not None or bay.stay is None or bay.sighting is None:

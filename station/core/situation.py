@@ -1,8 +1,32 @@
 """What decisions depend on besides the phones: the firmware there is, the station's own health."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from station.model.backup import BackupNote
+from station.model.base import BackupId, Ecid
 from station.model.firmware import Firmware
+
+
+@dataclass(frozen=True, kw_only=True)
+class VaultState:
+    """The vault, as last looked into."""
+
+    directory: str = ""
+    """Where the backups are, each in a directory named by its id."""
+    secrets: str = ""
+    """Where passwords wait for workers: a directory in memory."""
+    trouble: str = ""
+    """Why nothing can be backed up or put back; empty: it can."""
+    remedy: str = ""
+    free: int = 0
+    """Bytes that can still be written there."""
+    verified: Mapping[Ecid, BackupNote] = field(default_factory=dict)
+    """The newest backup of each phone that counts."""
+    partial: Mapping[Ecid, BackupNote] = field(default_factory=dict)
+    """The newest that broke off, newer than the one that counts: it is gone on with."""
+    owed: Mapping[Ecid, BackupId] = field(default_factory=dict)
+    """The phones that still have the password of a backup of ours, and whose it is."""
 
 
 @dataclass(kw_only=True)
@@ -15,3 +39,4 @@ class Situation:
     """Why no job may start; empty: they may."""
     records_trouble: str = ""
     """Why the last record could not be written: nothing is wiped without one; empty: it could."""
+    vault: VaultState = VaultState()

@@ -1,6 +1,6 @@
 """The station: the one owner of state. An event goes in, actions come out; nothing else changes anything."""
 
-from station.core.actions import Action, CloseJob, FindFirmware
+from station.core.actions import Action, CloseJob, FindFirmware, ForgetPhone
 from station.core.bays import Bay, Bays, Sighting, Stay, could_be
 from station.core.desk import Desk
 from station.core.events import (
@@ -14,6 +14,7 @@ from station.core.events import (
     ResultFound,
     Tick,
     TroubleChanged,
+    VaultSeen,
     WorkerEnded,
     WorkerGarbled,
     WorkerNotStarted,
@@ -24,12 +25,14 @@ from station.core.jobs import Job, JobState
 from station.core.policy import Policy
 from station.core.records import result_of
 from station.core.scheduler import Scheduler
-from station.model.base import Ecid, JobId
+from station.model.base import Ecid, JobId, Udid
 from station.model.causes import Cause
 from station.model.events import Failed, WorkerExit
+from station.model.gates import BackupDecision, Choice
 from station.model.job import JobSpec
 from station.model.phone import PhoneFacts, PhoneMode, UsbArrived, UsbGone
-from station.model.record import Outcome
+from station.model.record import Outcome, Record
+from station.model.service import Service
 
 
 class Station:
@@ -53,8 +56,10 @@ class Station:
         Raises:
             Refused: the event was a command that cannot be carried out; nothing has changed.
         """
+        before = self._trusting()
         actions = self._dispatch(event, now)
-        return actions + self._scheduler.schedule(now, jobs=not self.desk.situation.records_trouble)
+        actions += self._scheduler.schedule(now, jobs=not self.desk.situation.records_trouble)
+        return actions + [ForgetPhone(udid=udid) for udid in sorted(before - self._trusting())]
 
     def next_deadline(self) -> float | None:
         """When a `Tick` is due next, whatever else happens; None: never, while nothing happens."""
@@ -67,6 +72,12 @@ class Station:
     def models(self) -> set[str]:
         """The product types of the phones that are here."""
         return {bay.stay.product_type for bay in self.bays if bay.stay is not None and bay.stay.product_type}
+
+    def _trusting(self) -> set[Udid]:
+        """The phones whose pair records are still needed: those that are here, and those that something works on."""
+        here = {bay.stay.udid for bay in self.bays if bay.stay is not None}
+        worked_on = {work.spec.udid for bay in self.bays for work in (bay.inspection, bay.job) if work is not None}
+        return {udid for udid in here | worked_on if udid is not None}
 
     def _dispatch(self, event: Event, now: Moment) -> list[Action]:  # noqa: C901, PLR0911, PLR0912 one arm an event
         match event:
@@ -97,6 +108,8 @@ class Station:
                 self._adopt_result(event)
             case TroubleChanged():
                 self.desk.situation.trouble = event.trouble
+            case VaultSeen():
+                self.desk.situation.vault = event.vault
             case Tick():
                 return self._tick(now)
             case _:
@@ -241,7 +254,15 @@ class Station:
         if bay.sighting is None:
             bay.stay = None  # nothing waits for its phone any more: whichever comes is a new one
         same_stay = bay.stay is not None and bay.stay.plug == job.spec.plug
+        if bay.stay is not None and same_stay and event.record.service is Service.BACKUP:
+            self._backed_up(bay.stay, event.record)
         return [] if same_stay else self._close_verified(bay)
+
+    @staticmethod
+    def _backed_up(stay: Stay, record: Record) -> None:
+        """A backup that counts decides what was to be decided."""
+        if record.outcome is Outcome.VERIFIED:
+            stay.decided = BackupDecision(choice=Choice.MADE_HERE, at=record.ended)
 
     def _not_recorded(self, event: RecordNotWritten, now: Moment) -> None:
         self.desk.situation.records_trouble = event.detail

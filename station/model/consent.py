@@ -76,7 +76,7 @@ ALLOWED: dict[Service, frozenset[Act]] = {
     Service.RESTART: frozenset({Act.RESTART}),
     Service.RESCUE: frozenset({Act.SET_AUTO_BOOT}),
     Service.BACKUP: frozenset({Act.CHANGE_BACKUP_PASSWORD}),
-    Service.PUT_BACK: frozenset({Act.PUT_BACK}),
+    Service.PUT_BACK: frozenset({Act.PUT_BACK, Act.CHANGE_BACKUP_PASSWORD}),
     Service.ACTIVATE: frozenset({Act.ACTIVATE}),
     Service.REINSTALL: _INSTALLING | {Act.STASH_PASSCODE, Act.INSTALL},
     Service.ERASE: frozenset({Act.ERASE_CONTENT}),

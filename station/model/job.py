@@ -22,6 +22,8 @@ class Phase(Enum):
     """The backup is opened again, decrypted and checked, file by file."""
     PUT_BACK = "put_back"
     """What is in the backup goes back on the phone."""
+    TIDY = "tidy"
+    """It restarts, and the backup's password, which came back with everything else, is taken off it."""
     ERASE_CONTENT = "erase_content"
     """The phone is told to erase all content and settings."""
     ACTIVATE = "activate"
@@ -64,7 +66,7 @@ PHASES: dict[Service, tuple[Phase, ...]] = {
     Service.RESTART: (Phase.CONNECT, Phase.RESTART, Phase.RETURN, Phase.VERIFY),
     Service.RESCUE: (Phase.CONNECT, Phase.RESTART, Phase.RETURN, Phase.VERIFY),
     Service.BACKUP: (Phase.CONNECT, Phase.BACKUP, Phase.REREAD),
-    Service.PUT_BACK: (Phase.CONNECT, Phase.REREAD, Phase.PUT_BACK, Phase.RETURN, Phase.VERIFY),
+    Service.PUT_BACK: (Phase.CONNECT, Phase.REREAD, Phase.PUT_BACK, Phase.TIDY, Phase.RETURN, Phase.VERIFY),
     Service.ACTIVATE: (Phase.CONNECT, Phase.ACTIVATE, Phase.VERIFY),
     Service.REINSTALL: (Phase.CONNECT, Phase.PASSCODE, *_INSTALL),
     Service.ERASE: (Phase.CONNECT, Phase.ERASE_CONTENT, Phase.RETURN, Phase.VERIFY),
@@ -78,6 +80,7 @@ PHASE_WORDS: dict[Phase, str] = {
     Phase.BACKUP: "Backing up",
     Phase.REREAD: "Reading the backup back",
     Phase.PUT_BACK: "Putting the backup back",
+    Phase.TIDY: "Waiting for the phone to start",
     Phase.ERASE_CONTENT: "Erasing",
     Phase.ACTIVATE: "Activating",
     Phase.PASSCODE: "Waiting for the passcode",
@@ -102,6 +105,7 @@ DEADLINES: dict[Phase, float] = {
     Phase.BACKUP: 600,
     Phase.REREAD: 300,
     Phase.PUT_BACK: 600,
+    Phase.TIDY: 600,
     Phase.ERASE_CONTENT: 120,
     Phase.ACTIVATE: 120,
     Phase.PASSCODE: 300,

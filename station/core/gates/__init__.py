@@ -5,6 +5,7 @@ they are, is decided by what is in its `Policy`, never by other code.
 
     case     what a rule looks at            table   every rule, in the order of what a person would want to know
     bay      the bay and who is in it        fit     whether the service suits the phone
+    vault    room for a backup, or one there is
     owner    what the owner may lose         health  the phone's battery, and the station's own circumstances
 """
 

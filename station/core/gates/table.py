@@ -1,6 +1,6 @@
 """Every gate's rule, and what follows from those that are closed."""
 
-from station.core.gates import bay, fit
+from station.core.gates import bay, fit, vault
 from station.core.gates.case import Case, Rule
 from station.errors import Refused
 from station.model.firmware import Firmware
@@ -16,6 +16,7 @@ RULES: dict[Gate, Rule] = {
     Gate.TWIN: bay.twin,
     Gate.MODE: fit.mode,
     Gate.FIRMWARE: fit.firmware,
+    Gate.VAULT: vault.vault,
 }
 
 BASIC = frozenset({Gate.TROUBLE, Gate.RESULT, Gate.BUSY, Gate.PHONE, Gate.IDENTITY, Gate.TWIN})
