@@ -138,7 +138,9 @@ class _Client:
         elif isinstance(command, HoldEnded):
             self._holding = None
         answer = await self._carry_out(command)
-        self._log.info("command", command=type(command).__name__, bay=command.bay, refused=answer.refused)
+        self._log.info(
+            "command", command=type(command).__name__, bay=getattr(command, "bay", None), refused=answer.refused
+        )
         await self._send(_encoder.encode(answer).decode())
 
     async def _send_snapshots(self, latest: Callable[[], str | None]) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from station.model.base import JobId, Udid
 from station.model.job import JobSpec
+from station.model.order import OrderNote
 from station.model.record import Record
 
 
@@ -43,6 +44,13 @@ class FindFirmware:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SaveOrder:
+    """Put a standing order on the disk; a closed one with its report. Answered by OrderSaved or OrderNotSaved."""
+
+    note: OrderNote
+
+
+@dataclass(frozen=True, kw_only=True)
 class CloseJob:
     """Nobody needs the job's directory any more."""
 
@@ -56,4 +64,4 @@ class ForgetPhone:
     udid: Udid
 
 
-Action = StartWorker | RevokeConsent | KillWorker | WriteRecord | FindFirmware | CloseJob | ForgetPhone
+Action = StartWorker | RevokeConsent | KillWorker | WriteRecord | FindFirmware | CloseJob | ForgetPhone | SaveOrder

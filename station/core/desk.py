@@ -15,9 +15,11 @@ from station.model.api import (
     Command,
     Decide,
     Dismiss,
+    EndOrder,
     HoldBegan,
     HoldEnded,
     OperatorConfirm,
+    Order,
     Overrule,
     Select,
     Start,
@@ -69,6 +71,8 @@ class Desk:
                 return self._cancel(self._bay(command.bay), now)
             case Dismiss():
                 return self._dismiss(self._bay(command.bay))
+            case Order() | EndOrder():
+                pass  # a standing order's: the station gives them to `Orders`
         return []
 
     def button(self, event: ButtonChanged, now: Moment) -> None:

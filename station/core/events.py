@@ -9,6 +9,7 @@ from station.model.causes import Cause
 from station.model.events import WorkerEvent, WorkerExit
 from station.model.firmware import Firmware
 from station.model.job import JobSpec
+from station.model.order import OrderNote
 from station.model.panel import Control, ControlState
 from station.model.phone import UsbEvent
 from station.model.record import Record
@@ -115,6 +116,29 @@ class ResultFound:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OrderFound:
+    """A standing order that an earlier daemon kept. Told after the jobs and results it left."""
+
+    note: OrderNote
+    same_boot: bool
+    """Whether the machine has run ever since: else `until` means nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderSaved:
+    """A standing order is on the disk, as it was when it was to be saved."""
+
+    note: OrderNote
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderNotSaved:
+    """A standing order could not be put on the disk."""
+
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class TroubleChanged:
     """Something about the station itself forbids new jobs (a full disk); empty: no more."""
 
@@ -145,6 +169,9 @@ Event = (
     | RecordNotWritten
     | JobFound
     | ResultFound
+    | OrderFound
+    | OrderSaved
+    | OrderNotSaved
     | TroubleChanged
     | VaultSeen
     | Tick

@@ -45,6 +45,10 @@ class Scheduler:
         )
         self._queue.append(bay.job)
 
+    def waits(self, bay: Bay) -> bool:
+        """Whether a bay's job waits for its turn."""
+        return bay.job in self._queue
+
     def drop(self, bay: Bay) -> None:
         """Forget a queued job: it touched nothing, so it leaves no trace."""
         assert bay.job is not None

@@ -9,6 +9,9 @@ from station.core.events import (
     FirmwareFound,
     JobFound,
     Moment,
+    OrderFound,
+    OrderNotSaved,
+    OrderSaved,
     RecordNotWritten,
     RecordWritten,
     ResultFound,
@@ -22,9 +25,11 @@ from station.core.events import (
 )
 from station.core.inspection import Inspection
 from station.core.jobs import Job, JobState
+from station.core.orders import Orders
 from station.core.policy import Policy
 from station.core.records import result_of
 from station.core.scheduler import Scheduler
+from station.model.api import EndOrder, Order
 from station.model.base import Ecid, JobId, Udid
 from station.model.causes import Cause
 from station.model.events import Failed, WorkerExit
@@ -49,6 +54,7 @@ class Station:
         self.bays = Bays(policy, instance)
         self._scheduler = Scheduler(self.bays, policy, instance)
         self.desk = Desk(self.bays, self._scheduler, policy)
+        self.orders = Orders(self.bays, self.desk, self._scheduler, policy, instance)
 
     def handle(self, event: Event, now: Moment) -> list[Action]:
         """Take in one event and return what must be done, in order.
@@ -58,12 +64,13 @@ class Station:
         """
         before = self._trusting()
         actions = self._dispatch(event, now)
+        actions += self.orders.consider(now)
         actions += self._scheduler.schedule(now, jobs=not self.desk.situation.records_trouble)
         return actions + [ForgetPhone(udid=udid) for udid in sorted(before - self._trusting())]
 
     def next_deadline(self) -> float | None:
         """When a `Tick` is due next, whatever else happens; None: never, while nothing happens."""
-        deadlines = [self.desk.deadline]
+        deadlines = [self.desk.deadline, self.orders.deadline]
         for bay in self.bays:
             deadlines.append(None if bay.job is None else bay.job.deadline)
             deadlines.append(None if bay.inspection is None else bay.inspection.deadline)
@@ -110,6 +117,16 @@ class Station:
                 self.desk.situation.trouble = event.trouble
             case VaultSeen():
                 self.desk.situation.vault = event.vault
+            case OrderFound():
+                self.orders.found(event, now)
+            case OrderSaved():
+                return self.orders.saved(event.note)
+            case OrderNotSaved():
+                self.orders.not_saved(now)
+            case Order():
+                self.orders.give(event, now)
+            case EndOrder():
+                self.orders.end(now)
             case Tick():
                 return self._tick(now)
             case _:
@@ -253,6 +270,7 @@ class Station:
         bay.job, bay.result = None, result_of(event.record, number=event.number, certificate=event.certificate)
         if bay.sighting is None:
             bay.stay = None  # nothing waits for its phone any more: whichever comes is a new one
+        self.orders.recorded(event.record, event.number)
         same_stay = bay.stay is not None and bay.stay.plug == job.spec.plug
         if bay.stay is not None and same_stay and event.record.service is Service.BACKUP:
             self._backed_up(bay.stay, event.record)
@@ -288,6 +306,7 @@ class Station:
     def _adopt_result(self, event: ResultFound) -> None:
         bay = self.bays.adopt(event.spec.bay, event.spec.socket)
         bay.result = result_of(event.record, number=event.number, certificate=event.certificate)
+        self.orders.recorded(event.record, event.number)
         if event.record.outcome is Outcome.VERIFIED:
             self._expect(bay, event.spec, event.record.ecid)
 

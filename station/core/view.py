@@ -63,6 +63,7 @@ def snapshot(station: Station, *, at: float, sequence: int) -> Snapshot:
         touch_confirms=station.policy.touch_confirms,
         notice=notice,
         emulated=any(bay.phone is not None and bay.phone.emulated for bay in bays),
+        order=station.orders.view(),
     )
 
 

@@ -367,7 +367,20 @@ class Dismiss(Message, frozen=True, kw_only=True, tag="dismiss"):
     bay: BayId
 
 
-Command = Select | Start | Choose | Decide | Overrule | HoldBegan | HoldEnded | OperatorConfirm | Cancel | Dismiss
+Command = (
+    Select
+    | Start
+    | Choose
+    | Decide
+    | Overrule
+    | HoldBegan
+    | HoldEnded
+    | OperatorConfirm
+    | Cancel
+    | Dismiss
+    | Order
+    | EndOrder
+)
 
 
 class Answer(Message, frozen=True, kw_only=True, tag="answer"):
