@@ -38,6 +38,10 @@ class Cause(Enum):
     NOT_ACTIVATED = "not_activated"
     ACTIVATION_UNREACHABLE = "activation_unreachable"
     PASSCODE_NOT_GIVEN = "passcode_not_given"
+    TYPE_PASSCODE = "type_passcode"
+    ENTER_RECOVERY = "enter_recovery"
+    ENTER_DFU = "enter_dfu"
+    FIRMWARE_OLDER = "firmware_older"
     BACKUP_PASSWORD_UNKNOWN = "backup_password_unknown"  # noqa: S105 no password, but the name of a cause
     BACKUP_FAULTY = "backup_faulty"
     BACKUP_MISSING = "backup_missing"
@@ -172,6 +176,22 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     Cause.PASSCODE_NOT_GIVEN: Explanation(
         title="The passcode was not typed on the phone.",
         remedy="Start again, and type it when the phone asks. Without it the data could not be unlocked afterwards.",
+    ),
+    Cause.TYPE_PASSCODE: Explanation(
+        title="The phone asks for its passcode.",
+        remedy="Its owner types it on the phone, so that the data opens again afterwards. The station does not see it.",
+    ),
+    Cause.ENTER_RECOVERY: Explanation(
+        title="The phone does not enter recovery mode by itself.",
+        remedy="Hold its buttons until it shows a cable and a computer. The station then goes on by itself.",
+    ),
+    Cause.ENTER_DFU: Explanation(
+        title="The phone cannot go on from recovery mode.",
+        remedy="Bring it into DFU mode: hold its buttons until the screen stays black. The station then goes on.",
+    ),
+    Cause.FIRMWARE_OLDER: Explanation(
+        title="The firmware is older than what is on the phone.",
+        remedy="Import newer firmware (station firmware import), then start again. Nothing was changed.",
     ),
     Cause.BACKUP_PASSWORD_UNKNOWN: Explanation(
         title="The phone's backups have a password that the station does not know.",

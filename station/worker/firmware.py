@@ -10,16 +10,26 @@ from ipsw_parser.build_identity import BuildIdentity
 from ipsw_parser.build_manifest import BuildManifest
 from ipsw_parser.exceptions import NoSuchBuildIdentityError
 from ipsw_parser.ipsw import IPSW
-from pymobiledevice3.restore.base_restore import RESTORE_VARIANT_ERASE_INSTALL
+from pymobiledevice3.restore.base_restore import (
+    RESTORE_VARIANT_ERASE_INSTALL,
+    RESTORE_VARIANT_UPGRADE_INSTALL,
+    Behavior,
+)
 
 from station.model.causes import Cause
 from station.model.firmware import Firmware
 from station.worker.failures import JobFailed
 
 _EMPTY = hashlib.sha256(b"").digest()
-_ERASE = "Erase"
-_VARIANTS = ("Customer Erase Install (IPSW)", RESTORE_VARIANT_ERASE_INSTALL)
-"""Whole names: "Research Customer Erase Install (IPSW)" holds the name of the one that is meant."""
+_VARIANTS = {
+    # Whole names: "Research Customer Erase Install (IPSW)" holds the name of the one that is meant.
+    variant: (behavior.value, (f"Customer {variant}", variant))
+    for variant, behavior in (
+        (RESTORE_VARIANT_ERASE_INSTALL, Behavior.Erase),
+        (RESTORE_VARIANT_UPGRADE_INSTALL, Behavior.Update),
+    )
+}
+"""What the library asks for, how it must behave, and what the manifest calls it."""
 
 
 class FirmwareDirectory(DirectoryArchive):  # type: ignore[misc]  # ipsw_parser has no types
@@ -59,18 +69,19 @@ class StrictManifest(BuildManifest):  # type: ignore[misc]  # ipsw_parser has no
     def get_build_identity(
         self, device_class: str, restore_behavior: str | None = None, variant: str | None = None
     ) -> BuildIdentity:
-        """The one erase identity for a hardware model.
+        """The one identity for a hardware model that erases, or the one that keeps the data, whichever is asked for.
 
         Raises:
             NoSuchBuildIdentityError: there is none, or another kind was asked for.
             JobFailed: the manifest contradicts itself.
         """
-        if variant != RESTORE_VARIANT_ERASE_INSTALL or restore_behavior not in (None, _ERASE):
+        behavior, names = _VARIANTS.get(variant or "", ("", ()))
+        if not names or restore_behavior not in (None, behavior):
             raise NoSuchBuildIdentityError(f"no {variant} for {device_class}")
-        found = [each for each in self._of(device_class.lower()) if each["Info"].get("Variant") in _VARIANTS]
+        found = [each for each in self._of(device_class.lower()) if each["Info"].get("Variant") in names]
         if not found:
             raise NoSuchBuildIdentityError(f"no {variant} for {device_class}")
-        if len(found) > 1 or found[0]["Info"].get("RestoreBehavior") != _ERASE:
+        if len(found) > 1 or found[0]["Info"].get("RestoreBehavior") != behavior:
             raise JobFailed(Cause.FIRMWARE_CORRUPT, f"the manifest contradicts itself about {device_class}")
         return found[0]
 

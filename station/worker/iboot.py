@@ -27,8 +27,13 @@ from station.worker.image4 import Parts
 from station.worker.patience import tries
 from station.worker.plists import Blob
 
-_LASTING = {"go", "bootx", "saveenv"}
-"""Commands that outlast a restart of the phone, or run what was sent to it. All others end with its power."""
+_LASTING = {
+    "go": Act.BOOT_RESTORE_SYSTEM,
+    "bootx": Act.BOOT_RESTORE_SYSTEM,
+    "saveenv": Act.SET_AUTO_BOOT,
+    "reboot": Act.SET_AUTO_BOOT,
+}
+"""Commands that outlast a restart of the phone, or end this one. All others end with its power."""
 
 _TOKEN = re.compile(r"(\w+):(?:\[([^\]]*)\]|(\S*))")
 _BULK_PACKET = 512
@@ -72,6 +77,14 @@ class RecoverySocket:
     async def present(self) -> Place | None:
         """Where the phone in the socket enumerated, if it is in recovery mode; nothing is opened."""
         return await asyncio.to_thread(lambda: next((_place(device) for device in self._devices()), None))
+
+    async def in_dfu(self) -> bool:
+        """Whether the phone in the socket is in DFU mode; nothing is opened."""
+
+        def look() -> bool:
+            return any(mode_of_product(device.idProduct) is PhoneMode.DFU for device in self._devices())
+
+        return await asyncio.to_thread(look)
 
     async def left(self, place: Place, patience: float) -> bool:
         """Wait until the enumeration at `place` is over; whether it is."""
@@ -154,8 +167,8 @@ class Iboot(IRecv):
 
     def send_command(self, cmd: str, timeout: int = USB_TIMEOUT, b_request: int = 0) -> None:
         """Send a command; one that lasts only if this is the phone that may get it."""
-        if cmd.partition(" ")[0] in _LASTING:
-            self._guard.authorise(Act.BOOT_RESTORE_SYSTEM, self.ecid)
+        if (act := _LASTING.get(cmd.partition(" ")[0])) is not None:
+            self._guard.authorise(act, self.ecid)
         super().send_command(cmd, timeout, b_request)
 
     def getenv(self, name: str) -> bytearray | None:

@@ -70,10 +70,10 @@ class Lockdown(PlistUsbmuxLockdownClient):
         """Ask who answers, and be trusted."""
         await self._initialize()
         self._reporter.progress(0.3, "lockdownd")
-        if await self._with_person(self.validate_pairing):
+        if await self.with_person(self.validate_pairing):
             return
         await self.pair()
-        if not await self._with_person(self.validate_pairing):
+        if not await self.with_person(self.validate_pairing):
             raise FatalPairingError
 
     async def authorise(self, act: Act) -> None:
@@ -125,9 +125,9 @@ class Lockdown(PlistUsbmuxLockdownClient):
         return await connect_once(self.identifier, port, tls=ssl_context)
 
     async def _request_pair(self, pair_options: dict[str, Any], timeout: float | None = None) -> dict[str, Any]:  # noqa: ASYNC109 (the library's signature)
-        return await self._with_person(lambda: self._request("Pair", pair_options))
+        return await self.with_person(lambda: self._request("Pair", pair_options))
 
-    async def _with_person(self, ask: Callable[[], Awaitable[T]]) -> T:
+    async def with_person(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask again while somebody must do something at the phone, until shortly before the deadline."""
         pending: PairingError = PairingDialogResponsePendingError()
         async for _ in tries(self._reporter.deadline.share(0.6)):

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ipsw_parser.ipsw import IPSW
 from pymobiledevice3.restore.base_restore import Behavior
@@ -15,12 +15,16 @@ from usb.core import USBError
 from station.model.causes import Cause
 from station.model.job import Phase
 from station.model.phone import PhoneMode
+from station.worker.approach import leave_for_recovery
 from station.worker.components import StreamedComponents
 from station.worker.failures import JobFailed
 from station.worker.iboot import Iboot, Place, RecoverySocket
 from station.worker.lockdown import Lockdown
 from station.worker.reporter import Reporter
 from station.worker.signing import check_ticket
+
+if TYPE_CHECKING:
+    from station.worker.preboard import Stashbag
 
 _LEAVE_SECONDS = 15.0
 """How long an iBoot may linger on the bus after it was told to go."""
@@ -45,8 +49,13 @@ class RestoreDevice(Device):
 class StationRecovery(StreamedComponents, Recovery):
     """The library's Recovery, bounded, and on one phone only."""
 
-    def __init__(self, ipsw: IPSW, device: Device, socket: RecoverySocket, reporter: Reporter) -> None:
-        super().__init__(ipsw, device, behavior=Behavior.Erase)
+    def __init__(
+        self, ipsw: IPSW, device: Device, socket: RecoverySocket, reporter: Reporter, *, behavior: Behavior
+    ) -> None:
+        super().__init__(ipsw, device, behavior=behavior)
+        self.stashbag: Stashbag | None = None
+        """What opens the owner's data afterwards, where somebody could be asked for the passcode."""
+        self._erases = behavior is Behavior.Erase
         self.booted_from: Place | None = None
         """Where the phone was on the bus when it was told to boot the restore system."""
         self._socket = socket
@@ -67,6 +76,8 @@ class StationRecovery(StreamedComponents, Recovery):
         """Get a ticket, then boot the restore system."""
         self._reporter.enter(Phase.TICKET)
         await self.fetch_tss_record()
+        if self.stashbag is not None:
+            await self.stashbag.commit(self.require_tss().ap_img4_ticket)
         self._reporter.enter(Phase.RECOVERY)
         if self.device.lockdown is not None:
             await self._enter_recovery(self.device.lockdown)
@@ -108,11 +119,11 @@ class StationRecovery(StreamedComponents, Recovery):
 
     async def _enter_recovery(self, lockdown: Any) -> None:
         assert isinstance(lockdown, Lockdown)
-        await lockdown.enter_recovery()
-        await lockdown.close()
-        await lockdown.forget()
+        iboot = await leave_for_recovery(lockdown, self._socket, self._reporter)
+        if self._erases:  # a phone that keeps its data keeps its trust too
+            await lockdown.forget()
         self.device.set_lockdown(None)
-        self.device.set_irecv(await self._socket.find(self._reporter.deadline.share(0.9)))
+        self.device.set_irecv(iboot)
 
     async def _renew_ticket(self) -> None:
         """Ask for another ticket if iBoot has another nonce than was signed: it makes one at each start."""

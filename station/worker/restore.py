@@ -14,6 +14,7 @@ from pymobiledevice3.restore.restore_options import RestoreOptions
 
 from station.errors import InputRejected
 from station.model.causes import Cause
+from station.model.consent import Act
 from station.model.job import JobSpec, Phase
 from station.model.phone import PhoneMode
 from station.worker.asr import ImageClient
@@ -35,6 +36,8 @@ from station.worker.recovery import RestoreDevice, StationRecovery
 from station.worker.reporter import Reporter
 from station.worker.restored import COMING_AND_GOING, Restored, serials
 
+_ACTS = {Behavior.Erase.value: Act.ERASE, Behavior.Update.value: Act.INSTALL}
+"""What the restore system does that an identity boots, by how the identity says that it behaves."""
 MAX_IMAGES = 3
 """Times a phone may ask for the system image."""
 MAX_UPDATER_OUTPUT = 16 << 20
@@ -54,13 +57,14 @@ class StationRestore(StreamedComponents, Conversation):
         ipsw: IPSW,
         device: RestoreDevice,
         *,
+        behavior: Behavior,
         socket: RecoverySocket,
         guard: Guard,
         reporter: Reporter,
     ) -> None:
-        super().__init__(ipsw, device, behavior=Behavior.Erase)
+        super().__init__(ipsw, device, behavior=behavior)
         self.prepare(reporter)
-        self.recovery = StationRecovery(ipsw, device, socket, reporter)
+        self.recovery = StationRecovery(ipsw, device, socket, reporter, behavior=behavior)
         self._spec = spec
         self._socket = socket
         self._guard = guard
@@ -86,7 +90,7 @@ class StationRestore(StreamedComponents, Conversation):
         async with asyncio.TaskGroup() as self._group:
             fdr = FdrProxy(self._restored.udid, self._spec.reach.fdr_hosts, self._group, self._patience)
             await fdr.open()
-            await self._restored.start_restore(self._options())
+            await self._restored.begin(_ACTS[self.build_identity.restore_behavior], self._options())
             await self.converse()
             fdr.close()
 

@@ -1,4 +1,4 @@
-"""restored, the restore system: the library's client on exactly one phone, and the door to the erase."""
+"""restored, the restore system: the library's client on exactly one phone, and the door to what begins a restore."""
 
 from collections.abc import Collection
 
@@ -81,9 +81,18 @@ class Restored(RestoredClient):
         return client
 
     async def start_restore(self, opts: RestoreOptions | None = None) -> None:
-        """Begin the restore, if this is the phone that may be erased."""
-        self.guard.authorise(Act.ERASE, self.ecid)
-        await super().start_restore(opts)
+        """Not to be used: what it begins depends on the ramdisk, see `begin`."""
+        raise NotImplementedError
+
+    async def begin(self, act: Act, options: RestoreOptions) -> None:
+        """Begin the restore, if this is the phone that may be given it.
+
+        Args:
+            act: what the ramdisk that runs on the phone will do: no message tells it to erase, or not to.
+            options: the library's.
+        """
+        self.guard.authorise(act, self.ecid)
+        await super().start_restore(options)
 
 
 def _may_be(device: MuxDevice, ecid: int, udid: str | None, strangers: Collection[str]) -> bool:

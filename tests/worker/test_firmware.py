@@ -21,6 +21,7 @@ ERASE, RESEARCH, UPDATE = (
     "Customer Upgrade Install (IPSW)",
 )
 LIBRARY_ASKS_FOR = "Erase Install (IPSW)"
+LIBRARY_ASKS_FOR_UPDATE = "Upgrade Install (IPSW)"
 REAL = Path(__file__).parents[3] / "shared/facts/real/manifests"
 
 
@@ -38,10 +39,20 @@ def test_the_erase_identity_wherever_it_stands():
     for order in (identities, identities[::-1]):
         found = manifest(*order).get_build_identity("d53gap", "Erase", LIBRARY_ASKS_FOR)
         assert found["Info"]["Variant"] == ERASE
+        found = manifest(*order).get_build_identity("d53gap", "Update", LIBRARY_ASKS_FOR_UPDATE)
+        assert found["Info"]["Variant"] == UPDATE
 
 
 @pytest.mark.parametrize(
-    "asked", [("d53gap", "Update", UPDATE), ("d53gap", None, "macOS Customer"), ("d54pap", "Erase", LIBRARY_ASKS_FOR)]
+    "asked",
+    [
+        ("d53gap", "Erase", ERASE),
+        ("d53gap", "Update", LIBRARY_ASKS_FOR),
+        ("d53gap", "Erase", LIBRARY_ASKS_FOR_UPDATE),
+        ("d53gap", "Update", None),
+        ("d53gap", None, "macOS Customer"),
+        ("d54pap", "Erase", LIBRARY_ASKS_FOR),
+    ],
 )
 def test_nothing_else_is_served(asked):
     with pytest.raises(NoSuchBuildIdentityError):
@@ -67,6 +78,8 @@ def test_real_manifests():
         for device in {each["Info"]["DeviceClass"] for each in strict.build_identities}:
             found = strict.get_build_identity(device, "Erase", LIBRARY_ASKS_FOR)
             assert (found["Info"]["Variant"], found["Info"]["RestoreBehavior"]) == (ERASE, "Erase")
+            found = strict.get_build_identity(device, "Update", LIBRARY_ASKS_FOR_UPDATE)
+            assert (found["Info"]["Variant"], found["Info"]["RestoreBehavior"]) == (UPDATE, "Update")
             seen += 1
     assert seen > 10
 

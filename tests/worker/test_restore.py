@@ -70,7 +70,12 @@ async def test_restore_from_normal_and_from_recovery_at_once(station: StationHos
     assert not await knows_how_to_open(station, normal)
     events = await workers[0].events()
     acts = [event.act for event in events if isinstance(event, Intent)]
-    assert list(dict.fromkeys(acts)) == [Act.ENTER_RECOVERY, Act.BOOT_RESTORE_SYSTEM, Act.ERASE]
+    assert list(dict.fromkeys(acts)) == [
+        Act.ENTER_RECOVERY,
+        Act.BOOT_RESTORE_SYSTEM,
+        Act.SET_AUTO_BOOT,
+        Act.ERASE,
+    ]
     assert acts.count(Act.ERASE) == 1
     assert {event.ecid for event in events if isinstance(event, Intent)} == {normal.identity.ecid}
     assert not any(isinstance(event, FactsRead) for event in events)
