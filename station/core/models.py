@@ -139,7 +139,7 @@ _MODELS: dict[tuple[int, int], tuple[str, str]] = {
 }
 
 RESTORABLE = frozenset(product_type for product_type, _ in _MODELS.values())
-"""Product types on which firmware can be installed here: of these the library knows the chip, the board and how to boot.
+"""Product types on which firmware can be installed here: the library knows their chips and boards.
 
 It refuses others when the phone is already in recovery mode, which is too late; and models before A9 start their
 restore system in ways that nobody has tried here.

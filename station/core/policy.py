@@ -2,9 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 from station.model.base import BayId, SocketPath
+from station.model.gates import Purpose
 from station.model.job import DEADLINES, Phase, Reach
+
+
+class BackupRule(Enum):
+    """How it is decided about backups."""
+
+    ASK = "ask"
+    """Somebody decides for each phone."""
+    STANDING = "standing"
+    """Decided once, against them: the station's phones come without owners."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,3 +42,17 @@ class Policy:
     """How much longer than its deadline a worker may live, which should have ended itself."""
     retry_seconds: float = 10.0
     """Between two looks at a phone that does not answer yet."""
+
+    # How strict the gates are. A rule reads its own line here, and nothing asks what kind of station this is.
+    purpose: Purpose = Purpose.RECYCLING
+    """What becomes of the phones."""
+    backup: BackupRule = BackupRule.STANDING
+    """How it is decided about backups."""
+    min_battery: int = 0
+    """Percent that a phone's battery must have before its data is put at risk."""
+    max_temperature: int = 80
+    """Degrees Celsius at which the station begins nothing heavy; a Raspberry Pi slows itself down there."""
+    min_free: int = 256 << 20
+    """Bytes of disk below which no job starts: its record must still fit, whatever happens."""
+    quarantine_after: int = 2
+    """How many failed wipes in a row set a phone aside; 0: none do."""

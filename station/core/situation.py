@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from station.core.quarantine import Quarantine
 from station.model.backup import BackupNote
 from station.model.base import BackupId, Ecid
 from station.model.firmware import Firmware
@@ -29,6 +30,20 @@ class VaultState:
     """The phones that still have the password of a backup of ours, and whose it is."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """The machine's own health. None: this machine does not tell."""
+
+    free: int | None = None
+    """Bytes that are free on the disk of the records."""
+    under_voltage: bool | None = None
+    """Whether its supply gives too little, now or a moment ago."""
+    temperature: int | None = None
+    """Of its processor, in whole degrees Celsius."""
+    clock_trusted: bool | None = None
+    """Whether the wall clock is known to be right."""
+
+
 @dataclass(kw_only=True)
 class Situation:
     """The station's circumstances, as last told."""
@@ -40,3 +55,7 @@ class Situation:
     records_trouble: str = ""
     """Why the last record could not be written: nothing is wiped without one; empty: it could."""
     vault: VaultState = VaultState()
+    health: Health = Health()
+    """As last looked at."""
+    quarantine: Quarantine = field(default_factory=Quarantine)
+    """The phones that are set aside."""

@@ -10,6 +10,6 @@ they are, is decided by what is in its `Policy`, never by other code.
 """
 
 from station.core.gates.case import Case
-from station.core.gates.table import RULES, closed, may_start
+from station.core.gates.table import RULES, closed, may_start, overruled, told
 
-__all__ = ["RULES", "Case", "closed", "may_start"]
+__all__ = ["RULES", "Case", "closed", "may_start", "overruled", "told"]

@@ -55,3 +55,14 @@ def twin(case: Case) -> Finding | None:
     if not case.bays.is_twin(case.bay):
         return None
     return Finding(gate=Gate.TWIN, title="Two bays show the same phone.", remedy="Unplug both and set them aside.")
+
+
+def quarantine(case: Case) -> Finding | None:
+    """A phone whose wipe failed is not passed on by somebody who does not know of it."""
+    stay, limit = case.bay.stay, case.policy.quarantine_after
+    assert stay is not None
+    failures = case.situation.quarantine.failures(stay.ecid, emulated=stay.emulated)
+    if failures is None or not limit or len(failures.jobs) < limit:
+        return None
+    title = f"This phone is set aside. {failures.title}"
+    return Finding(gate=Gate.QUARANTINE, title=title, remedy="An operator looks into it, and releases it.")

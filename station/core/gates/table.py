@@ -1,10 +1,12 @@
 """Every gate's rule, and what follows from those that are closed."""
 
-from station.core.gates import bay, fit, vault
+from collections.abc import Iterator
+
+from station.core.gates import bay, fit, health, owner, vault
 from station.core.gates.case import Case, Rule
 from station.errors import Refused
 from station.model.firmware import Firmware
-from station.model.gates import Finding, Gate
+from station.model.gates import Finding, Gate, Overruling
 
 RULES: dict[Gate, Rule] = {
     # In the order in which a person would want to know.
@@ -14,10 +16,24 @@ RULES: dict[Gate, Rule] = {
     Gate.PHONE: bay.phone,
     Gate.IDENTITY: bay.identity,
     Gate.TWIN: bay.twin,
+    Gate.QUARANTINE: bay.quarantine,
     Gate.MODE: fit.mode,
+    Gate.MODEL: fit.model,
     Gate.FIRMWARE: fit.firmware,
+    Gate.VERSION: fit.version,
     Gate.VAULT: vault.vault,
+    Gate.ACTIVATION_LOCK: owner.activation_lock,
+    Gate.BATTERY: health.battery,
+    Gate.DISK: health.disk,
+    Gate.POWER: health.power,
+    Gate.TEMPERATURE: health.temperature,
+    Gate.CLOCK: health.clock,
+    # Last: nobody goes through a checklist for what cannot be done anyway.
+    Gate.BACKUP: owner.backup,
 }
+
+TOLD: tuple[Rule, ...] = (fit.told_version, owner.told_lock)
+"""What a person must know before, although nothing is closed."""
 
 BASIC = frozenset({Gate.TROUBLE, Gate.RESULT, Gate.BUSY, Gate.PHONE, Gate.IDENTITY, Gate.TWIN})
 """While one of these is closed, nothing else is worth saying."""
@@ -26,15 +42,24 @@ BASIC = frozenset({Gate.TROUBLE, Gate.RESULT, Gate.BUSY, Gate.PHONE, Gate.IDENTI
 def closed(case: Case) -> tuple[Finding, ...]:
     """The gates that are closed, the most basic first; those that an operator opened for this phone left out."""
     opened = () if case.bay.stay is None else case.bay.stay.overruled
-    found: list[Finding] = []
-    for gate, rule in RULES.items():
-        finding = rule(case)
-        if finding is None or (finding.overrulable and gate in opened):
-            continue
-        found.append(finding)
-        if gate in BASIC:
-            break  # whatever comes after asks about a phone that there is
-    return tuple(found)
+    return tuple(found for found in _findings(case) if not (found.overrulable and found.gate in opened))
+
+
+def told(case: Case) -> tuple[Finding, ...]:
+    """What to tell about a service before it is given."""
+    if case.bay.stay is None:
+        return ()
+    return tuple(finding for rule in TOLD if (finding := rule(case)) is not None)
+
+
+def overruled(case: Case) -> tuple[Overruling, ...]:
+    """The gates that would be closed, had nobody opened them: what goes on record."""
+    stay = case.bay.stay
+    if stay is None:
+        return ()
+    used = [stay.overruled[finding.gate] for finding in _findings(case) if finding.gate in stay.overruled]
+    released = None if stay.ecid is None else case.situation.quarantine.overruling(stay.ecid)
+    return (*used, *([] if released is None else [released]))
 
 
 def may_start(case: Case) -> Firmware | None:
@@ -49,3 +74,12 @@ def may_start(case: Case) -> Firmware | None:
         return None
     assert case.bay.stay is not None
     return case.situation.firmware[case.bay.stay.product_type]
+
+
+def _findings(case: Case) -> Iterator[Finding]:
+    for gate, rule in RULES.items():
+        finding = rule(case)
+        if finding is not None:
+            yield finding
+            if gate in BASIC:
+                return  # whatever comes after asks about a phone that there is
