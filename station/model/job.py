@@ -5,6 +5,7 @@ from enum import Enum
 from station.model.base import BackupId, BayId, Ecid, JobId, Message, PlugId, SocketPath, Udid
 from station.model.consent import Consent
 from station.model.firmware import Firmware
+from station.model.gates import BackupDecision, Overruling
 from station.model.phone import PhoneFacts
 from station.model.service import Service
 
@@ -129,6 +130,8 @@ class Reach(Message, frozen=True, kw_only=True):
     usbip: str | None = None
     """A USB/IP socket that exports recovery-mode devices; None: the machine's own USB, through libusb."""
     signing_url: str = "https://gs.apple.com/TSS/controller?action=2"
+    activation_url: str = "https://albert.apple.com/deviceservices"
+    """Where Apple activates phones; below it are `drmHandshake` and `deviceActivation`."""
     asset_hosts: tuple[str, ...] = ("wkms-public.apple.com",)
     """HOST or HOST:PORT a phone may have the worker fetch from during a restore. Nothing else is fetched."""
     fdr_hosts: tuple[str, ...] = ("gg.apple.com", "skl.apple.com")
@@ -168,3 +171,7 @@ class JobSpec(Message, frozen=True, kw_only=True):
     backup: BackupPlace | None = None
     before: PhoneFacts | None = None
     """What the phone said of itself before, for the record; None when it was never asked."""
+    decided: BackupDecision | None = None
+    """What was decided about a backup, for the record: it must outlive the daemon as the job does."""
+    overruled: tuple[Overruling, ...] = ()
+    """The gates that somebody had opened for it, for the record."""

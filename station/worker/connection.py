@@ -34,6 +34,8 @@ class PhoneConnection(ServiceConnection):
     max_frame_size = plists.MAX_MESSAGE
     max_read = sys.maxsize
     """Bytes that are read at once, for services whose messages say themselves how long they are."""
+    answer_seconds = ANSWER_SECONDS
+    """How long the answer to a question may take."""
     lists = False
     """Whether messages are lists: those of the device link (mobilebackup2)."""
 
@@ -75,8 +77,8 @@ class PhoneConnection(ServiceConnection):
     async def send_recv_plist(
         self, data: Any, endianity: str = ">", fmt: plistlib.PlistFormat = plistlib.FMT_XML
     ) -> dict[str, Any]:
-        """Ask, and receive the answer within `ANSWER_SECONDS`. Raises InputRejected, TimeoutError."""
-        async with asyncio.timeout(ANSWER_SECONDS):
+        """Ask, and receive the answer within `answer_seconds`. Raises InputRejected, TimeoutError."""
+        async with asyncio.timeout(self.answer_seconds):
             return plists.parse(await self.send_recv_prefixed(build_plist(data, endianity, fmt), endianity))
 
     async def send_plist(self, d: Any, endianity: str = ">", fmt: plistlib.PlistFormat = plistlib.FMT_XML) -> None:

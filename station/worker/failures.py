@@ -36,6 +36,11 @@ _CAUSES: tuple[tuple[type[BaseException], Cause], ...] = (
     (pmd3.FatalPairingError, Cause.NOT_TRUSTED),
     (pmd3.GetProhibitedError, Cause.NOT_TRUSTED),
     (pmd3.MCProtectedError, Cause.NOT_TRUSTED),
+    (pmd3.StartServiceError, Cause.REFUSED_BY_PHONE),
+    (pmd3.InvalidServiceError, Cause.REFUSED_BY_PHONE),
+    (pmd3.ProfileError, Cause.REFUSED_BY_PHONE),
+    (pmd3.SetProhibitedError, Cause.REFUSED_BY_PHONE),
+    (pmd3.MobileActivationException, Cause.NOT_ACTIVATED),
     (pmd3.IncorrectModeError, Cause.NOT_RETURNED),  # the restore system runs where a whole iOS was due
     (pmd3.ConnectionFailedToUsbmuxdError, Cause.INTERNAL),
     (pmd3.ConnectionFailedError, Cause.PORT_REFUSED),

@@ -34,10 +34,15 @@ async def fetch(
     method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, seconds: float, limit: int
 ) -> Answer:
     """One request and its whole answer, within `seconds` and `limit` bytes. Raises Unreachable, TooLarge."""
-    return await asyncio.to_thread(_fetch, method, url, headers, body, seconds, limit)
+    return await asyncio.to_thread(
+        fetch_blocking, method, url, headers=headers, body=body, seconds=seconds, limit=limit
+    )
 
 
-def _fetch(method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float, limit: int) -> Answer:
+def fetch_blocking(
+    method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, seconds: float, limit: int
+) -> Answer:
+    """The same, for who cannot wait otherwise."""
     end = time.monotonic() + seconds
     content = bytearray()
     with requests.Session() as session:

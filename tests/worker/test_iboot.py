@@ -125,13 +125,21 @@ async def test_every_enumeration_is_another_place(host):
     assert await socket.present() not in (None, before)
 
 
-@pytest.mark.parametrize("command", ["go", "bootx", "saveenv"])
-async def test_what_lasts_needs_a_consent(host, command):
+@pytest.mark.parametrize(
+    ("command", "act"),
+    [
+        ("go", Act.BOOT_RESTORE_SYSTEM),
+        ("bootx", Act.BOOT_RESTORE_SYSTEM),
+        ("saveenv", Act.SET_AUTO_BOOT),
+        ("reboot", Act.SET_AUTO_BOOT),
+    ],
+)
+async def test_what_lasts_needs_a_consent(host, command, act):
     phone, door = plug(host), Door(open=False)
     iboot = await opened(host, phone, door)
     with pytest.raises(ConsentVoid):
         await asyncio.to_thread(iboot.send_command, command)
-    assert door.asked == [(Act.BOOT_RESTORE_SYSTEM, phone.identity.ecid)]
+    assert door.asked == [(act, phone.identity.ecid)]
     assert phone.history == []
     await asyncio.to_thread(iboot.close)
 

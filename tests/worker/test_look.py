@@ -16,7 +16,7 @@ from station.model.phone import PhoneMode
 from station.virtual.faults.kinds import Fault, FaultKind
 from station.virtual.firmware.image4 import parse_img4
 from station.virtual.hosting.control import Installed
-from station.worker.services.look import model_name, read_facts
+from station.worker.services.look import Told, model_name, read_facts
 from tests.worker.station_host import OLD, StationHost, Worker, deadlines, reached
 from tests.worker.test_firmware import erase_identity
 
@@ -34,20 +34,20 @@ VALUES = {
 
 
 def test_facts():
-    facts = read_facts(VALUES, 82)
+    facts = read_facts(VALUES, Told(percent=82))
     assert (facts.ecid, facts.model_name, facts.name) == (5, "iPhone 12", "Anna’s iPhone")
     assert (facts.passcode, facts.battery_percent, facts.imei, facts.serial_number) == (True, 82, None, "")
-    strange = read_facts(VALUES | {"PasswordProtected": "yes", "DeviceName": ["a"], "SerialNumber": "x" * 9999}, "82")
+    strange = read_facts(
+        VALUES | {"PasswordProtected": "yes", "DeviceName": ["a"], "SerialNumber": "x" * 9999}, Told(percent="82")
+    )
     assert (strange.passcode, strange.battery_percent, strange.name) == (None, None, "")
     assert len(strange.serial_number) == 64
-    assert read_facts(VALUES, True).battery_percent is None
-    assert read_facts(VALUES, 101).battery_percent is None
+    assert read_facts(VALUES, Told(percent=True)).battery_percent is None
+    assert read_facts(VALUES, Told(percent=101)).battery_percent is None
 
 
 def test_no_fact_is_longer_than_a_snapshot_bears():
-    long = read_facts(
-        {key: "\U0001f600" * 9999 if isinstance(value, str) else value for key, value in VALUES.items()}, 1
-    )
+    long = read_facts({key: "\U0001f600" * 9999 if isinstance(value, str) else value for key, value in VALUES.items()})
     assert {len(value) for value in msgspec.to_builtins(long).values() if isinstance(value, str) and value} == {64}
 
 
@@ -55,9 +55,9 @@ def test_no_fact_is_longer_than_a_snapshot_bears():
 def test_a_phone_without_a_name_is_rejected(missing):
     for value in (None, "", 0, -1, 1 << 64, b"x"):
         with pytest.raises(InputRejected):
-            read_facts(VALUES | {missing: value if missing == "UniqueChipID" else None}, None)
+            read_facts(VALUES | {missing: value if missing == "UniqueChipID" else None})
     with pytest.raises(InputRejected):
-        read_facts(None, None)
+        read_facts(None)
 
 
 def test_a_model_nobody_knows_keeps_its_type():

@@ -69,6 +69,11 @@ class AppleServers(Conduct):
         return f"{self.origin}/TSS/controller?action=2"
 
     @property
+    def activation_url(self) -> str:
+        """Below which phones are activated."""
+        return f"{self.origin}/deviceservices"
+
+    @property
     def asset_hosts(self) -> tuple[str, ...]:
         """HOST:PORT that phones have assets fetched from."""
         return (self.host,)

@@ -81,6 +81,7 @@ class VirtualHost:
             usbmuxd=str(self.directory / "usbmuxd"),
             usbip=str(self.directory / "usbip"),
             signing_url=self.apple.signing_url,
+            activation_url=self.apple.activation_url,
             asset_hosts=self.apple.asset_hosts,
             fdr_hosts=(self.apple.fdr_host,),
         )

@@ -80,6 +80,8 @@ async def by_key_only(phone: VirtualPhone, system: System, key: str) -> Any:
             return await system.pairings.public_key()
         case "Image4Supported":
             return True
+        case "DeviceEnclosureColor":  # of the back; the front of all newer models is black (DeviceColor)
+            return "1"
         case "ApNonce":
             return phone.ap_nonce
         case "SEPNonce":
