@@ -20,7 +20,6 @@ from station.model.causes import Cause
 from station.model.consent import ALLOWED, DESTRUCTIVE, UNSETTLING, Consent
 from station.model.events import Failed, WorkerEvent, WorkerExit
 from station.model.firmware import Firmware
-from station.model.gates import BackupDecision, Overruling
 from station.model.job import PHASES, JobSpec, Phase
 from station.model.phone import PhoneFacts, PhoneMode
 from station.model.record import Check, Observed, Outcome, Record
@@ -94,9 +93,6 @@ class Job:
     verdict: Verdict | None = None
     checks: tuple[Check, ...] = ()
     vigil: Vigil = field(default_factory=Vigil)
-    decided: BackupDecision | None = None
-    """What goes into its record about a backup, and about gates that were opened."""
-    overruled: tuple[Overruling, ...] = ()
     _gone_since: float | None = None
     _left: bool = False
     """Whether its phone has left the bus since the worker began: what is there after that is what came back."""

@@ -47,8 +47,8 @@ def record_of(job: "Job", observed: Observed, *, seconds: float, now: Moment) ->
         ended=now.utc,
         duration_seconds=round(seconds, 1),
         clock_trusted=now.trusted,
-        decision=job.decided,
-        overruled=job.overruled,
+        decision=job.spec.decided,
+        overruled=job.spec.overruled,
         backup=None if job.spec.backup is None else job.spec.backup.id,
     )
 

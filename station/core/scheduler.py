@@ -6,6 +6,7 @@ from station.core.actions import Action
 from station.core.bays import Bay, Bays, Stay
 from station.core.consent import require
 from station.core.events import Moment
+from station.core.gates import Case, decision, overruled
 from station.core.inspection import Inspection
 from station.core.jobs import Job
 from station.core.policy import Policy
@@ -35,14 +36,13 @@ class Scheduler:
         """A person's word was given: the job exists, and waits for its turn."""
         assert bay.stay is not None
         assert bay.sighting is not None
-        spec = self._spec(bay, bay.stay, consent=consent, firmware=firmware)
-        bay.job = Job(
-            spec,
-            self._policy,
-            mode=bay.sighting.mode,
-            decided=bay.stay.decided,
-            overruled=tuple(bay.stay.overruled.values()),
+        case = Case(service=consent.service, bay=bay, bays=self._bays, situation=self.situation, policy=self._policy)
+        spec = structs.replace(
+            self._spec(bay, bay.stay, consent=consent, firmware=firmware),
+            decided=decision(case, at=consent.at),
+            overruled=overruled(case),
         )
+        bay.job = Job(spec, self._policy, mode=bay.sighting.mode)
         self._queue.append(bay.job)
 
     def waits(self, bay: Bay) -> bool:

@@ -10,6 +10,7 @@ they are, is decided by what is in its `Policy`, never by other code.
 """
 
 from station.core.gates.case import Case
+from station.core.gates.owner import decision
 from station.core.gates.table import RULES, closed, may_start, overruled, told
 
-__all__ = ["RULES", "Case", "closed", "may_start", "overruled", "told"]
+__all__ = ["RULES", "Case", "closed", "decision", "may_start", "overruled", "told"]

@@ -57,7 +57,7 @@ def overruled(case: Case) -> tuple[Overruling, ...]:
     stay = case.bay.stay
     if stay is None:
         return ()
-    used = [stay.overruled[finding.gate] for finding in _findings(case) if finding.gate in stay.overruled]
+    used = [opened for gate, opened in stay.overruled.items() if RULES[gate](case) is not None]
     released = None if stay.ecid is None else case.situation.quarantine.overruling(stay.ecid)
     return (*used, *([] if released is None else [released]))
 
