@@ -194,6 +194,16 @@ async def test_a_locked_phone_talks_to_no_new_host(plug):
         assert client.paired
 
 
+async def test_a_phone_that_recovers_its_data_lets_nobody_in(plug):
+    phone = plug(passcode=True)
+    async with lockdown(phone):
+        pass
+    phone.system.recovering = phone.system.locked = True
+    with pytest.raises(exceptions.PasswordRequiredError):
+        async with lockdown(phone):
+            pass
+
+
 async def test_refuses_pair_records_that_do_not_hold_together(plug):
     phone, other = plug(1), plug(2)
 

@@ -1,6 +1,7 @@
 """The unmodified library restores a phone in restore mode; what it sends wrong, the phone does not accept."""
 
 import asyncio
+from pathlib import PurePosixPath
 
 import pytest
 from pymobiledevice3.restore import restore_options
@@ -13,6 +14,7 @@ from station.virtual.firmware.ipsw import make_ipsw
 from station.virtual.phones.models import find_model
 from station.virtual.restore.ramdisk import make_options
 from station.virtual.restore.script import request_steps, steps
+from station.virtual.services.preboard import COMMITTED
 from tests.virtual_restore.helpers import History, comes_back, in_restore_mode, spoilt
 
 ERASED = ["restored format_media"]
@@ -84,6 +86,21 @@ async def test_an_update_keeps_what_the_owner_has(phone, ipsw):
     assert phone.destructions == []
     operations = {message["Operation"] for message in restore.said("ProgressMsg")}
     assert not operations & {WIPE_STORAGE_DEVICE, CREATE_SYSTEM_KEYBAG}
+
+
+@pytest.mark.parametrize("bag", [True, False])
+async def test_after_an_update_a_passcode_shuts_the_data_unless_a_stash_bag_opens_it(phone, ipsw, bag):
+    phone.ramdisk = make_options("Update")
+    phone.system.passcode = True
+    if bag:
+        phone.system.files.make_directories(str(PurePosixPath(COMMITTED).parent))
+        phone.system.files.write(COMMITTED, b"stash bag")
+    restore = await in_restore_mode(phone, ipsw, Behavior.Update)
+    assert await restore.status() == 0
+    assert await comes_back(phone) is PhoneMode.NORMAL
+    assert (phone.system.recovering, phone.system.locked) == (not bag, not bag)
+    assert not phone.system.files.exists(COMMITTED)  # it is good for one update
+    assert phone.system.canary is not None
 
 
 async def test_an_update_needs_something_to_update(phone, ipsw):

@@ -34,6 +34,7 @@ async def test_nobody_types_it(plug, types, answer):
     async with started(phone, PreboardService) as preboard:
         assert await preboard.create_stashbag(b"manifest") == {"ShowDialog": True}
         assert await preboard.service.recv_plist() == answer
+        assert await preboard.service.recv_plist() == {"HideDialog": True}
     assert not phone.system.files.exists(STASHED)
 
 

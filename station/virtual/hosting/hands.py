@@ -153,6 +153,7 @@ class Hands:
                 await self.strike(phone, fault)
             case control.Tap() if phone.system is not None:
                 phone.system.locked, phone.system.trusted, phone.system.denied = False, True, False
+                phone.system.recovering = False
             case control.Tap():
                 raise ValueError("nothing is installed that could ask")
         return phone

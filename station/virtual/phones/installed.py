@@ -30,6 +30,8 @@ class System:
     """Whether somebody taps “Don’t Trust” instead."""
     types_passcode: bool | None = True
     """Whether somebody types the passcode when an update asks for it, or cancels; None: they leave it unanswered."""
+    recovering: bool = False
+    """Whether it is “attempting data recovery”: updated without a stash bag, and its passcode not typed since."""
     find_my: bool | None = False
     """Whether Find My is on; None: it does not tell."""
     supervised: bool = False

@@ -22,6 +22,7 @@ from station.virtual.restore import asr
 from station.virtual.restore.asr import Received
 from station.virtual.restore.generations import CRYPTEXES, SEALED
 from station.virtual.restore.ramdisk import Ramdisk
+from station.virtual.services.preboard import COMMITTED
 
 INCOMPLETE = 14
 """What a restore ends with that lacks something, or was sent something that is not it ("fail")."""
@@ -41,6 +42,15 @@ OTHERS = ("Rap,RTKitOS", "SE,UpdatePayload")
 SEP = ("SEP", "RestoreSEP")
 FLAGGED = (FIRMWARE, SECONDARY, FUD)
 """What marks a component that comes with others of its kind."""
+
+
+def _updated(system: System, version: str, build: str) -> System:
+    """A system after an update: where a passcode protects the data, a committed stash bag opens it, once."""
+    files = system.files
+    shut = system.passcode and not files.exists(COMMITTED)
+    if not shut and system.passcode:
+        files.remove(COMMITTED)
+    return replace(system, version=version, build=build, locked=system.locked or shut, recovering=shut)
 
 
 class Installation:
@@ -216,7 +226,7 @@ class Installation:
         elif phone.system is None:
             raise StatusError(NOTHING_TO_UPDATE, "there is nothing to update")
         else:
-            phone.system = replace(phone.system, version=version, build=build)
+            phone.system = _updated(phone.system, version, build)
         phone.nvram["auto-boot"] = "true"
 
     def _needed(self) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """com.apple.preboardservice_v2: before an update, the owner's passcode opens the data for the time after it.
 
 The phone keeps a stash bag: made while somebody types the passcode, then committed to the ticket of what will be
-installed. Messages as idevicerestore (`src/normal.c`) and libimobiledevice (`src/preboard.c`) read them.
+installed. Messages as idevicerestore (`src/normal.c`) and libimobiledevice (`preboard.h`) read them. What becomes of
+a bag is in `restore.installation`.
 """
 
 from pathlib import PurePosixPath
@@ -44,10 +45,12 @@ async def _create(call: Call, manifest: object) -> None:
     if system.types_passcode is None:
         await call.phone.pace.pause(PATIENCE_SECONDS)
         await call.send({"Timeout": True}, binary=True)
+        await call.send({"HideDialog": True}, binary=True)
         return
     await call.phone.pace.pause(TYPING_SECONDS)
     if not system.types_passcode:
         await _fail(call, "the passcode was not entered")
+        await call.send({"HideDialog": True}, binary=True)
         return
     system.files.make_directories(str(PurePosixPath(STASHED).parent))
     system.files.write(STASHED, b"stash bag")

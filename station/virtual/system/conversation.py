@@ -168,6 +168,8 @@ class Conversation:
         if "HostID" not in message:
             raise LockdownError("MissingHostID")
         host = self._trust.host(message["HostID"])
+        if self._system.recovering:  # what it knows of hosts cannot be read yet either
+            raise LockdownError("PasswordProtected")
         context = await self._system.pairings.tls(host)
         session = str(uuid.uuid4()).upper()
         await self._answer({"Request": "StartSession", "SessionID": session, "EnableSessionSSL": True})
