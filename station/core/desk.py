@@ -14,8 +14,12 @@ from station.model.api import (
     Choose,
     Command,
     Decide,
+    Describe,
+    DidNotHelp,
     Dismiss,
     EndOrder,
+    Guide,
+    GuideNext,
     HoldBegan,
     HoldEnded,
     OperatorConfirm,
@@ -73,6 +77,8 @@ class Desk:
                 return self._dismiss(self._bay(command.bay))
             case Order() | EndOrder():
                 pass  # a standing order's: the station gives them to `Orders`
+            case Describe() | DidNotHelp() | Guide() | GuideNext():
+                pass  # what is wrong with a phone: the station gives them to `Triage`
         return []
 
     def button(self, event: ButtonChanged, now: Moment) -> None:

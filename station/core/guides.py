@@ -121,9 +121,7 @@ def _together(lock: Key, name: str, other: Key, other_name: str) -> dict[Target,
             Press(keys=keys, seconds=15, says=f"Hold {both} until the apple shows.", until_gone=True),
             _wait(),
         ),
-        Target.RECOVERY: (
-            Press(keys=keys, seconds=40, says=f"Hold {both}, past the apple too.", until_seen=True),
-        ),
+        Target.RECOVERY: (Press(keys=keys, seconds=40, says=f"Hold {both}, past the apple too.", until_seen=True),),
         Target.DFU: (  # 8 to 10 seconds, then about 10 (m)
             Press(keys=keys, seconds=9, says=f"Hold {both}."),
             Press(keys=(other,), seconds=12, says=f"Let go of {name}. Keep holding {other_name}.", until_seen=True),

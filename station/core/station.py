@@ -29,7 +29,8 @@ from station.core.orders import Orders
 from station.core.policy import Policy
 from station.core.records import result_of
 from station.core.scheduler import Scheduler
-from station.model.api import EndOrder, Order
+from station.core.triage import Triage
+from station.model.api import Describe, DidNotHelp, EndOrder, Guide, GuideNext, Order
 from station.model.base import Ecid, JobId, Udid
 from station.model.causes import Cause
 from station.model.events import Failed, WorkerExit
@@ -55,6 +56,7 @@ class Station:
         self._scheduler = Scheduler(self.bays, policy, instance)
         self.desk = Desk(self.bays, self._scheduler, policy)
         self.orders = Orders(self.bays, self.desk, self._scheduler, policy, instance)
+        self.triage = Triage(self.bays)
 
     def handle(self, event: Event, now: Moment) -> list[Action]:
         """Take in one event and return what must be done, in order.
@@ -66,11 +68,12 @@ class Station:
         actions = self._dispatch(event, now)
         actions += self.orders.consider(now)
         actions += self._scheduler.schedule(now, jobs=not self.desk.situation.records_trouble)
+        self.triage.jobs(now)
         return actions + [ForgetPhone(udid=udid) for udid in sorted(before - self._trusting())]
 
     def next_deadline(self) -> float | None:
         """When a `Tick` is due next, whatever else happens; None: never, while nothing happens."""
-        deadlines = [self.desk.deadline, self.orders.deadline]
+        deadlines = [self.desk.deadline, self.orders.deadline, self.triage.deadline]
         for bay in self.bays:
             deadlines.append(None if bay.job is None else bay.job.deadline)
             deadlines.append(None if bay.inspection is None else bay.inspection.deadline)
@@ -127,6 +130,8 @@ class Station:
                 self.orders.give(event, now)
             case EndOrder():
                 self.orders.end(now)
+            case Describe() | DidNotHelp() | Guide() | GuideNext():
+                self.triage.command(event, now)
             case Tick():
                 return self._tick(now)
             case _:
@@ -141,6 +146,7 @@ class Station:
             return []  # no bay, no phone, or told twice
         actions = self._gone(bay, now) if bay.sighting is not None else []
         bay.sighting = sighting
+        self.triage.arrived(bay, now)
         if bay.stay is not None and bay.stay.may_be(sighting):
             self.bays.identify(bay.stay, sighting)
         else:
@@ -154,6 +160,7 @@ class Station:
 
     def _gone(self, bay: Bay, now: Moment) -> list[Action]:
         bay.sighting = None
+        self.triage.gone(bay, now)
         self.desk.arming.disarm(bay.id)
         actions = [] if bay.inspection is None else bay.inspection.end(now)
         if bay.job is not None and bay.job.awaits_phone:
@@ -249,6 +256,7 @@ class Station:
 
     def _tick(self, now: Moment) -> list[Action]:
         self.desk.tick(now)
+        self.triage.tick(now)
         actions: list[Action] = []
         for bay in self.bays:
             if bay.inspection is not None and bay.inspection.given_up(now):
@@ -271,6 +279,7 @@ class Station:
         if bay.sighting is None:
             bay.stay = None  # nothing waits for its phone any more: whichever comes is a new one
         self.orders.recorded(event.record, event.number)
+        self.triage.recorded(bay, event.record)
         same_stay = bay.stay is not None and bay.stay.plug == job.spec.plug
         if bay.stay is not None and same_stay and event.record.service is Service.BACKUP:
             self._backed_up(bay.stay, event.record)

@@ -3,7 +3,8 @@
 from station.core import lamps
 from station.core.arming import HOLD_SECONDS
 from station.core.bays import Bay
-from station.core.gates import closed, may_start
+from station.core.gates import closed, may_start, told
+from station.core.gates.health import ailing
 from station.core.jobs import Job, JobState
 from station.core.states import state_of
 from station.core.station import Station
@@ -30,6 +31,7 @@ FIXED_WORDS = {
     BayState.READING: ("Reading the phone", "Leave it plugged in."),
     BayState.QUEUED: ("Waiting for its turn", "Leave it plugged in."),
 }
+LOOPING = ("It starts over and over", "Take another cable first. If it goes on, see what can help.")
 
 UNHURT_BY_UNPLUGGING = frozenset({Phase.CONNECT, Phase.TICKET, Phase.REREAD, Phase.PASSCODE})
 TO_DO: dict[Service, str] = {
@@ -50,10 +52,10 @@ def snapshot(station: Station, *, at: float, sequence: int) -> Snapshot:
     """The whole station, as of `at` (CLOCK_BOOTTIME seconds)."""
     bays = tuple(_bay(station, bay) for bay in station.bays)
     faulty, situation = station.desk.arming.faulty, station.desk.situation
-    notice = " ".join(
-        filter(None, [situation.records_trouble, situation.trouble, _button_trouble(faulty), station.desk.notice])
-    )
-    fault = bool(faulty or situation.records_trouble or situation.trouble)
+    ills = [f"{found.title} {found.remedy}" for found in ailing(situation.health, station.policy)]
+    troubles = [situation.records_trouble, situation.trouble, *ills, _button_trouble(faulty)]
+    notice = " ".join(filter(None, [*troubles, station.desk.notice]))
+    fault = any(troubles)
     return Snapshot(
         station=station.policy.name,
         sequence=sequence,
@@ -83,15 +85,17 @@ def _bay(station: Station, bay: Bay) -> BayView:
         result=_result(bay),
         offers=_offers(station, bay, state),
         chosen=None if bay.stay is None else bay.stay.chosen,
+        advice=station.triage.advice_view(bay),
+        guide=station.triage.guide_view(bay),
     )
 
 
 def _words(station: Station, bay: Bay, state: BayState) -> tuple[str, str]:
     """Title and hint."""
-    if state in FIXED_WORDS:
-        return FIXED_WORDS[state]
+    if state in FIXED_WORDS or station.triage.loops(bay):
+        return LOOPING if station.triage.loops(bay) else FIXED_WORDS[state]
     if state is BayState.READY:
-        return "Ready", _ready_hint(station, bay)
+        return _ready_words(station, bay)
     if state is BayState.NEEDS_PERSON:
         return _person_words(station, bay)
     if state is BayState.ARMED:
@@ -109,14 +113,17 @@ def _words(station: Station, bay: Bay, state: BayState) -> tuple[str, str]:
     return f"The phone before this one: {result.title}" if another else result.title, result.remedy
 
 
-def _ready_hint(station: Station, bay: Bay) -> str:
+def _ready_words(station: Station, bay: Bay) -> tuple[str, str]:
+    """What START would do here, or why it would do nothing."""
     assert bay.stay is not None
     service = bay.stay.chosen
     try:
         firmware = may_start(station.desk.case(bay, service))
     except Refused as refused:
-        return f"{refused} {refused.remedy}".strip()
-    return f"Press START to {TO_DO[service]}.".replace("iOS", f"iOS {firmware.version}" if firmware else "iOS")
+        others = any(not offer.findings for offer in _offers(station, bay, BayState.READY))
+        words = (str(refused), refused.remedy, "Or choose something else." if others else "")
+        return f"Not ready to {TO_DO[service]}", " ".join(filter(None, words))
+    return "Ready", f"Press START to {TO_DO[service]}.".replace("iOS", f"iOS {firmware.version}" if firmware else "iOS")
 
 
 def _offers(station: Station, bay: Bay, state: BayState) -> tuple[OfferView, ...]:
@@ -124,9 +131,10 @@ def _offers(station: Station, bay: Bay, state: BayState) -> tuple[OfferView, ...
     if bay.stay is None or state not in (BayState.READY, BayState.ARMED):
         return ()
     return tuple(
-        OfferView(service=service, seconds=None, findings=closed(station.desk.case(bay, service)))
+        OfferView(service=service, seconds=None, findings=closed(case), told=told(case))
         for service, traits in SERVICES.items()
         if bay.stay.mode in traits.modes
+        for case in (station.desk.case(bay, service),)
     )
 
 

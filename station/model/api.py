@@ -117,6 +117,8 @@ class OfferView(Message, frozen=True, kw_only=True):
     """How long it took at this station of late; None: it was never done here."""
     findings: tuple[Finding, ...] = ()
     """The gates that are closed; empty: START will do."""
+    told: tuple[Finding, ...] = ()
+    """What a person must know before START, although nothing of it is closed."""
 
 
 class AdviceView(Message, frozen=True, kw_only=True):
@@ -128,6 +130,10 @@ class AdviceView(Message, frozen=True, kw_only=True):
     """Presses of buttons that come before any service."""
     says: str
     """Why this, and what comes next if it does not help: a sentence or two."""
+    options: Options = Options()
+    """What to choose about the first of the services."""
+    ended: bool = False
+    """Whether nothing is left to try here: `says` tells who can help."""
 
 
 class GuideView(Message, frozen=True, kw_only=True):
@@ -373,11 +379,16 @@ Command = (
     | Choose
     | Decide
     | Overrule
+    | Release
     | HoldBegan
     | HoldEnded
     | OperatorConfirm
     | Cancel
     | Dismiss
+    | Describe
+    | DidNotHelp
+    | Guide
+    | GuideNext
     | Order
     | EndOrder
 )
