@@ -52,13 +52,12 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.ENDED: frozenset(),
 }
 
-MUST_STAY = frozenset(
-    {Phase.CONNECT, Phase.TICKET, Phase.BACKUP, Phase.REREAD, Phase.PASSCODE, Phase.PUT_BACK, Phase.ACTIVATE}
-)
-"""Worker phases in which a phone that leaves was unplugged. (One that has its backup back restarts after them.)
+MUST_STAY = frozenset({Phase.CONNECT, Phase.TICKET, Phase.BACKUP, Phase.REREAD, Phase.PASSCODE, Phase.ACTIVATE})
+"""Worker phases in which a phone that leaves was unplugged.
 
 From RECOVERY on it leaves and comes back by itself. A departure that is told late may by then meet any later phase,
-so none of those can tell an unplugging; and from PREPARE on the worker holds a connection that would break.
+so none of those can tell an unplugging; and from PREPARE on the worker holds a connection that would break. So it does
+in RESTART, ERASE_CONTENT and PUT_BACK, at whose end a phone restarts, often before its worker has said so.
 """
 
 RESTORE_SYSTEM = frozenset({Phase.RAMDISK, Phase.RESTORED, Phase.PREPARE, Phase.IMAGE})
@@ -66,6 +65,9 @@ RESTORE_SYSTEM = frozenset({Phase.RAMDISK, Phase.RESTORED, Phase.PREPARE, Phase.
 
 ERASABLE = frozenset({Phase.RESTORED, Phase.PREPARE, Phase.IMAGE, Phase.FIRMWARE, Phase.ERASE_CONTENT})
 """Before the restore system runs, or the phone is told to erase itself, nothing can be erased."""
+
+UNSETTLED = ERASABLE | {Phase.PUT_BACK}
+"""Nor can anything be left half-way before these, by the services that do not erase."""
 
 ONLY_STARTS = frozenset({Service.RESTART, Service.RESCUE})
 """Services that are done when the phone starts: one that is locked then need not say what is on it."""
@@ -103,6 +105,7 @@ class Job:
     _look_failed: Failed | None = None
     _worked_until: float = 0.0
     _return_by: float = 0.0
+    _leave_by: float = 0.0
     _record: Record | None = None
     _leash: Leash = field(init=False)
 
@@ -139,7 +142,7 @@ class Job:
     def phase(self) -> Phase:
         """Where it is on the progress bar."""
         match self.state:
-            case JobState.RETURNING if SERVICES[self.service].returns:
+            case JobState.RETURNING if self._returns:
                 return Phase.RETURN
             case JobState.RETURNING | JobState.VERIFYING:
                 return Phase.VERIFY
@@ -202,6 +205,7 @@ class Job:
             return self._conclude(Observed(mode=self.mode), now)
         self._become(JobState.RETURNING)
         self._return_by = now.at + self.policy.deadlines[Phase.RETURN]
+        self._leave_by = now.at + self.policy.leave_seconds
         self.vigil.begin(self._return_by + self.policy.deadlines[Phase.VERIFY])
         self._progress(now)
         return self._await_phone(now)
@@ -225,7 +229,7 @@ class Job:
     def disbelieve(self, detail: str, now: Moment) -> list[Action]:
         """Its events cannot be read, so nobody knows what it has announced: the worst is taken as done."""
         self.story.erased = self._erases
-        self.story.between |= bool(ALLOWED[self.service] & UNSETTLING)
+        self.story.between |= self._unsettles
         return self.void(Cause.INTERNAL, now, detail=detail)
 
     def phone_gone(self, now: Moment) -> list[Action]:
@@ -277,12 +281,20 @@ class Job:
             return self._conclude(Observed(mode=mode, facts=facts if ours else None), now)
         if self.state is not JobState.VERIFYING:
             return []
+        if facts is None and failed is not None and failed.cause in SILENCED and self.service in ONLY_STARTS:
+            self.verdict, self.checks = verification.returned(self.service, self.ecid, unread=failed.cause.value)
+            return self._conclude(Observed(mode=self.mode), now)
         if facts is None:
             # Perhaps it was still the restore system, or it has not finished starting: another look may tell.
             self._look_failed = failed
             self._become(JobState.RETURNING)
             self.vigil.look_later(now.at + self.policy.retry_seconds)
             return []
+        if self._returns and verification.same_start(self.spec.before, facts):
+            # It has not restarted yet: it is slow, or a daemon that was away did not see whether it left.
+            self._left = False
+            self._become(JobState.RETURNING)
+            return self._await_phone(now)
         seen = Evidence(ecid=self.ecid, facts=facts, before=self.spec.before, firmware=self.firmware, story=self.story)
         self.verdict, self.checks = verification.verify(self.service, seen)
         return self._conclude(Observed(mode=PhoneMode.NORMAL, facts=facts), now)
@@ -343,8 +355,9 @@ class Job:
 
     def _tick_running(self, now: Moment) -> list[Action]:
         if self._leash.given_up(now.at):
-            if self.story.last is None and self._erasable:
-                self.story.erased = True  # nobody will hear whether it announced that: the worst is taken as done
+            if self.story.last is None:  # nobody will hear what else it announced: the worst is taken as done
+                self.story.erased |= self._erases and self.story.phase in ERASABLE
+                self.story.between |= self._unsettles and self.story.phase in UNSETTLED
             return self.worker_ended(None, now)
         if self._gone_until is not None and now.at >= self._gone_until:
             return self.void(Cause.DISCONNECTED, now, detail=f"not back in time; {self._where()}")
@@ -367,37 +380,45 @@ class Job:
         return bool(ALLOWED[self.service] & DESTRUCTIVE)
 
     @property
-    def _erasable(self) -> bool:
-        return self._erases and self.story.phase in ERASABLE
+    def _unsettles(self) -> bool:
+        return bool(ALLOWED[self.service] & UNSETTLING)
+
+    @property
+    def _returns(self) -> bool:
+        """Whether its phone must leave the bus at the end and come back."""
+        return SERVICES[self.service].returns and not self._stays
+
+    @property
+    def _stays(self) -> bool:
+        """Whether its phone is to stay in recovery mode."""
+        return self.consent.options.stay_in_recovery and self.service is Service.RESCUE
 
     def _waited_in_vain(self, now: Moment) -> list[Action]:
         """Its phone did not come back in time, or does not say what it must."""
-        if not self._left and SERVICES[self.service].returns:
+        if self._returns and not self._left:
             return self._not_returned(not_verified(Cause.NOT_LEFT), now)
         why = self._look_failed if self.mode is PhoneMode.NORMAL else None
-        if why is not None and why.cause in SILENCED and self.service in ONLY_STARTS:
-            self.verdict, self.checks = verification.returned(self.service, self.ecid, unread=why.cause.value)
-            return self._conclude(Observed(mode=self.mode), now)
-        if why is None and self.mode is PhoneMode.RECOVERY and self.service in ONLY_STARTS:
+        if why is not None:
+            return self._not_returned(not_verified(why.cause, why.detail), now)
+        if self.mode is PhoneMode.RECOVERY and self.service in ONLY_STARTS:
             return self._not_returned(not_verified(Cause.STAYED_IN_RECOVERY), now)
-        cause, detail = (Cause.NOT_RETURNED, "") if why is None else (why.cause, why.detail)
-        return self._not_returned(not_verified(cause, detail), now)
+        gone = self.mode is None and not self._returns  # nothing but a hand took it away
+        return self._not_returned(not_verified(Cause.DISCONNECTED if gone else Cause.NOT_RETURNED), now)
 
     def _await_phone(self, now: Moment) -> list[Action]:
         """Set the wait that fits where the phone is; a failure whose phone cannot be asked needs none."""
-        if self.state is JobState.RETURNING and SERVICES[self.service].returns and not self._left:
-            self.vigil.wait(self._return_by)
+        if self.state is JobState.RETURNING and self._stays:
+            return self._await_staying(now)
+        if self.state is JobState.RETURNING and self._returns and not self._left:
+            self.vigil.wait(self._leave_by)
             return []
         match self.state, self.mode:
-            case JobState.RETURNING, PhoneMode.RECOVERY if self.consent.options.stay_in_recovery:
-                self.verdict, self.checks = verification.returned(self.service, self.ecid, unread="in recovery")
-                return self._conclude(Observed(mode=self.mode), now)
             case ((JobState.RETURNING | JobState.OBSERVING), PhoneMode.NORMAL):
                 # What may still be the restore system is given time to leave before it is asked.
                 look_at = now.at if self._fresh else now.at + self.policy.retry_seconds
                 self.vigil.wait(now.at + self.policy.deadlines[Phase.VERIFY], look_at=look_at)
                 self.vigil.tick(now.at)
-            case JobState.RETURNING, None:
+            case JobState.RETURNING, None if self._returns:
                 self.vigil.wait(self._return_by)
             case (JobState.RETURNING, _) | (JobState.OBSERVING, None):
                 self.vigil.wait(now.at + self.policy.observe_seconds)
@@ -405,6 +426,17 @@ class Job:
                 return self._conclude(Observed(mode=self.mode), now)
             case _:
                 pass
+        return []
+
+    def _await_staying(self, now: Moment) -> list[Action]:
+        """Its phone was told to stay in recovery mode: there it is, or it soon is not."""
+        if self.mode is PhoneMode.RECOVERY:
+            self.verdict, self.checks = verification.held()
+            return self._conclude(Observed(mode=self.mode), now)
+        if self.mode is not None:
+            detail = f"it is in {self.mode.value} mode instead of recovery"
+            return self._not_returned(not_verified(Cause.NOT_RETURNED, detail), now)
+        self.vigil.wait(now.at + self.policy.observe_seconds)
         return []
 
     def _fail(self, verdict: Verdict, now: Moment) -> list[Action]:

@@ -38,6 +38,8 @@ class Policy:
     deadlines: Mapping[Phase, float] = field(default_factory=lambda: dict(DEADLINES))
     observe_seconds: float = 30.0
     """How long a phone that is away after a failure is waited for, before the record is written without it."""
+    leave_seconds: float = 120.0
+    """How long a phone that was told to restart may stay on the bus before that means that it did not."""
     grace_seconds: float = 15.0
     """How much longer than its deadline a worker may live, which should have ended itself."""
     retry_seconds: float = 10.0

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from station.model.consent import DESTRUCTIVE, UNSETTLING
+from station.model.consent import DESTRUCTIVE, UNSETTLING, Act
 from station.model.events import (
     BackupRead,
     Checkpoint,
@@ -35,6 +35,8 @@ class Story:
     detail: str = ""
     erased: bool = False
     """Whether it announced an act that ends data: from then on the data must be taken as gone."""
+    erasing: Act | None = None
+    """The last such act."""
     between: bool = False
     """Whether it announced an act that leaves the phone in between when it fails."""
     backup: BackupRead | None = None
@@ -53,7 +55,7 @@ class Story:
     def hear(self, event: WorkerEvent) -> None:  # noqa: C901, PLR0912 one arm an event
         """Take in one event."""
         if isinstance(event, Intent) and event.act in DESTRUCTIVE:
-            self.erased = True
+            self.erased, self.erasing = True, event.act
         if isinstance(event, Intent) and event.act in UNSETTLING:
             self.between = True
         if isinstance(event, PasswordOwed):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from station.core.story import Story
 from station.model.causes import EXPLANATIONS, STATUS_WORDS, Cause, Explanation
+from station.model.consent import Act
 from station.model.events import Failed, Succeeded, WorkerExit
 from station.model.phone import PhoneMode
 from station.model.record import Outcome
@@ -62,7 +63,7 @@ def failure(
     """The verdict for a failure, honest about whether the data can still be there."""
     outcome = Outcome.FAILED_BETWEEN if story.between else Outcome.FAILED_UNTOUCHED
     outcome = Outcome.FAILED_ERASED if story.erased else outcome
-    words = explain(cause, outcome, status=status)
+    words = explain(cause, outcome, status=status, erasing=story.erasing)
     return Verdict(
         outcome=outcome,
         cause=cause,
@@ -80,8 +81,8 @@ def not_verified(cause: Cause, detail: str = "") -> Verdict:
     return Verdict(outcome=Outcome.NOT_VERIFIED, cause=cause, title=words.title, remedy=words.remedy, detail=detail)
 
 
-def explain(cause: Cause, outcome: Outcome, *, status: int | None = None) -> Explanation:
-    """A cause in words. Nothing that was erased is ever said to be untouched."""
+def explain(cause: Cause, outcome: Outcome, *, status: int | None = None, erasing: Act | None = None) -> Explanation:
+    """A cause in words. Nothing that was erased is ever said to be untouched. `erasing`: what it was erased by."""
     words = EXPLANATIONS[cause]
     if cause is Cause.DEVICE_STATUS and status is not None:
         words = STATUS_WORDS.get(status, Explanation(title=f"{words.title} ({status})", remedy=words.remedy))
@@ -94,6 +95,8 @@ def explain(cause: Cause, outcome: Outcome, *, status: int | None = None) -> Exp
     remedy = words.remedy.replace("Nothing was erased.", "").strip()
     if cause is Cause.CANCELLED:
         title, remedy = "Cancelled, but the erase had already been sent.", "Start again."
+    if erasing is Act.ERASE_CONTENT:  # its system stays, and a phone that refused may have everything still
+        return Explanation(title=title, remedy=f"{remedy} The erase was sent and not seen to end: look at the phone.")
     return Explanation(title=title, remedy=f"{remedy} The phone is erased and cannot be used until it is restored.")
 
 

@@ -1,14 +1,14 @@
 """Looking at what came back: a service is proved by observation, not by the phone's word. Each claim on its own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from station.core.story import Story
 from station.core.verdict import Verdict, not_verified, verified
 from station.model.base import Ecid, format_ecid
 from station.model.causes import Cause
 from station.model.firmware import Firmware
-from station.model.phone import PhoneFacts
+from station.model.phone import PhoneFacts, PhoneMode
 from station.model.record import Check
 from station.model.service import Service
 
@@ -75,13 +75,25 @@ def returned(service: Service, ecid: Ecid, *, unread: str) -> tuple[Verdict, tup
     return verified(service), (came, rest)
 
 
+def held() -> tuple[Verdict, tuple[Check, ...]]:
+    """A phone that was to stay in recovery mode is there."""
+    words = "It stays in recovery mode until it is told to leave: install iOS, or choose “Leave recovery”."
+    verdict = replace(verified(Service.RESCUE), title="Held in recovery mode.", remedy=words)
+    return verdict, (_check("mode", PhoneMode.RECOVERY.value, PhoneMode.RECOVERY.value),)
+
+
+def same_start(before: PhoneFacts | None, after: PhoneFacts) -> bool:
+    """Whether the phone says that it has not been started since: each start has a name of its own."""
+    return before is not None and bool(before.boot_session) and before.boot_session == after.boot_session
+
+
 def absent(ecid: Ecid, observed: str) -> tuple[Check, ...]:
     """The one check of a phone that could not be looked at."""
     return (Check(what="phone came back", expected=format_ecid(ecid), observed=observed, passed=False),)
 
 
 def _restored(seen: Evidence) -> list[tuple[Check, Cause]]:
-    return [*_installed(seen), *_clean(seen), *_proofs(seen)]
+    return [*_installed(seen), *_clean(seen), *_empty(seen), *_proofs(seen)]
 
 
 def _reinstalled(seen: Evidence) -> list[tuple[Check, Cause]]:
@@ -89,15 +101,15 @@ def _reinstalled(seen: Evidence) -> list[tuple[Check, Cause]]:
 
 
 def _erased(seen: Evidence) -> list[tuple[Check, Cause]]:
-    return [*_same_build(seen), *_clean(seen)]
+    return [*_started(seen), *_same_build(seen), *_clean(seen), *_empty(seen)]
 
 
 def _put_back(seen: Evidence) -> list[tuple[Check, Cause]]:
-    return _same_build(seen)
+    return [*_started(seen), *_same_build(seen)]
 
 
 def _restarted(seen: Evidence) -> list[tuple[Check, Cause]]:
-    return [*_same_build(seen), *_kept(seen)]
+    return [*_started(seen), *_same_build(seen), *_kept(seen)]
 
 
 def _activated(seen: Evidence) -> list[tuple[Check, Cause]]:
@@ -134,18 +146,37 @@ def _clean(seen: Evidence) -> list[tuple[Check, Cause]]:
     return [(check, Cause.NOT_CLEAN) for check in checks]
 
 
+def _empty(seen: Evidence) -> list[tuple[Check, Cause]]:
+    """There are no pictures on it, as far as it tells."""
+    media = seen.facts.media
+    if media is None:
+        return [(_unseen("pictures"), Cause.NOT_CLEAN)]
+    return [(_check("pictures", "none", f"{media.files} files" if media.files else "none"), Cause.NOT_CLEAN)]
+
+
+def _started(seen: Evidence) -> list[tuple[Check, Cause]]:
+    """It was started since it was asked before."""
+    known = seen.before is not None and seen.before.boot_session and seen.facts.boot_session
+    if not known:
+        return []  # older systems do not name their starts; that it left and came back the bus has told
+    observed = "no" if same_start(seen.before, seen.facts) else "yes"
+    return [(_check("started anew", "yes", observed), Cause.NOT_LEFT)]
+
+
 def _proofs(seen: Evidence) -> list[tuple[Check, Cause]]:
     return [(_reported(what, number in seen.story.operations), Cause.NOT_CLEAN) for number, what in PROOFS]
 
 
 def _kept(seen: Evidence) -> list[tuple[Check, Cause]]:
-    """What was on it is on it still, as far as it was seen before and after."""
+    """What was on it is on it still, as far as it was seen before and after.
+
+    Its passcode is left out: whether there is one a phone tells only while it is locked, as it is after a start.
+    """
     before, after = seen.before, seen.facts
     if before is None:
         return [(_unseen("what is on it"), Cause.DATA_CHANGED)]
     checks = [
         _check("activation state", before.activation_state, after.activation_state),
-        _check("passcode", _passcode(before), _passcode(after)),
         _check("name", "as before", "as before" if before.name == after.name else "another"),
     ]
     if before.media is None or after.media is None:

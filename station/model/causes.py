@@ -106,8 +106,8 @@ EXPLANATIONS: dict[Cause, Explanation] = {
         remedy="Unplug it, plug it in again, and retry once.",
     ),
     Cause.STAYED_IN_RECOVERY: Explanation(
-        title="The phone did not start the restore system and stayed in recovery.",
-        remedy="Retry once. If it repeats, import the firmware again.",
+        title="The phone came back in recovery mode.",
+        remedy="Retry once. If it repeats, choose “Reinstall iOS”; if that is what failed, import the firmware again.",
     ),
     Cause.WORKER_DIED: Explanation(
         title="The program working on this phone ended unexpectedly.",

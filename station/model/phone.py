@@ -143,3 +143,5 @@ class PhoneFacts(Message, frozen=True, kw_only=True):
     backup_password: bool | None = None
     """Whether backups of it are encrypted with a password that somebody has set (lockdown's WillEncrypt)."""
     media: Media | None = None
+    boot_session: str = ""
+    """A name of this start of the system, another one after each; empty: not told (before iOS 14)."""

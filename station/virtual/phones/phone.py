@@ -101,6 +101,8 @@ class VirtualPhone:
         self.owner = Account()
         """Who can end that."""
         self.mode = PhoneMode.NORMAL
+        self.starts = 0
+        """How often it was started anew since it was first plugged in."""
         self.running: Running | None = None
         """None while it is not on the bus."""
         self.cable = Cable(self.pull)
@@ -245,6 +247,7 @@ class VirtualPhone:
             if self.running is not None and self.running.usb is not None:
                 await self.running.usb.settle()  # the caller's answer still has to get to the host
             await self.disappear()
+            self.starts += 1
             await self.pace.pause(seconds, least=self.pace.least_restart)
             # Still plugged in, and not anew: whoever is just pulling the cable waits for this phone to leave.
             if socket is not None and bus.at(socket) is self and self.cable is cable:
@@ -259,6 +262,7 @@ class VirtualPhone:
             if self.running is not None and self.running.usb is not None:
                 await self.running.usb.settle()
             await self.disappear()
+            self.starts += 1
 
         assert self.bus is not None
         self.bus.spawn(turn_off())

@@ -57,7 +57,7 @@ def root(phone: VirtualPhone, system: System) -> dict[str, Any]:
     values = _identity(phone) | _state(phone, system) | _radio(phone, system)
     if system.release >= _MODERN:
         values |= {
-            "BootSessionID": str(uuid.uuid5(uuid.NAMESPACE_OID, phone.ap_nonce.hex())).upper(),
+            "BootSessionID": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{phone.identity.ecid} {phone.starts}")).upper(),
             "PairRecordProtectionClass": 4,
             "SoftwareBundleVersion": "",
             **clock(),

@@ -203,6 +203,7 @@ def read_facts(values: Any, told: Told | None = None) -> PhoneFacts:
         ),
         backup_password=_flag(told.encrypts),
         media=told.media,
+        boot_session=_text(values, "BootSessionID"),
     )
 
 
