@@ -64,6 +64,11 @@ def dismiss(bay: Bay, socket: Socket = SOCKET) -> None:
     _run(_command(socket, Dismiss(id=1, bay=BayId(bay))))
 
 
+def run_command(socket: Path, command: Command) -> None:
+    """Have the daemon carry out a command, and show the station after it; say why not when it is refused."""
+    _run(_command(socket, command))
+
+
 def _run(work: Coroutine[Any, Any, None]) -> None:
     try:
         with plain_errors():

@@ -18,6 +18,7 @@ COMMANDS = {
     "confirm": "client",
     "cancel": "client",
     "dismiss": "client",
+    "order": "order",
     "records": "records",
     "firmware": "firmware",
     "virtual": "virtual",

@@ -247,9 +247,11 @@ class Orders:
         if own_result or state in (BayState.READING, BayState.ARMED) or self._is_looked_for(stay):
             return None
         assert self.note is not None
+        if stay.failed is not None:
+            return EXPLANATIONS[stay.failed.cause].title
         found = gates.closed(self._desk.case(bay, self.note.service))
         if not found and state is BayState.NEEDS_PERSON:
-            return "Somebody must see to it." if stay.failed is None else EXPLANATIONS[stay.failed.cause].title
+            return "Somebody must see to it."
         return " ".join(finding.title for finding in found)
 
     def _is_looked_for(self, stay: Stay) -> bool:

@@ -1,41 +1,58 @@
 """The daemon's loop: one thing after the other goes into the Station, and what it wants is done."""
 
 import asyncio
-import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 import structlog
 
-from station.core.actions import Action, CloseJob, FindFirmware, KillWorker, RevokeConsent, StartWorker, WriteRecord
+from station.core.actions import (
+    Action,
+    CloseJob,
+    FindFirmware,
+    KeepRelease,
+    KillWorker,
+    RevokeConsent,
+    SaveOrder,
+    StartWorker,
+    WriteRecord,
+)
 from station.core.events import (
     ButtonChanged,
     Event,
     FirmwareFound,
+    HealthChanged,
+    OrderFound,
+    OrderNotSaved,
+    OrderSaved,
+    QuarantineFound,
     RecordNotWritten,
     RecordWritten,
+    ReleaseKept,
     Tick,
     TroubleChanged,
     WorkerEnded,
     WorkerNotStarted,
 )
+from station.core.situation import Health
 from station.core.station import Station
 from station.core.view import snapshot
 from station.daemon.follow import Ended, Stirred
-from station.daemon.ports import Clock, Face, FirmwareShelf, Proof
+from station.daemon.ports import Clock, Face, FirmwareShelf, OrderKeeper, Proof, ReleaseKeeper
 from station.daemon.running import Running
 from station.errors import Refused, StationError, StorageError
-from station.model.api import Answer, Cancel, Command, Snapshot, Start
+from station.model.api import Answer, Cancel, Command, Decide, Overrule, Release, Snapshot, Start
 from station.model.base import JobId, format_ecid
 from station.model.causes import Cause
+from station.model.order import OrderNote
 from station.model.panel import Control, ControlState
 from station.model.phone import UsbArrived, UsbEvent, UsbGone
 from station.model.record import Record
+from station.model.release import Release as Released
 
-MIN_FREE = 256 << 20
-"""Bytes of disk below which no job starts: its record must still fit, whatever happens."""
+HEALTH_SECONDS = 15.0
+"""Between two looks at the machine, while nobody presses START."""
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +77,16 @@ class Loop:
     """Feeds one Station from one queue, in the order in which things happen."""
 
     def __init__(
-        self, station: Station, *, running: Running, proof: Proof, firmware: FirmwareShelf, clock: Clock, state: Path
+        self,
+        station: Station,
+        *,
+        running: Running,
+        proof: Proof,
+        firmware: FirmwareShelf,
+        orders: OrderKeeper,
+        clock: Clock,
+        releases: ReleaseKeeper,
+        health: Callable[[], Health],
     ) -> None:
         """Wire the station to the world.
 
@@ -69,15 +95,20 @@ class Loop:
             running: its jobs.
             proof: where records go.
             firmware: where firmware comes from.
+            orders: where the standing order is kept.
             clock: tells the time.
-            state: a directory on the disk that must not be full.
+            releases: where it is kept which failures somebody has looked into.
+            health: looks at the machine; blocks for milliseconds.
         """
         self._station = station
         self._running = running
         self._proof = proof
         self._firmware = firmware
+        self._orders = orders
         self._clock = clock
-        self._state = state
+        self._releases = releases
+        self._health = health
+        self._known_health: Health | None = None
         # Not bounded itself, because every source is: so many USB events, one command a client, one piece of news a
         # job, and buttons that are debounced.
         self._inbox: asyncio.Queue[Item] = asyncio.Queue()
@@ -98,11 +129,16 @@ class Loop:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 self._running.begin(tasks, self._inbox.put_nowait)
+                aside = await asyncio.to_thread(lambda: self._proof.quarantine(self._releases.all()))
+                await self._handle(QuarantineFound(quarantine=aside))
                 for event in await self._running.take_up():
                     await self._handle(event)
                 await self._refresh()
+                if (order := await asyncio.to_thread(self._orders.holding)) is not None:
+                    await self._handle(OrderFound(note=order[0], same_boot=order[1]))
                 self._show(face)
                 tasks.create_task(self._pump(usb))
+                tasks.create_task(self._watch_health())
                 while True:
                     await self._take(await self._next())
                     self._show(face)
@@ -172,8 +208,8 @@ class Loop:
             case Ended():
                 await self._catch_up(item.job)
                 await self._handle(WorkerEnded(job=item.job, exit=await self._running.leave(item.job)))
-            case ButtonChanged(control=Control.START, state=ControlState.DOWN):
-                await self._refresh()
+            case ButtonChanged(control=Control.START, state=ControlState.DOWN) | OrderSaved():
+                await self._refresh()  # an order's consents begin to count here, with nobody there to look
                 await self._handle(item)
             case _:
                 await self._handle(item)
@@ -194,6 +230,8 @@ class Loop:
         elif isinstance(command, Start):
             await self._refresh()
         await self._handle(command)
+        if isinstance(command, Decide | Overrule | Release):
+            log.info("ruling", **msgspec.to_builtins(command))
 
     async def _catch_up_all(self) -> None:
         """Read what the workers have said.
@@ -210,8 +248,15 @@ class Loop:
             await self._handle(event)
 
     async def _handle(self, event: Event) -> None:
+        """Handle an event. Raises Refused when it was a command that could not be carried out."""
+        refused: Refused | None = None
         for action in self._station.handle(event, self._clock()):
-            await self._do(action)
+            try:
+                await self._do(action)
+            except Refused as reason:  # whoever asked is told; what others wait for is done all the same
+                refused = reason
+        if refused is not None:
+            raise refused
 
     async def _do(self, action: Action) -> None:
         match action:
@@ -232,6 +277,10 @@ class Loop:
                 self._tasks.create_task(self._find(product_type))
             case CloseJob(job=job):
                 await self._running.close(job)
+            case KeepRelease(release=release):
+                await self._keep_release(release)
+            case SaveOrder(note=note):
+                await self._save_order(note)
 
     async def _write(self, record: Record) -> None:
         bound = log.bind(job=record.job, bay=record.bay, ecid=format_ecid(record.ecid))
@@ -246,6 +295,33 @@ class Loop:
             bound.info("recorded", number=number, outcome=sealed.outcome.value, why=sealed.title)
             self._inbox.put_nowait(RecordWritten(record=sealed, number=number, certificate=finished.certificate))
 
+    async def _keep_release(self, release: Released) -> None:
+        """A phone leaves quarantine once that is on the disk. Raises Refused when it cannot be."""
+        try:
+            await asyncio.to_thread(self._releases.keep, release)
+        except StorageError as error:
+            log.critical("release not kept", ecid=format_ecid(release.ecid), error=str(error))
+            raise Refused(str(error), remedy="Free some space on the station, then release it again.") from error
+        await self._handle(ReleaseKept(release=release))
+
+    async def _watch_health(self) -> None:
+        while True:
+            await asyncio.sleep(HEALTH_SECONDS)
+            health = await asyncio.to_thread(self._health)
+            if health != self._known_health:
+                self._known_health = health
+                self._inbox.put_nowait(HealthChanged(health=health))
+
+    async def _save_order(self, note: OrderNote) -> None:
+        try:
+            await asyncio.to_thread(self._orders.save, note)
+        except StorageError as error:
+            log.critical("standing order not written", order=note.id, error=str(error))
+            self._inbox.put_nowait(OrderNotSaved(detail=str(error)))
+        else:
+            log.info("standing order", order=note.id, given=len(note.consents), done=len(note.results))
+            self._inbox.put_nowait(OrderSaved(note=note))
+
     async def _find(self, product_type: str) -> None:
         self._inbox.put_nowait(await self._found(product_type))
 
@@ -258,10 +334,9 @@ class Loop:
         return FirmwareFound(product_type=product_type, firmware=firmware)
 
     async def _refresh(self) -> None:
-        """Look at what START depends on and nobody announces: the disk, and the firmware store."""
-        free = (await asyncio.to_thread(shutil.disk_usage, self._state)).free
-        full = "The station's disk is nearly full. Free some space." if free < MIN_FREE else ""
-        await self._handle(TroubleChanged(trouble=self._proof.trouble or full))
+        """Look at what START depends on and nobody announces: the machine, and the firmware store."""
+        await self._handle(TroubleChanged(trouble=self._proof.trouble))
+        await self._handle(HealthChanged(health=await asyncio.to_thread(self._health)))
         for product_type in self._station.models():
             await self._handle(await self._found(product_type))
 

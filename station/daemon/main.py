@@ -19,7 +19,10 @@ from station.adapters import clock, notify, udev
 from station.adapters.api import ApiServer
 from station.adapters.firmware import FirmwareStore
 from station.adapters.gpio import Panel
+from station.adapters.health import Machine
 from station.adapters.jobshelf import JobShelf
+from station.adapters.orders import OrderShelf
+from station.adapters.releases import Releases
 from station.adapters.workers import LocalStarter
 from station.core.events import Moment
 from station.core.policy import Policy
@@ -88,8 +91,10 @@ async def _serve(settings: Settings, starter: WorkerStarter) -> None:
             running=Running(shelf, starter, firmware),
             proof=proof,
             firmware=firmware,
+            orders=OrderShelf(settings.state),
             clock=moment,
-            state=settings.state,
+            releases=Releases(settings.state),
+            health=Machine(settings.state).look,
         )
         server = await stack.enter_async_context(ApiServer(settings.socket, loop.carry_out))
         panel = await stack.enter_async_context(_panel(settings, loop))

@@ -1,15 +1,18 @@
 """What the loop needs of the world. Each port has a real adapter; tests and demonstrations may have another."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from station.adapters.jobdir import JobDirectory
 from station.adapters.jobshelf import Finished
 from station.adapters.workers import Worker
 from station.core.events import Moment
+from station.core.quarantine import Quarantine
 from station.model.api import Snapshot
 from station.model.firmware import Firmware
+from station.model.order import OrderNote
 from station.model.record import Record
+from station.model.release import Release
 
 
 class WorkerStarter(Protocol):
@@ -36,6 +39,22 @@ class Proof(Protocol):
         """
         ...
 
+    def quarantine(self, releases: Iterable[Release]) -> Quarantine:
+        """Which phones are set aside, as the records and these releases tell. Blocks: it reads every record."""
+        ...
+
+
+class ReleaseKeeper(Protocol):
+    """Where it is kept which failures an operator has looked into. The calls block."""
+
+    def keep(self, release: Release) -> None:
+        """Make one durable. Raises StorageError."""
+        ...
+
+    def all(self) -> list[Release]:
+        """Every one there is."""
+        ...
+
 
 class FirmwareShelf(Protocol):
     """The firmware store, as far as the loop uses it. The calls block."""
@@ -46,6 +65,18 @@ class FirmwareShelf(Protocol):
 
     def verify(self, firmware: Firmware) -> None:
         """Raise InputRejected when it is not as it was imported."""
+        ...
+
+
+class OrderKeeper(Protocol):
+    """Where the standing order is kept. The calls block."""
+
+    def save(self, note: OrderNote) -> None:
+        """Put an order on the disk; a closed one with its report. Raises StorageError: it is not there."""
+        ...
+
+    def holding(self) -> tuple[OrderNote, bool] | None:
+        """The order that is not over, and whether the machine has run ever since it was saved."""
         ...
 
 

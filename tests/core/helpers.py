@@ -5,13 +5,26 @@ from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
-from station.core.actions import Action, CloseJob, FindFirmware, KillWorker, RevokeConsent, StartWorker, WriteRecord
+from station.core.actions import (
+    Action,
+    CloseJob,
+    FindFirmware,
+    ForgetPhone,
+    KeepRelease,
+    KillWorker,
+    RevokeConsent,
+    SaveOrder,
+    StartWorker,
+    WriteRecord,
+)
 from station.core.events import (
     ButtonChanged,
     Event,
     FirmwareFound,
     Moment,
+    OrderSaved,
     RecordWritten,
+    ReleaseKept,
     Tick,
     WorkerEnded,
     WorkerSaid,
@@ -41,6 +54,7 @@ from station.model.panel import Control, ControlState
 from station.model.phone import PhoneFacts, PhoneMode, UsbArrived, UsbGone
 
 if TYPE_CHECKING:
+    from station.model.order import OrderNote
     from station.model.record import Record
 
 NORMAL, RECOVERY, DFU = 0x12A8, 0x1281, 0x1227
@@ -116,6 +130,8 @@ class Bench:
         self.firmware: Firmware | None = FIRMWARE
         self.records: list[Record] = []
         self.writes_records = True
+        self.order_on_disk: OrderNote | None = None
+        self.saves_orders = True
 
     @property
     def moment(self) -> Moment:
@@ -226,5 +242,11 @@ class Bench:
                     self.records.append(record)
                     if self.writes_records:
                         self.do(RecordWritten(record=record, number=len(self.records), certificate=None))
-                case StartWorker() | KillWorker() | RevokeConsent() | CloseJob():
+                case SaveOrder(note=note):
+                    self.order_on_disk = note
+                    if self.saves_orders:
+                        self.do(OrderSaved(note=note))
+                case KeepRelease(release=release):
+                    self.do(ReleaseKept(release=release))
+                case StartWorker() | KillWorker() | RevokeConsent() | CloseJob() | ForgetPhone():
                     pass

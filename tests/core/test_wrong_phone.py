@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from station.core import arming, consent, jobs
+from station.core import arming, consent, jobs, orders
 from station.model.api import Cancel, Dismiss, Select
 from tests.core.helpers import ONE, TWO
 from tests.core.world import World
@@ -205,7 +205,48 @@ class Everything(Cables):
         self.world.wait(seconds)
 
 
-@pytest.mark.parametrize("machine", [Cables, Everything])
+class Nights(Cables):
+    """An operator's order, and a night in which everything happens to it."""
+
+    @initialize(bays=st.sampled_from([(), (ONE,)]), count=st.integers(1, 2), bay=bays, steps=st.integers(0, 6))
+    def begin(self, bays, count, bay, steps):
+        self.world.order(bays, count, 1000.0)
+        self.begin_with_a_phone(bay)
+        self.world.disk_is_done()
+        self.all_goes_well(steps)
+
+    @rule()
+    def the_disk_is_done(self):
+        self.world.disk_is_done()
+
+    @rule(steps=st.integers(1, 20))
+    def all_goes_well_on_the_disk_too(self, steps):
+        for _ in range(steps):
+            self.world.disk_is_done()
+            self.all_goes_well(1)
+
+    @rule()
+    def the_disk_fails_once(self):
+        self.world.disk_fails = True
+
+    @rule()
+    def the_operator_ends_it(self):
+        self.world.end_order()
+
+    @rule(count=st.integers(1, 2))
+    def the_operator_gives_another(self, count):
+        self.world.order((), count, 500.0)
+
+    @rule(bay=bays)
+    def dismiss(self, bay):
+        self.world.command(Dismiss(id=1, bay=bay))
+
+    @rule(seconds=st.sampled_from([0.1, 11.0, 100.0, 600.0]))
+    def wait(self, seconds):
+        self.world.wait(seconds)
+
+
+@pytest.mark.parametrize("machine", [Cables, Everything, Nights])
 def test_no_wrong_phone(machine):
     run_state_machine_as_test(machine, settings=QUICK)
 
@@ -217,6 +258,24 @@ def test_the_machine_gets_as_far_as_erasing():
     assert machine.world.erasures == 1
     assert machine.world.records == 1
     machine.teardown()
+
+
+def test_an_order_gets_as_far_as_erasing():
+    machine = Nights()
+    machine.begin((), 1, ONE, 0)
+    machine.all_goes_well_on_the_disk_too(24)
+    assert machine.world.erasures == 1
+    assert machine.world.records == 1
+    machine.the_disk_is_done()
+    assert machine.world.order_on_disk is not None
+    assert machine.world.order_on_disk.closed
+    machine.teardown()
+
+
+def test_an_order_that_forgets_whose_turn_it_was_is_caught(monkeypatch):
+    monkeypatch.setattr(orders.Orders, "_is_new", lambda *_: True)
+    with pytest.raises(AssertionError, match="turn"):
+        run_state_machine_as_test(Nights, settings=UNTIL_CAUGHT)
 
 
 def test_a_rule_that_ignores_the_ecid_is_caught(monkeypatch):

@@ -10,15 +10,30 @@ worker checks each time.
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from station.core import consent as rule
-from station.core.actions import Action, CloseJob, FindFirmware, KillWorker, RevokeConsent, StartWorker, WriteRecord
+from station.core.actions import (
+    Action,
+    CloseJob,
+    FindFirmware,
+    ForgetPhone,
+    KeepRelease,
+    KillWorker,
+    RevokeConsent,
+    SaveOrder,
+    StartWorker,
+    WriteRecord,
+)
 from station.core.events import (
     ButtonChanged,
     Event,
     FirmwareFound,
     JobFound,
     Moment,
+    OrderFound,
+    OrderNotSaved,
+    OrderSaved,
     RecordWritten,
     ResultFound,
     Tick,
@@ -28,10 +43,10 @@ from station.core.events import (
 from station.core.station import Station
 from station.core.view import snapshot
 from station.errors import ConsentVoid, Refused
-from station.model.api import Command
+from station.model.api import Command, EndOrder, Order
 from station.model.base import BayId, Ecid, JobId, SocketPath
 from station.model.causes import Cause
-from station.model.consent import Act
+from station.model.consent import Act, Hand
 from station.model.events import (
     FactsRead,
     Failed,
@@ -49,6 +64,9 @@ from station.model.phone import PhoneMode, UsbArrived, UsbGone
 from station.model.record import Outcome, Record
 from station.model.service import Service
 from tests.core.helpers import FIRMWARE, RECOVERY, SOCKETS, arrived, clean_facts, facts, policy
+
+if TYPE_CHECKING:
+    from station.model.order import OrderNote
 
 STAYING = (Phase.CONNECT, Phase.TICKET)
 """In these phases a phone that leaves was unplugged, and a living daemon can see it."""
@@ -79,6 +97,18 @@ class Grant:
 
 
 @dataclass
+class Night:
+    """An operator's order, as the operator meant it."""
+
+    bays: tuple[BayId, ...]
+    count: int
+    until: float
+    ended: bool = False
+    turns: list[tuple[Ecid, int, JobId]] = field(default_factory=list)
+    """Whose turn came, under which daemon."""
+
+
+@dataclass
 class OnDisk:
     """A job directory and its worker."""
 
@@ -103,11 +133,36 @@ class World:
         self.grants: list[Grant] = []
         self.erasures = 0
         self.records = 0
+        self.night: Night | None = None
+        self.order_on_disk: OrderNote | None = None
+        self.disk_fails = False
+        """The next order that is to be saved is not."""
+        self._saved: list[Event] = []
+        """What the disk has done, and the daemon has not heard yet."""
         self._daemons = 0
         self._start: tuple[float, Grant] | None = None
         self._down_at: float | None = None
         self.station: Station | None = None
         self.start_daemon()
+
+    # -- the operator
+
+    def order(self, bays: tuple[BayId, ...], count: int, seconds: float) -> None:
+        if self.station is None or self.station.orders.note is not None:
+            return
+        self.night, self.order_on_disk = Night(bays, count, self.now + seconds), None
+        self.tell(Order(id=1, service=Service.RESTORE, bays=bays, count=count, seconds=seconds))
+
+    def end_order(self) -> None:
+        if self.station is not None and self.station.orders.note is not None and self.night is not None:
+            with suppress(Refused):
+                self.tell(EndOrder(id=1))
+            self.night.ended = True
+
+    def disk_is_done(self) -> None:
+        """The daemon hears what became of the order it wanted on the disk."""
+        while self._saved:
+            self.tell(self._saved.pop(0))
 
     # -- the bus
 
@@ -226,7 +281,7 @@ class World:
 
     def start_daemon(self) -> None:
         self._daemons += 1
-        self.station = Station(policy(cap=1), f"d{self._daemons}")
+        self.station = Station(policy(cap=1, operator_confirm=True), f"d{self._daemons}")
         for job, found in list(self.disk.items()):
             if found.record is not None:
                 self.tell(ResultFound(spec=found.spec, record=found.record, number=1, certificate=None))
@@ -238,12 +293,17 @@ class World:
                     self.tell(WorkerSaid(job=job, event=event))
                 if found.worker is None:
                     self.tell(WorkerEnded(job=job, exit=found.exit))
+        if self.order_on_disk is not None and not self.order_on_disk.closed:
+            self.tell(OrderFound(note=self.order_on_disk, same_boot=True))
         for phone in self.phones:
             if phone.seen:
                 self.tell(self._arrival(phone))
 
     def kill_daemon(self) -> None:
         self.station = None
+        self._saved.clear()
+        if self.night is not None and self.order_on_disk is None:
+            self.night.ended = True  # it was never written down
         self._start = None  # what was armed or queued in it died with it
         self.grants = [grant for grant in self.grants if any(job.spec.job == grant.job for job in self.disk.values())]
 
@@ -254,7 +314,7 @@ class World:
         for action in self.station.handle(event, moment):
             self._perform(action)
 
-    def _perform(self, action: Action) -> None:
+    def _perform(self, action: Action) -> None:  # noqa: C901 one arm an action
         match action:
             case StartWorker(spec=spec):
                 job = self.disk[spec.job] = OnDisk(spec)
@@ -275,6 +335,14 @@ class World:
             case CloseJob(job=name):
                 if name in self.disk:
                     self.closed.append(self.disk.pop(name))
+            case SaveOrder(note=note) if self.disk_fails:
+                self.disk_fails = False
+                self._saved.append(OrderNotSaved(detail="full"))
+            case SaveOrder(note=note):
+                self.order_on_disk = note
+                self._saved.append(OrderSaved(note=note))
+            case ForgetPhone() | KeepRelease():
+                pass
 
     # -- workers
 
@@ -384,9 +452,37 @@ class World:
         """A grant is good for one job."""
         if spec.consent is None:
             return
+        if spec.consent.by is Hand.ORDER:
+            self._take_turn(spec)
+            return
         free = [g for g in self.grants if g.job is None and (g.ecid, g.bay) == (spec.ecid, spec.bay)]
         assert free, f"a restore of {spec.ecid} in bay {spec.bay} was started that nobody has confirmed"
         free[-1].job = spec.job
+
+    def _take_turn(self, spec: JobSpec) -> None:
+        """An order covers so many phones, each once; a second time only where a living daemon saw the first fail."""
+        night, ecid = self.night, spec.ecid
+        assert night is not None
+        assert ecid is not None
+        assert not night.ended, "a turn after the order had ended"
+        assert self.now <= night.until, "a turn after the order's time"
+        assert not night.bays or spec.bay in night.bays, "a turn in a bay that was not ordered"
+        assert self.order_on_disk is not None
+        assert spec.consent in self.order_on_disk.consents, "a consent was used that no disk has"
+        here = self.in_bay(spec.bay)
+        assert here is not None, "nobody is there"
+        assert here.ecid == ecid, "another phone is there"
+        earlier = [(daemon, job) for whose, daemon, job in night.turns if whose == ecid]
+        if earlier:
+            assert len(earlier) == 1, "a third turn"
+            ((daemon, first),) = earlier
+            assert daemon == self._daemons, "a second turn after a crash"
+            record = next(job.record for job in (*self.disk.values(), *self.closed) if job.spec.job == first)
+            assert record is not None
+            assert record.outcome is not Outcome.VERIFIED, "a second turn after the first went well"
+        night.turns.append((ecid, self._daemons, spec.job))
+        assert len({whose for whose, *_ in night.turns}) <= night.count, "more turns than were ordered"
+        self.grants.append(Grant(ecid, spec.bay, spec.job))
 
     def erase(self, phone: Phone, job: OnDisk) -> None:
         """The destructive command reaches a phone. THE invariant."""
@@ -420,6 +516,7 @@ class World:
             self.kill_worker(name)
         for _ in range(20):
             self.wait(1000)
+            self.disk_is_done()
             for name in list(self.disk):
                 for _ in range(5):
                     if name in self.disk:

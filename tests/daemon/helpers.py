@@ -14,8 +14,11 @@ import msgspec
 from station.adapters.api import ApiClient, ApiServer, connect
 from station.adapters.clock import boottime
 from station.adapters.jobshelf import JobShelf
+from station.adapters.orders import OrderShelf
+from station.adapters.releases import Releases
 from station.adapters.workers import LocalStarter
 from station.core.events import Moment
+from station.core.situation import Health
 from station.core.station import Station
 from station.daemon.loop import Loop
 from station.daemon.proof import RecordedProof
@@ -164,6 +167,7 @@ class House:
     conductor: Conductor
     firmware: Shelf = field(default_factory=Shelf)
     changes: dict[str, object] = field(default_factory=dict)
+    health: Health = field(default_factory=Health)
     daemons: int = 0
 
     @property
@@ -181,8 +185,10 @@ class House:
             running=Running(shelf, LocalStarter(self.conductor.program), self.firmware),
             proof=proof,
             firmware=self.firmware,
+            orders=OrderShelf(self.state),
             clock=lambda: Moment(at=boottime(), utc="2026-01-01T00:00:00Z"),
-            state=self.state,
+            releases=Releases(self.state),
+            health=lambda: self.health,
         )
         try:
             async with ApiServer(self.socket, loop.carry_out) as server:

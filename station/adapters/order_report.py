@@ -1,0 +1,101 @@
+"""What came of a standing order, from its note and its records: for a program, and for whoever comes in the morning."""
+
+from collections.abc import Iterator, Mapping
+
+from station.model.base import Ecid, format_ecid
+from station.model.order import OrderNote, OrderReport, OrderResult, ReportLine
+from station.model.record import Outcome, Record
+from station.model.service import SERVICES
+
+
+def report_of(note: OrderNote, records: Mapping[OrderResult, Record]) -> OrderReport:
+    """Put a report together.
+
+    Args:
+        note: the order, over or not.
+        records: of its jobs, by the results that the note names.
+    """
+    last = {result.ecid: records.get(result) for result in note.results}
+    phones = tuple(_line(note, ecid, last.get(ecid)) for ecid in dict.fromkeys(each.ecid for each in note.consents))
+    done = sum(line.certified for line in phones)
+    return OrderReport(
+        order=note.id,
+        station=note.station,
+        service=note.service,
+        bays=note.bays,
+        count=note.count,
+        given=note.given,
+        ended=note.closed,
+        why_ended="" if note.end is None else note.end.value,
+        done=done,
+        failed=len(phones) - done,
+        left=note.count - len(phones),
+        phones=phones,
+        passed=note.passed,
+    )
+
+
+def text_of(report: OrderReport) -> str:
+    """The report in lines, with what needs somebody first."""
+    return "\n".join(_printable(line) for line in _lines(report)) + "\n"
+
+
+def _line(note: OrderNote, ecid: Ecid, record: Record | None) -> ReportLine:
+    tries = [consent for consent in note.consents if consent.ecid == ecid]
+    seen = None if record is None else record.before or record.observed.facts
+    return ReportLine(
+        ecid=ecid,
+        bay=tries[-1].bay,
+        model_name="" if seen is None else seen.model_name,
+        outcome=None if record is None else record.outcome,
+        title="It never began, or the station was interrupted." if record is None else record.title,
+        remedy="Plug it in again and look at it before anything else." if record is None else record.remedy,
+        record=next((result.record for result in reversed(note.results) if result.ecid == ecid), 0),
+        emulated=record is not None and record.emulated,
+        tries=len(tries),
+        seconds=0.0 if record is None else record.duration_seconds,
+        certified=record is not None and record.outcome is Outcome.VERIFIED,
+    )
+
+
+def _lines(report: OrderReport) -> Iterator[str]:
+    bays = f"bays {', '.join(report.bays)}" if report.bays else "every bay"
+    yield f"{report.station}: standing order “{SERVICES[report.service].title}”, {report.count} phones, {bays}"
+    ended = f"Over at {report.ended}: {report.why_ended}." if report.ended else "It still holds."
+    yield f"Given at {report.given}. {ended}"
+    yield f"Done and verified: {report.done}. Not done: {report.failed}. Not come: {report.left}."
+    if any(line.emulated for line in report.phones):
+        yield "EMULATED: these phones are virtual ones, and this proves nothing."
+    failed = [line for line in report.phones if not line.certified]
+    done = [line for line in report.phones if line.certified]
+    if failed:
+        yield ""
+        yield "Needs somebody:"
+        for line in failed:
+            yield f"  {_phone(line)}{_tries(line)}: {line.title} {line.remedy}".rstrip()
+    if report.passed:
+        yield ""
+        yield "Were here and got nothing:"
+        for passed in report.passed:
+            name = passed.model_name or "a phone"
+            ecid = "ECID unknown" if passed.ecid is None else format_ecid(passed.ecid)
+            yield f"  bay {passed.bay}  {name}  {ecid}, at {passed.at}: {passed.why}"
+    if done:
+        yield ""
+        yield "Done and verified:"
+        for line in done:
+            yield f"  {_phone(line)}{_tries(line)}: {line.title} It took {line.seconds:.0f} s."
+
+
+def _phone(line: ReportLine) -> str:
+    record = f"  record {line.record}" if line.record else ""
+    return f"bay {line.bay}  {line.model_name or 'a phone'}  {format_ecid(line.ecid)}{record}"
+
+
+def _tries(line: ReportLine) -> str:
+    return "" if line.tries == 1 else f"  ({line.tries} tries)"
+
+
+def _printable(words: str) -> str:
+    """Words from a phone must not command the terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in words)
