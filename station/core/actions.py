@@ -6,6 +6,7 @@ from station.model.base import JobId, Udid
 from station.model.job import JobSpec
 from station.model.order import OrderNote
 from station.model.record import Record
+from station.model.release import Release
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,13 @@ class SaveOrder:
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeepRelease:
+    """Put an operator's word about a phone that is set aside on the disk. Answered by ReleaseKept."""
+
+    release: Release
+
+
+@dataclass(frozen=True, kw_only=True)
 class CloseJob:
     """Nobody needs the job's directory any more."""
 
@@ -64,4 +72,14 @@ class ForgetPhone:
     udid: Udid
 
 
-Action = StartWorker | RevokeConsent | KillWorker | WriteRecord | FindFirmware | CloseJob | ForgetPhone | SaveOrder
+Action = (
+    StartWorker
+    | RevokeConsent
+    | KillWorker
+    | WriteRecord
+    | FindFirmware
+    | CloseJob
+    | ForgetPhone
+    | SaveOrder
+    | KeepRelease
+)

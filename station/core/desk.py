@@ -1,6 +1,7 @@
 """What people do at the station: choose a bay, START, HOLD CONFIRM, cancel, dismiss."""
 
-from station.core.actions import Action, CloseJob
+from station.core import rulings
+from station.core.actions import Action, CloseJob, KeepRelease
 from station.core.arming import ARMED_SECONDS, Armed, Arming
 from station.core.bays import Bay, Bays, Stay
 from station.core.events import ButtonChanged, Moment
@@ -25,13 +26,14 @@ from station.model.api import (
     OperatorConfirm,
     Order,
     Overrule,
+    Release,
     Select,
     Start,
 )
 from station.model.base import BayId, Ecid, format_ecid
 from station.model.causes import Cause
 from station.model.consent import Consent, Hand, Options
-from station.model.gates import BackupDecision, Overruling
+from station.model.record import Outcome
 from station.model.service import SERVICES, Service
 
 NOTICE_SECONDS = 10.0
@@ -52,7 +54,7 @@ class Desk:
         self._scheduler = scheduler
         self._policy = policy
 
-    def command(self, command: Command, now: Moment) -> list[Action]:  # noqa: C901 one arm a command
+    def command(self, command: Command, now: Moment) -> list[Action]:  # noqa: C901, PLR0912 one arm a command
         """Carry out a client's command. Raises Refused, and then has changed nothing."""
         match command:
             case Select():
@@ -75,23 +77,29 @@ class Desk:
                 return self._cancel(self._bay(command.bay), now)
             case Dismiss():
                 return self._dismiss(self._bay(command.bay))
+            case Release():
+                word = rulings.release(command, self.situation, self._policy, at=now.utc)
+                return [KeepRelease(release=word)]
             case Order() | EndOrder():
                 pass  # a standing order's: the station gives them to `Orders`
             case Describe() | DidNotHelp() | Guide() | GuideNext():
                 pass  # what is wrong with a phone: the station gives them to `Triage`
         return []
 
-    def button(self, event: ButtonChanged, now: Moment) -> None:
+    def button(self, event: ButtonChanged, now: Moment) -> list[Action]:
         """Take in a button. A START that is refused says why for a while."""
         if not self.arming.button(event.control, event.state, now):
-            return
+            return []
         try:
             name = self._chosen()
-            stay = self._bay(name).stay
+            bay, stay = self._bay(name), self._bay(name).stay
+            if bay.result is not None and bay.result.outcome is not Outcome.VERIFIED:
+                return self._dismiss(bay)  # whoever presses has seen it: a station may have no screen to touch
             self._start(name, Service.RESTORE if stay is None else stay.chosen, Options(), Hand.BUTTONS, now)
         except Refused as refused:
             self.notice = f"{refused} {refused.remedy}".strip()
             self._notice_until = now.at + NOTICE_SECONDS
+        return []
 
     def phone_arrived(self, bay: Bay) -> None:
         """Plug, press START: a phone that arrives is chosen, unless another one waits for somebody's decision."""
@@ -138,15 +146,12 @@ class Desk:
 
     def _decide(self, command: Decide, now: Moment) -> None:
         stay = self._stay(command.bay, command.ecid)
-        stay.decided = BackupDecision(choice=command.choice, at=now.utc)
+        stay.decided = rulings.decide(command, self.situation, at=now.utc)
 
     def _overrule(self, command: Overrule, now: Moment) -> None:
-        if not self._policy.operator_confirm:
-            raise Refused("This station does not let the command line overrule it.")
-        if not command.reason.strip():
-            raise Refused("A gate is opened for a reason.", remedy="Say which.")
-        stay = self._stay(command.bay, command.ecid)
-        stay.overruled[command.gate] = Overruling(gate=command.gate, reason=command.reason.strip(), at=now.utc)
+        stay, bay = self._stay(command.bay, command.ecid), self._bay(command.bay)
+        cases = (self.case(bay, service) for service, traits in SERVICES.items() if stay.mode in traits.modes)
+        stay.overruled[command.gate] = rulings.overrule(command, cases, self._policy, at=now.utc)
 
     def _stay(self, name: BayId, ecid: Ecid) -> Stay:
         """The stay that somebody means by a bay and the ECID they see there."""

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from station.core.situation import VaultState
+from station.core.quarantine import Quarantine
+from station.core.situation import Health, VaultState
 from station.model.api import Command
 from station.model.base import JobId
 from station.model.causes import Cause
@@ -13,6 +14,7 @@ from station.model.order import OrderNote
 from station.model.panel import Control, ControlState
 from station.model.phone import UsbEvent
 from station.model.record import Record
+from station.model.release import Release
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +141,29 @@ class OrderNotSaved:
 
 
 @dataclass(frozen=True, kw_only=True)
+class QuarantineFound:
+    """Which phones are set aside, as the records tell. Told first of all."""
+
+    quarantine: Quarantine
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseKept:
+    """An operator's word about a phone that is set aside is on the disk."""
+
+    release: Release
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthChanged:
+    """The station itself was looked at."""
+
+    health: Health
+
+
+@dataclass(frozen=True, kw_only=True)
 class TroubleChanged:
-    """Something about the station itself forbids new jobs (a full disk); empty: no more."""
+    """Something about the station itself forbids new jobs (broken records); empty: no more."""
 
     trouble: str
 
@@ -172,6 +195,9 @@ Event = (
     | OrderFound
     | OrderSaved
     | OrderNotSaved
+    | QuarantineFound
+    | ReleaseKept
+    | HealthChanged
     | TroubleChanged
     | VaultSeen
     | Tick

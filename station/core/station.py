@@ -7,13 +7,16 @@ from station.core.events import (
     ButtonChanged,
     Event,
     FirmwareFound,
+    HealthChanged,
     JobFound,
     Moment,
     OrderFound,
     OrderNotSaved,
     OrderSaved,
+    QuarantineFound,
     RecordNotWritten,
     RecordWritten,
+    ReleaseKept,
     ResultFound,
     Tick,
     TroubleChanged,
@@ -105,7 +108,7 @@ class Station:
             case WorkerNotStarted():
                 return self._worker_not_started(event, now)
             case ButtonChanged():
-                self.desk.button(event, now)
+                return self.desk.button(event, now)
             case FirmwareFound():
                 self.desk.situation.firmware[event.product_type] = event.firmware
             case RecordWritten():
@@ -116,6 +119,12 @@ class Station:
                 self._adopt(event, now)
             case ResultFound():
                 self._adopt_result(event)
+            case QuarantineFound():
+                self.desk.situation.quarantine = event.quarantine
+            case ReleaseKept():
+                self.desk.situation.quarantine.released(event.release)
+            case HealthChanged():
+                self.desk.situation.health = event.health
             case TroubleChanged():
                 self.desk.situation.trouble = event.trouble
             case VaultSeen():
@@ -271,6 +280,7 @@ class Station:
 
     def _recorded(self, event: RecordWritten) -> list[Action]:
         self.desk.situation.records_trouble = ""
+        self.desk.situation.quarantine.recorded(event.record)
         bay, job = self._work(event.record.job)
         if bay is None or not isinstance(job, Job) or job.state is not JobState.RECORDING:
             return []

@@ -1,15 +1,19 @@
 """Records and certificates as the loop wants them: one call, which may be made again."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import structlog
 
 from station.adapters.certificate import issue
-from station.adapters.chain import record_of
+from station.adapters.chain import read, record_of
 from station.adapters.jobshelf import Finished
-from station.adapters.records import RecordStore
+from station.adapters.records import RecordStore, chain_files
+from station.adapters.signing import DemonstrationKey, StationKey
+from station.core.quarantine import Quarantine
 from station.errors import RecordsBroken, Refused
 from station.model.record import Record
+from station.model.release import Release
 
 log = structlog.get_logger(__name__)
 
@@ -17,7 +21,8 @@ log = structlog.get_logger(__name__)
 class RecordedProof:
     """The record chain, and the certificates of what was verified."""
 
-    def __init__(self, store: RecordStore | None, trouble: str) -> None:
+    def __init__(self, state: Path, store: RecordStore | None, trouble: str) -> None:
+        self._state = state
         self.trouble = trouble
         self._store = store
 
@@ -29,10 +34,10 @@ class RecordedProof:
             StorageError: the disk is full, read-only or failing.
         """
         try:
-            return cls(await RecordStore.open(state), "")
+            return cls(state, await RecordStore.open(state), "")
         except RecordsBroken as error:
             log.critical("records broken", error=str(error))
-            return cls(None, f"{error} {error.remedy}".strip())
+            return cls(state, None, f"{error} {error.remedy}".strip())
 
     async def write(self, record: Record) -> Finished:
         """Append a record; issue its certificate, if it deserves one."""
@@ -45,6 +50,21 @@ class RecordedProof:
         except Refused as refused:
             log.info("no certificate", job=record.job, why=str(refused))
         return Finished(record=record_of(sealed), number=sealed.number, certificate=certificate)
+
+    def quarantine(self, releases: Iterable[Release]) -> Quarantine:
+        """Which phones are set aside, as both chains tell. Broken records tell nothing: then no job starts at all."""
+        found = Quarantine()
+        found.announce(releases)
+        for kind in (StationKey, DemonstrationKey):
+            files = chain_files(self._state, kind)
+            if self._store is None or not files.database.exists():
+                continue
+            for sealed in read(files):
+                try:
+                    found.recorded(record_of(sealed))
+                except RecordsBroken as error:
+                    log.warning("a record cannot be read", number=sealed.number, error=str(error))
+        return found
 
     async def close(self) -> None:
         """Close the records."""

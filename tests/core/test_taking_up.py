@@ -112,7 +112,6 @@ def test_a_failed_result_is_still_marked(spec):
     bench.do(ResultFound(spec=spec, record=failed, number=3, certificate=None))
     assert bench.bay().state is BayState.FAILED
     bench.plug(A)
-    bench.press()
     assert bench.bay().state is BayState.FAILED
     assert bench.do(Dismiss(id=1, bay=ONE)) == [CloseJob(job=spec.job)]
     assert bench.bay().state is BayState.READY

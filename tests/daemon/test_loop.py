@@ -17,7 +17,7 @@ from station.adapters.records import chain_files
 from station.adapters.signing import DemonstrationKey
 from station.adapters.unpacked import FirmwareDamaged
 from station.core.events import ButtonChanged, Tick
-from station.daemon import loop as loop_module
+from station.core.situation import Health
 from station.daemon.follow import Follower
 from station.daemon.running import Running
 from station.errors import StorageError
@@ -279,12 +279,12 @@ async def test_firmware_that_arrives_later_is_found_at_start(house):
         assert await daemon.command(Start, bay=ONE, service=Service.RESTORE) == ""
 
 
-async def test_start_is_refused_on_a_full_disk(house, monkeypatch):
+async def test_start_is_refused_on_a_full_disk(house):
     async with house.daemon() as daemon:
         await ready(house, daemon)
-        monkeypatch.setattr(loop_module, "MIN_FREE", 1 << 62)
+        house.health = Health(free=1000)
         assert "disk" in await daemon.command(Start, bay=ONE, service=Service.RESTORE)
-        monkeypatch.setattr(loop_module, "MIN_FREE", 0)
+        house.health = Health(free=1 << 40)
         assert await daemon.command(Start, bay=ONE, service=Service.RESTORE) == ""
 
 

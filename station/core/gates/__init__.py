@@ -11,6 +11,6 @@ they are, is decided by what is in its `Policy`, never by other code.
 
 from station.core.gates.case import Case
 from station.core.gates.owner import decision
-from station.core.gates.table import RULES, closed, may_start, overruled, told
+from station.core.gates.table import RULES, closed, findings, may_start, overruled, told
 
-__all__ = ["RULES", "Case", "closed", "decision", "may_start", "overruled", "told"]
+__all__ = ["RULES", "Case", "closed", "decision", "findings", "may_start", "overruled", "told"]

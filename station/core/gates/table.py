@@ -42,7 +42,7 @@ BASIC = frozenset({Gate.TROUBLE, Gate.RESULT, Gate.BUSY, Gate.PHONE, Gate.IDENTI
 def closed(case: Case) -> tuple[Finding, ...]:
     """The gates that are closed, the most basic first; those that an operator opened for this phone left out."""
     opened = () if case.bay.stay is None else case.bay.stay.overruled
-    return tuple(found for found in _findings(case) if not (found.overrulable and found.gate in opened))
+    return tuple(found for found in findings(case) if not (found.overrulable and found.gate in opened))
 
 
 def told(case: Case) -> tuple[Finding, ...]:
@@ -76,7 +76,8 @@ def may_start(case: Case) -> Firmware | None:
     return case.situation.firmware[case.bay.stay.product_type]
 
 
-def _findings(case: Case) -> Iterator[Finding]:
+def findings(case: Case) -> Iterator[Finding]:
+    """The gates that would be closed, had nobody opened any."""
     for gate, rule in RULES.items():
         finding = rule(case)
         if finding is not None:
