@@ -4,7 +4,6 @@ What a person is asked to do changes the mode, so the phone leaves the bus. That
 before, a phone that leaves was unplugged.
 """
 
-import asyncio
 import logging
 
 from pymobiledevice3 import exceptions as pmd3
@@ -44,14 +43,15 @@ async def leave_for_recovery(lockdown: Lockdown, socket: RecoverySocket, reporte
     """
     ecid, udid = lockdown.ecid, lockdown.identifier
     seconds = min(ENTER_SECONDS, reporter.deadline.share(0.4))
+    why = JobFailed(Cause.ENTER_RECOVERY, f"the phone was not in recovery mode after {seconds:.0f} s")
     try:
-        async with asyncio.timeout(seconds):
-            await lockdown.enter_recovery()
-        why = JobFailed(Cause.ENTER_RECOVERY, f"the phone was not in recovery mode after {seconds:.0f} s")
+        # Bounded by the connection. A timeout here could strike while it is closed, which could then not be closed
+        # again: asyncio would remember the cancellation.
+        await lockdown.enter_recovery()
     except REFUSED as error:
-        why = JobFailed(Cause.ENTER_RECOVERY, f"the phone was told to enter recovery mode: {explain(error)}")
+        why, seconds = JobFailed(Cause.ENTER_RECOVERY, f"it refused to enter recovery mode: {explain(error)}"), 0.0
     await lockdown.close()
-    async for _ in tries(min(seconds, reporter.deadline.share(0.6))):
+    async for _ in tries(seconds):
         if (iboot := await socket.look()) is not None:
             return iboot
     if await udid_of(ecid, udid) is None:

@@ -4,12 +4,14 @@ import asyncio
 import hashlib
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import count
 from pathlib import Path
+
+from asyncinotify import Inotify, Mask
 
 from station.adapters.jobdir import EventReader, JobDirectory
 from station.model.base import BayId, JobId, PlugId
@@ -27,6 +29,8 @@ from station.virtual.phones.phone import VirtualPhone
 
 BAY, PLUG = BayId("1"), PlugId("plug-1")
 OLD = Installed(version="26.1", build="23B85")
+SECONDS = 30.0
+"""For what a worker says on a machine that is busy with others."""
 
 
 def make_firmware(directory: Path, **sizes: int | bool) -> Firmware:
@@ -53,6 +57,23 @@ class Worker:
         """Everything it said, once it has ended."""
         await self.process.wait()
         return EventReader(self.directory).read()
+
+    async def until(self, said: Callable[[WorkerEvent], bool]) -> WorkerEvent:
+        """Wait until it has said something. TimeoutError, or AssertionError with its log when it ended before."""
+        reader = EventReader(self.directory)
+        with Inotify() as inotify:
+            inotify.add_watch(self.directory.path, Mask.MODIFY)
+            ended = asyncio.create_task(self.process.wait())
+            async with asyncio.timeout(SECONDS):
+                while True:
+                    for event in reader.read():
+                        if said(event):
+                            ended.cancel()
+                            return event
+                    assert not ended.done(), self.log()
+                    more = asyncio.create_task(inotify.get())
+                    await asyncio.wait({more, ended}, return_when=asyncio.FIRST_COMPLETED)
+                    more.cancel()
 
     async def failure(self) -> Failed:
         """How it failed."""
