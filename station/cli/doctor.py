@@ -37,7 +37,7 @@ def doctor(
     try:
         settings = load(config)
     except ConfigError as error:
-        typer.echo(f"✘ settings: {error}", err=True)
+        typer.echo(f"✘ settings: {error} {error.remedy}".rstrip(), err=True)
         raise typer.Exit(1) from error
     findings = list(examine(settings))
     for finding in findings:

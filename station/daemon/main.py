@@ -119,6 +119,12 @@ def policy_of(settings: Settings) -> Policy:
         operator_confirm=settings.operator_confirm,
         deadlines=settings.phase_deadlines,
         observe_seconds=settings.observe_seconds,
+        purpose=settings.purpose,
+        backup=settings.backup,
+        min_battery=settings.min_battery,
+        max_temperature=settings.max_temperature,
+        min_free=settings.min_free_mb << 20,
+        quarantine_after=settings.quarantine_after,
     )
 
 

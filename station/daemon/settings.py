@@ -1,11 +1,17 @@
-"""The settings: `station.toml`, and STATION_… in the environment above it. A misspelt key is refused by name."""
+"""The settings: `station.toml`, and STATION_… in the environment above it. A misspelt key is refused by name.
+
+Below both lies the preset that `policy` names (presets.py), and below that the defaults here.
+"""
 
 import os
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -13,13 +19,20 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from station.core.policy import BackupRule
+from station.daemon.presets import PRESETS, Preset
 from station.errors import ConfigError
 from station.model.api import DEFAULT_SOCKET, Lamp
 from station.model.base import BayId, SocketPath
+from station.model.gates import Purpose
 from station.model.job import DEADLINES, Phase, Reach
 from station.model.panel import Control
 
 DEFAULT_FILE = Path("/etc/restore-station/station.toml")
+
+PREFIX = "STATION_"
+NOT_SETTINGS = frozenset({"STATION_CONFIG"})
+"""What else begins so in the environment: where the file is."""
 
 Pin = int | str
 
@@ -55,10 +68,27 @@ class Gpio(BaseModel):
         }
 
 
+class PresetSource(PydanticBaseSettingsSource):
+    """Below all that somebody set: what the chosen preset says."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Not asked: the preset is known only when all sources above were read."""
+        del field
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """The preset's values; none when there is no such preset, which is refused by name afterwards."""
+        name = self.current_state.get("policy", self.settings_cls.model_fields["policy"].default)
+        try:
+            return PRESETS[Preset(name)]
+        except ValueError:
+            return {}
+
+
 class Settings(BaseSettings):
     """Everything that can be set. The file's path itself: STATION_CONFIG."""
 
-    model_config = SettingsConfigDict(extra="forbid", env_prefix="STATION_", env_nested_delimiter="__")
+    model_config = SettingsConfigDict(extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__")
 
     name: str = Field(default="Restore Station", min_length=1, max_length=64)
     """As screens and records call this station."""
@@ -74,8 +104,22 @@ class Settings(BaseSettings):
     """How many restores run at once."""
     touch_confirms: bool = False
     """A hold on the screen confirms: only for a station without buttons."""
+    policy: Preset = Preset.BENCH
+    """The kind of station: values for the settings from here to `operator_confirm`, where they are not set."""
+    purpose: Purpose = Purpose.RECYCLING
+    """What becomes of the phones (owner, sale, recycling): what an Activation Lock means here."""
+    backup: BackupRule = BackupRule.STANDING
+    """Whether it is asked about a backup for each phone (ask), or was decided against once (standing)."""
+    min_battery: int = Field(default=0, ge=0, le=100)
+    """Percent that a phone's battery must have before its data is put at risk."""
+    max_temperature: int = Field(default=80, ge=30, le=110)
+    """Degrees Celsius of the station's processor at which nothing heavy begins."""
+    quarantine_after: int = Field(default=1, ge=0)
+    """How many failed wipes in a row set a phone aside until an operator releases it; 0: none do."""
     operator_confirm: bool = False
-    """The command line may confirm."""
+    """The command line may confirm, overrule gates, release phones and give standing orders."""
+    min_free_mb: int = Field(default=256, ge=1)
+    """Megabytes of disk below which no job starts: its record must still fit."""
     deadlines: dict[str, float] = {}
     """Phase name to seconds, where the default does not fit."""
     observe_seconds: float = Field(default=30.0, gt=0)
@@ -112,7 +156,8 @@ class Settings(BaseSettings):
         """The environment outweighs the file."""
         del dotenv_settings, file_secret_settings
         file = settings_cls.model_config.get("toml_file")
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=file)
+        return init_settings, env_settings, toml, PresetSource(settings_cls)
 
     @property
     def firmware_store(self) -> Path:
@@ -149,6 +194,7 @@ def load(file: Path | None = None, **overrides: Any) -> Settings:
     Raises:
         ConfigError: the file is missing or cannot be read, or a setting is unknown or makes no sense.
     """
+    _refuse_misspelt(os.environ)
     named = file or (Path(os.environ["STATION_CONFIG"]) if "STATION_CONFIG" in os.environ else None)
     if named is not None and not named.is_file():
         raise ConfigError(f"There is no settings file {named}.")
@@ -161,6 +207,26 @@ def load(file: Path | None = None, **overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(
+                f"{named or DEFAULT_FILE}: there is no setting “{where}”.", remedy=_meant(where)
+            ) from error
         raise ConfigError(f"{named or DEFAULT_FILE}: setting “{where}”: {first['msg']}") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"{named or DEFAULT_FILE} cannot be read: {error}") from error
+
+
+def _refuse_misspelt(environment: Iterable[str]) -> None:
+    """A misspelt variable would be passed over in silence, and a station be laxer than whoever set it up believes."""
+    for name in sorted(environment):
+        key = name.upper()
+        if not key.startswith(PREFIX) or key in NOT_SETTINGS:
+            continue
+        setting = key.removeprefix(PREFIX).split("__")[0].lower()
+        if setting not in Settings.model_fields:
+            raise ConfigError(f"The environment has {name}, and there is no such setting.", remedy=_meant(setting))
+
+
+def _meant(setting: str) -> str:
+    close = get_close_matches(setting, Settings.model_fields, n=1)
+    return f"Is it “{close[0]}” that is meant?" if close else "See what there is in station/daemon/settings.py."

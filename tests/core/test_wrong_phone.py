@@ -1,6 +1,6 @@
 """No wrong phone, ever: whatever people, phones and crashes do, in whatever order.
 
-STATION_EXAMPLES sets how many interleavings are tried (a hundred by default; a night can do a million).
+TESTS_EXAMPLES sets how many interleavings are tried (a hundred by default; a night can do a million).
 """
 
 import os
@@ -22,7 +22,7 @@ from station.model.api import Cancel, Dismiss, Select
 from tests.core.helpers import ONE, TWO
 from tests.core.world import World
 
-EXAMPLES = int(os.environ.get("STATION_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("TESTS_EXAMPLES", "60"))
 
 QUICK = settings(
     max_examples=EXAMPLES,

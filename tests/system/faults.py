@@ -31,7 +31,7 @@ DEADLINES = {
     Phase.VERIFY: 30.0,
 }
 OBSERVE_SECONDS = 2.0
-EVERY_STEP = os.environ.get("STATION_EVERY_STEP") == "1"
+EVERY_STEP = os.environ.get("TESTS_EVERY_STEP") == "1"
 ANY = -1
 
 ERASE_SENT = "restored:StartRestore"
@@ -161,7 +161,7 @@ def _telling(names: tuple[str, ...]) -> Iterator[str]:
 
 
 def _different(names: Iterable[str]) -> Iterator[str]:
-    """The first and the last step of each kind; all of them with STATION_EVERY_STEP=1, which takes minutes more."""
+    """The first and the last step of each kind; all of them with TESTS_EVERY_STEP=1, which takes minutes more."""
     names = list(names)
     kinds = [re.sub(r"^(\w+:\w+:)[^:]+", r"\1", name) for name in names]
     last = {kind: number for number, kind in enumerate(kinds)}

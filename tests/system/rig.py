@@ -68,6 +68,8 @@ class Rig:
             "STATION_FIRMWARE": str(store.path),
             "STATION_VIRTUAL": str(host.directory),
             "STATION_OPERATOR_CONFIRM": "true",
+            # Tests that ask about something else try a phone more than once; those about quarantine set it.
+            "STATION_QUARANTINE_AFTER": "0",
             "STATION_BAYS": msgspec.json.encode(self.sockets).decode(),
             **settings,
         }

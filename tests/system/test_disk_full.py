@@ -108,7 +108,8 @@ async def test_a_full_disk(store: FirmwareStore):
         # Before START: refused, with the reason, and the lamp shows it.
         await disk.fill()
         answer = await station.command(Start, "1", service=Service.RESTORE)
-        assert "disk is nearly full. Free some space." in answer.refused
+        assert "disk is nearly full" in answer.refused
+        assert "Free some space" in answer.remedy
         await station.until(lambda snapshot: "disk is nearly full" in snapshot.notice and snapshot.lamp is Lamp.FAULT)
 
         # Between START and the confirmation: nothing is sent, and the record follows when there is room for it.
