@@ -1,11 +1,13 @@
 """The touchscreen: a client of the daemon's socket that draws the last Snapshot and sends commands.
 
-It keeps nothing but that snapshot and the finger on the glass, so it may crash and start again at any time.
+It keeps nothing but that snapshot, the page that is open and the finger on the glass, so it may crash and start
+again at any time.
 
     client   the socket            touch    the finger              app      the loop around them
     theme    colours, looks        text     fonts, lines that fit   shapes   smooth discs, rings, icons
     canvas   what a scene draws on  widgets  badge, bar, button …    words    phases and times in words
-    scenes/  one file for each screen; render chooses the one that a snapshot asks for
+    pages    which page is open     handset  phones by their buttons    facts   what a phone tells, masked
+    scenes/  one file for each screen; render chooses the one that a snapshot and an open page ask for
 """
 
 import os

@@ -10,17 +10,21 @@ from msgspec.structs import replace
 from pygame.event import Event
 
 from station.errors import StationError
-from station.model.api import Command, Snapshot
+from station.model.api import Snapshot
 from station.screen.album import Album, save
 from station.screen.canvas import Canvas, Target
 from station.screen.client import PATIENCE, Link
+from station.screen.pages import Place, Turn, still
 from station.screen.render import View, picture, render
-from station.screen.touch import Finger, Place
+from station.screen.touch import Finger, Touched
 from station.screen.wake import Alarm
 from station.screen.window import WINDOW_SIZE, open_window
 
 NOTE_SECONDS = 6.0
 """How long the reason for a refusal stays."""
+
+PAGE_SECONDS = 90.0
+"""How long a page stays open that nobody touches: whoever comes next begins at the beginning."""
 
 _EXPOSED = (pygame.WINDOWEXPOSED, pygame.WINDOWSIZECHANGED)
 _LEFT = (pygame.WINDOWLEAVE, pygame.WINDOWFOCUSLOST, pygame.WINDOWHIDDEN)
@@ -47,6 +51,9 @@ class Kiosk:
         self._last: tuple[View, Target | None] | None = None
         self._due: float | None = None
         self._number = 0
+        self._place: Place | None = None
+        """The page that is open."""
+        self._touched = 0.0
 
     def step(self) -> float | None:
         """Deal with what happened and draw if the picture would differ.
@@ -62,7 +69,8 @@ class Kiosk:
             self._draw(view, now)
         if pygame.event.peek() or self._last != (view, self._finger.pressed):
             return 0.0
-        ends = [at for at in (self._due, self._note_ends if self._note else None) if at is not None]
+        left = self._touched + PAGE_SECONDS if self._place is not None else None
+        ends = [at for at in (self._due, self._note_ends if self._note else None, left) if at is not None]
         return min(ends) - now if ends else None
 
     def _view(self, now: float) -> View:
@@ -73,7 +81,10 @@ class Kiosk:
                 self._note_ends = now + NOTE_SECONDS
         if now >= self._note_ends:
             self._note = ""
-        return View(_timeless(self._link.snapshot), self._note)
+        if now >= self._touched + PAGE_SECONDS:
+            self._place = None
+        self._place = still(self._place, self._link.snapshot)
+        return View(_timeless(self._link.snapshot), self._note, self._place)
 
     def _draw(self, view: View, now: float) -> None:
         surface = pygame.display.get_surface()
@@ -100,13 +111,15 @@ class Kiosk:
 
     def _touch(self, event: Event, now: float) -> None:
         """Fingers, and the mouse in a window; not the mouse that SDL makes up from fingers."""
+        if event.type in (pygame.FINGERDOWN, pygame.FINGERUP, pygame.MOUSEBUTTONDOWN, pygame.MOUSEBUTTONUP):
+            self._touched = now
         match event.type:
             case pygame.FINGERDOWN:
-                self._send(self._finger.down(event.finger_id, _place(event), now))
+                self._send(self._finger.down(event.finger_id, _spot(event), now))
             case pygame.FINGERMOTION:
-                self._send(self._finger.move(event.finger_id, _place(event)))
+                self._send(self._finger.move(event.finger_id, _spot(event)))
             case pygame.FINGERUP:
-                self._send(self._finger.up(event.finger_id, _place(event)))
+                self._send(self._finger.up(event.finger_id, _spot(event)))
             case pygame.MOUSEBUTTONDOWN if event.button == 1 and not event.touch:
                 self._send(self._finger.down("mouse", event.pos, now))
             case pygame.MOUSEMOTION if not event.touch:
@@ -114,10 +127,13 @@ class Kiosk:
             case pygame.MOUSEBUTTONUP if event.button == 1 and not event.touch:
                 self._send(self._finger.up("mouse", event.pos))
 
-    def _send(self, commands: list[Command]) -> None:
-        for command in commands:
-            self._number += 1
-            self._link.send(replace(command, id=self._number))
+    def _send(self, touched: list[Touched]) -> None:
+        for what in touched:
+            if isinstance(what, Turn):
+                self._place, self._note = what.to, ""
+            for command in what.sends if isinstance(what, Turn) else (what,):
+                self._number += 1
+                self._link.send(replace(command, id=self._number))
 
 
 def _timeless(snapshot: Snapshot | None) -> Snapshot | None:
@@ -125,7 +141,7 @@ def _timeless(snapshot: Snapshot | None) -> Snapshot | None:
     return None if snapshot is None else replace(snapshot, sequence=0, at=0.0)
 
 
-def _place(event: Event) -> Place:
+def _spot(event: Event) -> tuple[int, int]:
     """Where a finger is, in pixels."""
     width, height = pygame.display.get_window_size()
     return min(int(event.x * width), width - 1), min(int(event.y * height), height - 1)

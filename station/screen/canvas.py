@@ -7,6 +7,7 @@ from pygame import Rect, Surface
 
 from station.model.api import Command
 from station.screen import shapes, text
+from station.screen.pages import Turn
 from station.screen.text import Style
 from station.screen.theme import BACKGROUND, Colour, Shape
 
@@ -19,14 +20,14 @@ class Target:
     """What touching a place means. Two targets that are equal are the same one, before and after a redraw.
 
     Attributes:
-        command: What a tap sends; for a hold (`release` is set) what the finger's arrival sends. Its id is 0:
-            whoever sends it gives it one.
+        command: What a tap sends or turns to; for a hold (`release` is set) what the finger's arrival sends.
+            Its id is 0: whoever sends it gives it one.
         release: What the finger's leaving sends.
         about: What the command is meant for (the phone's ECID, say): when that changes under a finger, the
             touch is void.
     """
 
-    command: Command
+    command: Command | Turn
     release: Command | None = None
     about: Hashable = None
 

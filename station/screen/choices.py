@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 from pygame import Rect
 
-from station.model.api import BayState, BayView, Cancel, Dismiss, Start
+from station.model.api import BayState, BayView, Cancel, DidNotHelp, Dismiss, OfferView, Start
+from station.model.consent import Options
+from station.model.gates import Finding, Gate
 from station.screen import words
 from station.screen.canvas import Canvas, Target
+from station.screen.pages import AS_USUAL, Page, Turn, opened
 from station.screen.widgets import button
 
 
@@ -31,21 +34,58 @@ def subject(bay: BayView) -> tuple[object, ...]:
     )
 
 
-def choices(bay: BayView) -> list[Choice]:
-    """The buttons a bay has in its state."""
+def obstacle(bay: BayView) -> Finding | None:
+    """Why the chosen service cannot begin. A decision about the backup comes last: first what can stop it anyhow."""
+    offer = _chosen(bay)
+    if offer is None or not offer.findings:
+        return None
+    return next((finding for finding in offer.findings if finding.gate is not Gate.BACKUP), offer.findings[0])
+
+
+def _chosen(bay: BayView) -> OfferView | None:
+    return words.offer_of(bay, bay.chosen)
+
+
+def choices(bay: BayView, options: Options = AS_USUAL) -> list[Choice]:
+    """The buttons a bay has in its state, the likeliest first."""
     cancel = Choice("Cancel", Target(Cancel(id=0, bay=bay.bay), about=subject(bay)))
     match bay.state:
         case BayState.READY if bay.chosen is not None:
-            start = Start(id=0, bay=bay.bay, service=bay.chosen)
-            return [Choice(words.STARTS[bay.chosen], Target(start, about=subject(bay)), main=True)]
+            return _to_start(bay, options)
         case BayState.ARMED | BayState.QUEUED:
             return [cancel]
-        case BayState.WORKING:
+        case BayState.WORKING | BayState.NEEDS_PERSON:
             return [cancel] if bay.job is not None and words.may_cancel(bay.job) else []
-        case BayState.DONE | BayState.FAILED | BayState.CANCELLED if bay.result is not None and bay.result.record:
-            return [Choice("OK", Target(Dismiss(id=0, bay=bay.bay), about=subject(bay)))]
+        case BayState.DONE | BayState.FAILED | BayState.CANCELLED:
+            return _after(bay)
         case _:
             return []
+
+
+def _to_start(bay: BayView, options: Options) -> list[Choice]:
+    assert bay.chosen is not None
+    found = obstacle(bay)
+    if found is None:
+        start = Start(id=0, bay=bay.bay, service=bay.chosen, options=options)
+        return [Choice(words.STARTS[bay.chosen], Target(start, about=subject(bay)), main=True)]
+    if found.gate is Gate.BACKUP:
+        decide = Turn(opened(bay, Page.BACKUP))
+        return [Choice("Decide about a backup", Target(decide, about=subject(bay)), main=True)]
+    return []
+
+
+def _after(bay: BayView) -> list[Choice]:
+    """What can be done about a result."""
+    if bay.result is None:
+        return []
+    seen = Dismiss(id=0, bay=bay.bay)
+    offered = [Choice("OK", Target(seen, about=subject(bay)))] if bay.result.record else []
+    if bay.result.checks or bay.result.after is not None:
+        offered.append(Choice("Checks", Target(Turn(opened(bay, Page.CHECKS)), about=subject(bay))))
+    if bay.result.record and bay.advice is not None and bay.state is not BayState.CANCELLED:
+        turn = Turn(opened(bay, Page.ASK), (seen, DidNotHelp(id=0, bay=bay.bay)))
+        offered.append(Choice("It did not help", Target(turn, about=subject(bay))))
+    return offered
 
 
 def buttons(canvas: Canvas, box: Rect, offered: Sequence[Choice]) -> None:

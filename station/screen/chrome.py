@@ -3,7 +3,7 @@
 from pygame import Rect
 
 from station.model.api import Snapshot
-from station.screen import text
+from station.screen import text, words
 from station.screen.canvas import Canvas
 from station.screen.text import Style
 from station.screen.theme import BLUE, CARD, MUTED, TEXT, VIOLET, VIOLET_DEEP, YELLOW, Colour, Shape, mix
@@ -20,7 +20,14 @@ def chrome(canvas: Canvas, snapshot: Snapshot, note: str) -> Rect:
         room = _ribbon(canvas, room)
     margin = canvas.px(20)
     head = Rect(room.left + margin, room.top, room.width - 2 * margin, canvas.px(44))
-    label(canvas, head, snapshot.station, Style(canvas.px(19), MUTED, bold=True))
+    style = Style(canvas.px(19), MUTED, bold=True)
+    if snapshot.order is not None:
+        ordered = words.ordered(snapshot.order, canvas.now)
+        width = min(text.width(text.clean(ordered), style), head.width * 2 // 3)
+        label(canvas, Rect(head.right - width, head.top, width, head.height), ordered, style, align=1)
+        head.width -= width + margin
+        canvas.again_in(60)
+    label(canvas, head, snapshot.station, style)
     room = Rect(room.left, head.bottom, room.width, room.bottom - head.bottom)
     if snapshot.notice:
         room = _strip(canvas, room, snapshot.notice, Shape.BANG, YELLOW)
@@ -29,26 +36,33 @@ def chrome(canvas: Canvas, snapshot: Snapshot, note: str) -> Rect:
     return Rect(room.left + margin, room.top, room.width - 2 * margin, room.height - margin)
 
 
+def slim(canvas: Canvas, snapshot: Snapshot) -> Rect:
+    """The frame of a page: nothing but the ribbon. Returns the room left."""
+    room = _ribbon(canvas, canvas.area.copy()) if snapshot.emulated else canvas.area.copy()
+    margin = canvas.px(20)
+    return Rect(room.left + margin, room.top + margin // 2, room.width - 2 * margin, room.height - margin // 2 - margin)
+
+
 def _ribbon(canvas: Canvas, room: Rect) -> Rect:
     ribbon = Rect(room.left, room.top, room.width, canvas.px(26))
     canvas.fill(ribbon, VIOLET_DEEP)
-    words = "EMULATED  ·  virtual phones, no real data"
+    said = "EMULATED  ·  virtual phones, no real data"
     style = Style(canvas.px(15), VIOLET, bold=True)
-    label(canvas, ribbon.inflate(-2 * canvas.px(20), 0), words, style, align=0.5)
+    label(canvas, ribbon.inflate(-2 * canvas.px(20), 0), said, style, align=0.5)
     return Rect(room.left, ribbon.bottom, room.width, room.height - ribbon.height)
 
 
-def _strip(canvas: Canvas, room: Rect, words: str, shape: Shape, colour: Colour) -> Rect:
+def _strip(canvas: Canvas, room: Rect, said: str, shape: Shape, colour: Colour) -> Rect:
     """A message across the top of `room`, two lines at most; returns the room below it."""
     margin = canvas.px(20)
     pad = canvas.px(10)
     style = Style(canvas.px(18), TEXT)
     side = canvas.px(18)
     width = room.width - 2 * margin - side - 3 * pad
-    height = len(text.wrap(words, style, width, 2)) * text.line_height(style)
+    height = len(text.wrap(said, style, width, 2)) * text.line_height(style)
     strip = Rect(room.left + margin, room.top, room.width - 2 * margin, height + 2 * pad)
     canvas.panel(strip, mix(CARD, colour, 0.16), canvas.px(12))
     canvas.icon(shape, Rect(strip.left + pad, strip.centery - side // 2, side, side), colour)
-    canvas.words(words, Rect(strip.left + side + 2 * pad, strip.top + pad, width, height), style, lines=2)
+    canvas.words(said, Rect(strip.left + side + 2 * pad, strip.top + pad, width, height), style, lines=2)
     below = strip.bottom + canvas.px(12)
     return Rect(room.left, below, room.width, room.bottom - below)

@@ -5,9 +5,24 @@ from dataclasses import dataclass
 from pygame import Surface
 
 from station.model.api import BayState, BayView, Snapshot
+from station.model.guide import Target as Goal
 from station.screen.canvas import Canvas
-from station.screen.chrome import chrome
-from station.screen.scenes import bench, confirm, moment, single, welcome
+from station.screen.chrome import chrome, slim
+from station.screen.pages import SHOWN_IN, Page, Place, bay_of, still
+from station.screen.scenes import (
+    ask,
+    backup,
+    bench,
+    checks,
+    confirm,
+    facts,
+    family,
+    guide,
+    moment,
+    services,
+    single,
+    welcome,
+)
 
 
 @dataclass(frozen=True)
@@ -17,10 +32,12 @@ class View:
     Attributes:
         snapshot: The station; None: there is no daemon to tell.
         note: An answer to the last touch, shown for a while.
+        place: The page that is open.
     """
 
     snapshot: Snapshot | None
     note: str = ""
+    place: Place | None = None
 
 
 def render(view: View, canvas: Canvas) -> None:
@@ -30,16 +47,54 @@ def render(view: View, canvas: Canvas) -> None:
     if snapshot is None:
         moment.draw(canvas, canvas.area)
         return
-    box = chrome(canvas, snapshot, view.note)
-    armed = to_confirm(snapshot)
+    armed, led = to_confirm(snapshot), to_guide(snapshot)
+    place = still(view.place, snapshot)
+    bay = None if place is None else bay_of(place, snapshot)
     if armed is not None and armed.confirm is not None:
+        box = chrome(canvas, snapshot, view.note)
         confirm.draw(canvas, box, snapshot, armed, armed.confirm)
+    elif led is not None and led.guide is not None:
+        guide.draw(canvas, slim(canvas, snapshot), led, led.guide, view.note)
+    elif place is not None and bay is not None and _page(canvas, snapshot, bay, place, view.note):
+        pass
     elif all(bay.state is BayState.EMPTY for bay in snapshot.bays):
-        welcome.draw(canvas, box, snapshot)
+        welcome.draw(canvas, chrome(canvas, snapshot, view.note), snapshot)
     elif len(snapshot.bays) == 1:
-        single.draw(canvas, box, snapshot.bays[0])
+        single.draw(canvas, chrome(canvas, snapshot, view.note), snapshot.bays[0], place)
     else:
-        bench.draw(canvas, box, snapshot)
+        bench.draw(canvas, chrome(canvas, snapshot, view.note), snapshot)
+
+
+def _page(canvas: Canvas, snapshot: Snapshot, bay: BayView, place: Place, note: str) -> bool:
+    """Draw an open page; False when there is none to draw now."""
+    page = place.page if bay.state in SHOWN_IN[place.page] else Page.PHONE
+    alone = len(snapshot.bays) == 1
+    if page is Page.PHONE and (alone or bay.state is BayState.EMPTY):
+        return False
+    match page:
+        case Page.PHONE:
+            single.draw(canvas, chrome(canvas, snapshot, note), bay, place, alone=alone)
+        case Page.SERVICES:
+            services.draw(canvas, slim(canvas, snapshot), bay, note)
+        case Page.ASK:
+            ask.draw(canvas, slim(canvas, snapshot), bay, place, note)
+        case Page.BACKUP:
+            backup.draw(canvas, slim(canvas, snapshot), bay, note)
+        case Page.FACTS:
+            facts.draw(canvas, slim(canvas, snapshot), bay, note)
+        case Page.CHECKS:
+            assert bay.result is not None
+            checks.draw(canvas, slim(canvas, snapshot), bay, bay.result, note)
+        case Page.FAMILY:
+            goal = place.goal or Goal.RESTART
+            family.draw(canvas, slim(canvas, snapshot), bay, goal, note)
+    return True
+
+
+def to_guide(snapshot: Snapshot) -> BayView | None:
+    """The bay whose guide takes the screen: the chosen one."""
+    led = [bay for bay in snapshot.bays if bay.guide is not None]
+    return next((bay for bay in led if bay.selected), led[0] if len(snapshot.bays) == 1 and led else None)
 
 
 def to_confirm(snapshot: Snapshot) -> BayView | None:

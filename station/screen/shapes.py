@@ -148,6 +148,21 @@ def _stop(surface: Surface, colour: Colour) -> None:
     pygame.draw.rect(surface, colour, square, border_radius=round(side * 0.1))
 
 
+def _back(surface: Surface, colour: Colour) -> None:
+    _stroke(surface, colour, [(0.88, 0.5), (0.14, 0.5)], 0.13)
+    _stroke(surface, colour, [(0.44, 0.18), (0.12, 0.5), (0.44, 0.82)], 0.13)
+
+
+def _right(surface: Surface, colour: Colour) -> None:
+    _stroke(surface, colour, [(0.12, 0.5), (0.86, 0.5)], 0.13)
+    _stroke(surface, colour, [(0.56, 0.18), (0.88, 0.5), (0.56, 0.82)], 0.13)
+
+
+def _down(surface: Surface, colour: Colour) -> None:
+    _stroke(surface, colour, [(0.5, 0.12), (0.5, 0.86)], 0.13)
+    _stroke(surface, colour, [(0.18, 0.56), (0.5, 0.88), (0.82, 0.56)], 0.13)
+
+
 _PAINTERS: dict[Shape, Painter] = {
     Shape.PLUG: _plug,
     Shape.DOTS: _dots,
@@ -159,6 +174,9 @@ _PAINTERS: dict[Shape, Painter] = {
     Shape.CHECK: _check,
     Shape.CROSS: _cross,
     Shape.STOP: _stop,
+    Shape.BACK: _back,
+    Shape.RIGHT: _right,
+    Shape.DOWN: _down,
 }
 
 

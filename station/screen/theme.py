@@ -44,6 +44,9 @@ class Shape(Enum):
     CHECK = "check"
     CROSS = "cross"
     STOP = "stop"
+    BACK = "back"
+    RIGHT = "right"
+    DOWN = "down"
 
 
 @dataclass(frozen=True)

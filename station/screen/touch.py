@@ -11,6 +11,7 @@ from pygame import Rect
 
 from station.model.api import Command
 from station.screen.canvas import Target
+from station.screen.pages import Turn
 
 SETTLE = 0.3
 """Seconds a target must have been shown, unchanged and unmoved, before it can be touched."""
@@ -18,11 +19,13 @@ FORGET = 15.0
 """Seconds after which a finger that never left the glass is taken for a ghost, and the next one counts."""
 
 Place = tuple[int, int]
+Touched = Command | Turn
+"""What a touch may mean."""
 _Shown = tuple[tuple[int, int, int, int], Target]
 
 
 class Finger:
-    """The one finger. Every method returns the commands to send."""
+    """The one finger. Every method returns what the touch means."""
 
     def __init__(self) -> None:
         self._who: Hashable = None
@@ -36,15 +39,15 @@ class Finger:
         """What is being touched, to be drawn so."""
         return self._on[1] if self._on is not None else None
 
-    def show(self, targets: list[tuple[Rect, Target]], now: float) -> list[Command]:
+    def show(self, targets: list[tuple[Rect, Target]], now: float) -> list[Touched]:
         """Tell what can be touched now, after the picture changed."""
         keys = [((box.x, box.y, box.w, box.h), target) for box, target in targets]
         self._shown = {key: self._shown.get(key, now) for key in keys}
         return self._keep_or_leave()
 
-    def down(self, who: Hashable, at: Place, now: float) -> list[Command]:
+    def down(self, who: Hashable, at: Place, now: float) -> list[Touched]:
         """A finger, named by `who`, came down."""
-        commands: list[Command] = []
+        commands: list[Touched] = []
         if self._who is not None:
             if now - self._came < FORGET:
                 return commands
@@ -57,14 +60,14 @@ class Finger:
                 commands.append(on[1].command)
         return commands
 
-    def move(self, who: Hashable, at: Place) -> list[Command]:
+    def move(self, who: Hashable, at: Place) -> list[Touched]:
         """A finger moved."""
         if who != self._who:
             return []
         self._at = at
         return self._keep_or_leave()
 
-    def up(self, who: Hashable, at: Place) -> list[Command]:
+    def up(self, who: Hashable, at: Place) -> list[Touched]:
         """A finger left."""
         if who != self._who:
             return []
@@ -75,7 +78,7 @@ class Finger:
             commands.append(on[1].release or on[1].command)
         return commands
 
-    def lost(self) -> list[Command]:
+    def lost(self) -> list[Touched]:
         """The touchscreen, the window or the station went away: nobody touches anything."""
         self._who = None
         return self._leave()
@@ -84,9 +87,9 @@ class Finger:
         """The topmost target at a place."""
         return next((key for key in reversed(self._shown) if Rect(key[0]).collidepoint(at)), None)
 
-    def _keep_or_leave(self) -> list[Command]:
+    def _keep_or_leave(self) -> list[Touched]:
         return self._leave() if self._on is not None and self._under(self._at) != self._on else []
 
-    def _leave(self) -> list[Command]:
+    def _leave(self) -> list[Touched]:
         on, self._on = self._on, None
         return [on[1].release] if on is not None and on[1].release is not None else []

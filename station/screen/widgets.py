@@ -8,7 +8,7 @@ from pygame import Rect
 from station.screen import shapes, text
 from station.screen.canvas import Canvas, Lengths, Target
 from station.screen.text import Style
-from station.screen.theme import BLUE, INK, LINE, RAISED, TEXT, VIOLET, VIOLET_DEEP, Colour, Look, mix
+from station.screen.theme import BLUE, CARD, INK, LINE, RAISED, TEXT, VIOLET, VIOLET_DEEP, Colour, Look, Shape, mix
 
 NEEDED = 1
 """Parts up to this rank are what a person must know."""
@@ -152,11 +152,8 @@ def bar(canvas: Canvas, box: Rect, fraction: float, colour: Colour) -> None:
 
 def button(canvas: Canvas, box: Rect, words: str, target: Target, *, main: bool = False) -> None:
     """Something to tap. The `main` one is what a person most likely wants."""
-    pressed = canvas.pressed == target
     radius = canvas.px(16)
-    ground = BLUE if main else RAISED
-    if pressed:
-        ground = mix(ground, INK if main else TEXT, 0.25)
+    ground = _ground(BLUE if main else RAISED, INK if main else TEXT, canvas.pressed == target)
     if main:
         canvas.panel(box, ground, radius)
     else:
@@ -166,6 +163,50 @@ def button(canvas: Canvas, box: Rect, words: str, target: Target, *, main: bool 
     style = text.fitting(words, style, room, smallest=canvas.px(15))
     label(canvas, box.inflate(-2 * canvas.px(12), 0), words, style, align=0.5)
     canvas.touch(box, target)
+
+
+def heading(canvas: Canvas, box: Rect, title: str, back: Target, note: str = "") -> Rect:
+    """A page's first row: the way back, and its title, or what the last touch was answered. Returns the room below."""
+    side = canvas.px(60)
+    place = Rect(box.left, box.top, canvas.px(84), side)
+    canvas.framed(place, _ground(RAISED, TEXT, canvas.pressed == back), canvas.px(16), LINE, canvas.px(2))
+    canvas.icon(Shape.BACK, place.inflate(-canvas.px(28), -canvas.px(28)), TEXT)
+    canvas.touch(place, back)
+    left = place.right + canvas.px(18)
+    speech = Rect(left, box.top, max(1, box.right - left), side)
+    if note:
+        style = text.fitting(note, Style(canvas.px(18), BLUE, bold=True), speech.width, smallest=canvas.px(14), lines=3)
+        column(speech, paragraph(canvas, note, style, speech.width, lines=3), align=0.5)
+    else:
+        style = text.fitting(title, Style(canvas.px(30), TEXT, bold=True), speech.width, smallest=canvas.px(18))
+        label(canvas, speech, title, style)
+    top = place.bottom + canvas.px(12)
+    return Rect(box.left, top, box.width, max(1, box.bottom - top))
+
+
+def grid(canvas: Canvas, box: Rect, count: int, *, columns: int, tallest: float = 120) -> list[Rect]:
+    """`count` equal places, row by row, at most `tallest` (of 480) high."""
+    gap = canvas.px(8)
+    rows = -(-count // columns)
+    width = (box.width - gap * (columns - 1)) // columns
+    height = min(canvas.px(tallest), (box.height - gap * (rows - 1)) // max(rows, 1))
+    return [
+        Rect(box.left + number % columns * (width + gap), box.top + number // columns * (height + gap), width, height)
+        for number in range(count)
+    ]
+
+
+def card(canvas: Canvas, box: Rect, target: Target, *, chosen: bool = False, quiet: bool = False) -> Rect:
+    """Something to tap that says more than a button. Returns the room inside."""
+    ground = _ground(CARD if quiet else RAISED, TEXT, canvas.pressed == target)
+    line, thickness = (BLUE, canvas.px(3)) if chosen else (LINE, canvas.px(2))
+    canvas.framed(box, ground, canvas.px(14), line, thickness)
+    canvas.touch(box, target)
+    return box.inflate(-2 * canvas.px(14), -2 * canvas.px(8))
+
+
+def _ground(colour: Colour, light: Colour, pressed: bool) -> Colour:
+    return mix(colour, light, 0.25) if pressed else colour
 
 
 def hold_ring(canvas: Canvas, box: Rect, fraction: float, colour: Colour) -> None:

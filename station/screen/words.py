@@ -1,10 +1,10 @@
 """Words for what a snapshot gives as a value; its titles and hints are the daemon's, and shown as they are."""
 
-from station.model.api import BayState, BayView, JobView, PhoneView, ResultView
+from station.model.api import BayState, BayView, JobView, OfferView, OrderView, PhoneView, ResultView
 from station.model.job import PHASES, Phase
 from station.model.phone import PhoneMode
 from station.model.record import Outcome
-from station.model.service import Service
+from station.model.service import SERVICES, Keeps, Service
 from station.screen.text import clean
 from station.screen.theme import LOOKS
 
@@ -137,3 +137,43 @@ def proof(result: ResultView) -> str:
     """Where the job is on record."""
     record = f"Record {result.record}" if result.record else "Record is being written"
     return f"{record} · certificate saved" if result.certificate else record
+
+
+def duration(seconds: float) -> str:
+    """How long something takes, in words."""
+    if seconds < 45:
+        return "under a minute"
+    minutes = max(1, round(seconds / 60))
+    return f"about {minutes} min" if minutes < 100 else f"about {round(minutes / 60)} h"
+
+
+def ordered(order: OrderView, now: float) -> str:
+    """A standing order in one line."""
+    left = time_left_short(max(0.0, order.until - now))
+    return f"Standing order: {SERVICES[order.service].title}, {order.left} more, for {left}"
+
+
+KEEPS: dict[Keeps, str] = {
+    Keeps.ALL: "Keeps everything",
+    Keeps.MEANT_TO: "Meant to keep everything",
+    Keeps.REPLACED: "Replaces what is on it",
+    Keeps.NOTHING: "Erases everything",
+}
+
+WARNINGS: dict[Keeps, str] = {
+    Keeps.ALL: "Nothing on this phone is touched.",
+    Keeps.MEANT_TO: "iOS is installed anew around the data. It is meant to stay; only a backup is certain.",
+    Keeps.REPLACED: "What is on this phone now is replaced by its backup.",
+    Keeps.NOTHING: "Everything on this phone will be erased.",
+}
+"""What confirming means for the owner's data."""
+
+
+def takes(offer: OfferView) -> str:
+    """How long a service took of late; empty when nobody knows."""
+    return "" if offer.seconds is None else duration(offer.seconds)
+
+
+def offer_of(bay: BayView, service: Service | None) -> OfferView | None:
+    """What is offered of a service."""
+    return next((offer for offer in bay.offers if offer.service is service), None)

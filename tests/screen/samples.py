@@ -2,13 +2,29 @@
 
 from msgspec.structs import replace
 
-from station.model.api import BayState, BayView, ConfirmView, JobView, Lamp, PhoneView, ResultView, Snapshot
-from station.model.base import BayId, Ecid, JobId
+from station.model.api import (
+    AdviceView,
+    BayState,
+    BayView,
+    ConfirmView,
+    GuideView,
+    JobView,
+    Lamp,
+    OfferView,
+    PhoneView,
+    ResultView,
+    Snapshot,
+)
+from station.model.base import BayId, Ecid, JobId, Udid
 from station.model.causes import EXPLANATIONS, Cause
+from station.model.gates import Finding, Gate
+from station.model.guide import Family, Key, Press, Seen
+from station.model.guide import Target as GoalOf
 from station.model.job import Phase
-from station.model.phone import PhoneMode
-from station.model.record import Outcome
-from station.model.service import Service
+from station.model.phone import ActivationLock, LockReading, Media, PhoneFacts, PhoneMode
+from station.model.record import Check, Outcome
+from station.model.service import SERVICES, Service
+from station.model.symptoms import Symptom
 
 NOW = 1000.0
 
@@ -149,3 +165,141 @@ def emulate(view: BayView) -> BayView:
 
 BENCH = tuple(bay(list(BayState)[number % 9], number + 1, selected=number == 6) for number in range(16))
 """Sixteen bays with everything happening at once."""
+
+
+FACTS = PhoneFacts(
+    ecid=Ecid(0x1C2D3E4F5A6B7C),
+    udid=Udid("00008101-001C2D3E4F5A6B7C"),
+    product_type="iPhone13,2",
+    hardware_model="D53gAP",
+    model_name="iPhone 12",
+    name="Anna’s iPhone",
+    serial_number="F17DX3K80DXP",
+    imei="356728112345678",
+    imei2="356728112345686",
+    version="17.5.1",
+    build="21F90",
+    activation_state="Activated",
+    passcode=True,
+    battery_percent=81,
+    capacity=128_000_000_000,
+    free=41_300_000_000,
+    colour="blue",
+    battery_health=87,
+    battery_cycles=412,
+    supervised=False,
+    lock=LockReading(state=ActivationLock.NOT_DETECTED, at="2026-08-07T10:15:00Z"),
+    backup_password=False,
+    media=Media(files=2304, size=9_000_000_000),
+)
+TOLD = replace(PHONE, facts=FACTS)
+SECONDS: dict[Service, float | None] = {
+    Service.RESTART: 42,
+    Service.BACKUP: 18 * 60,
+    Service.REINSTALL: 14 * 60,
+    Service.ERASE: 70,
+    Service.RESTORE: 11 * 60,
+}
+UNDECIDED = Finding(
+    gate=Gate.BACKUP,
+    title="Nobody has decided about a backup yet.",
+    remedy="Make one here, or say that there is one, or that none is wanted.",
+)
+LOCKED = Finding(
+    gate=Gate.ACTIVATION_LOCK,
+    title="Find My is on: this phone belongs to an Apple Account.",
+    remedy="The owner turns it off: Settings, their name, Find My. Then plug the phone in again.",
+    overrulable=True,
+)
+NO_BACKUP = Finding(gate=Gate.VAULT, title="There is no verified backup of this phone here.", remedy="Make one first.")
+OFFERS = tuple(
+    OfferView(
+        service=service,
+        seconds=SECONDS.get(service),
+        findings={Service.PUT_BACK: (NO_BACKUP,), Service.ERASE: (UNDECIDED,), Service.RESTORE: (UNDECIDED,)}.get(
+            service, ()
+        ),
+    )
+    for service, traits in SERVICES.items()
+    if PhoneMode.NORMAL in traits.modes
+)
+
+
+def offered(chosen: Service, *findings: Finding) -> BayView:
+    """A phone at rest that is offered everything; `findings` stand in the way of the chosen service."""
+    offers = tuple(replace(offer, findings=findings) if offer.service is chosen else offer for offer in OFFERS)
+    hint = f"Press START: {SERVICES[chosen].title}."
+    return replace(bay(BayState.READY), phone=TOLD, offers=offers, chosen=chosen, hint=hint, selected=True)
+
+
+ADVICE = AdviceView(
+    symptom=Symptom.CRASHING,
+    services=(Service.RESTART, Service.BACKUP, Service.REINSTALL, Service.RESTORE),
+    guide=None,
+    says="A restart helps most often. If it does not, iOS is installed anew around the data: make a backup first.",
+)
+ADVISED_PRESSES = AdviceView(
+    symptom=Symptom.FORGOTTEN_PASSCODE,
+    services=(Service.RESTORE,),
+    guide=GoalOf.RECOVERY,
+    says="Without the passcode nobody can read the data, and nobody here can get it back. "
+    "In recovery mode the phone can be erased and used again by whoever knows its Apple Account.",
+)
+NO_ADVICE = AdviceView(
+    symptom=Symptom.BLACK,
+    services=(),
+    guide=None,
+    says="Nothing that can be done over the cable is left. Its battery or its board needs a repair shop.",
+)
+CHECKS = (
+    Check(what="Came back", expected="yes", observed="yes, after 62 s", passed=True),
+    Check(what="Same phone", expected="ECID 0x…6B7C", observed="ECID 0x…6B7C", passed=True),
+    Check(what="iOS build", expected="22F76", observed="22F76", passed=True),
+    Check(what="Activation", expected="not activated", observed="Unactivated", passed=True),
+    Check(what="Passcode", expected="none", observed="none", passed=True),
+)
+CHECKED = replace(
+    VERIFIED,
+    ecid=FACTS.ecid,
+    checks=CHECKS,
+    before=FACTS,
+    after=replace(FACTS, version="18.5", build="22F76", passcode=False, activation_state="Unactivated", media=None),
+)
+NOT_CLEAN = replace(
+    CHECKED,
+    outcome=Outcome.NOT_VERIFIED,
+    title=EXPLANATIONS[Cause.NOT_CLEAN].title,
+    remedy=EXPLANATIONS[Cause.NOT_CLEAN].remedy,
+    certificate=None,
+    cause=Cause.NOT_CLEAN,
+    checks=(*CHECKS[:4], replace(CHECKS[4], observed="there is one", passed=False)),
+)
+
+
+def guided(
+    family: Family, goal: GoalOf, step: int, *, seen: Seen = Seen.UNMOVED, says: str = "", warning: str = ""
+) -> BayView:
+    """A person in the middle of pressing."""
+    presses: tuple[Press, ...] = (
+        Press(keys=(), seconds=10, says="Plug it in. Fingers on volume up, volume down, side button."),
+        Press(keys=(Key.UP,), seconds=2, says="Press volume up, and let go."),
+        Press(keys=(Key.DOWN,), seconds=2, says="Press volume down, and let go."),
+        Press(keys=(Key.SIDE,), seconds=40, says="Hold the side button, past the apple too.", until_seen=True),
+    )
+    both = {Family.HOME: (Key.HOME, Key.SIDE), Family.SEVEN: (Key.SIDE, Key.DOWN), Family.PAD_HOME: (Key.HOME, Key.TOP)}
+    if family in both:
+        held = Press(keys=both[family], seconds=9, says="Hold the side or top button and home.")
+        presses = (presses[0], held, Press(keys=both[family][:1], seconds=12, says="Let go of the side button."))
+    if family is Family.PAD:
+        presses = (*presses[:3], Press(keys=(Key.TOP,), seconds=40, says="Hold the top button, past the apple too."))
+    view = GuideView(
+        target=goal,
+        family=family,
+        step=step,
+        steps=presses,
+        began=NOW - 1.4,
+        seen=seen,
+        says=says,
+        warning=warning,
+    )
+    return replace(offered(Service.RESTORE), guide=view)

@@ -1,6 +1,7 @@
 """Nothing is drawn outside its place, whatever the station says and however large the screen is."""
 
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,14 +9,20 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from pygame import Rect, Surface
 
-from station.model.api import BayState, BayView, Select, Snapshot
+from station.model.api import AdviceView, BayState, BayView, OfferView, Select, Snapshot
+from station.model.gates import Finding, Gate
+from station.model.guide import Family, Seen
+from station.model.guide import Target as GoalOf
 from station.model.job import Phase
 from station.model.phone import PhoneMode
-from station.model.record import Outcome
+from station.model.record import Check, Outcome
+from station.model.service import Service
+from station.model.symptoms import Symptom
 from station.screen.canvas import Canvas
+from station.screen.pages import Page, Place, guest
 from station.screen.render import View, render
 from station.screen.text import Style
-from tests.screen.samples import CONFIRM, JOB, NOW, PHONE, bay, station
+from tests.screen.samples import CONFIRM, FACTS, JOB, NOW, PHONE, bay, guided, station
 
 HOSTILE = st.sampled_from(
     [
@@ -57,8 +64,48 @@ class Recorder(Canvas):
         super().put(image, box, part)
 
 
+FINDING = st.builds(Finding, gate=st.sampled_from(Gate), title=WORDS, remedy=WORDS, overrulable=st.booleans())
+OFFER = st.builds(
+    OfferView,
+    service=st.sampled_from(Service),
+    seconds=st.none() | st.floats(0, 1e6),
+    findings=st.lists(FINDING, max_size=2).map(tuple),
+    told=st.lists(FINDING, max_size=2).map(tuple),
+)
+OFFERS = st.lists(OFFER, max_size=len(Service), unique_by=lambda offer: offer.service).map(tuple)
+ADVICE = st.none() | st.builds(
+    AdviceView,
+    symptom=st.sampled_from(Symptom),
+    services=st.lists(st.sampled_from(Service), unique=True).map(tuple),
+    guide=st.none() | st.sampled_from(GoalOf),
+    says=WORDS,
+    ended=st.booleans(),
+)
+FACTS_SAID = st.builds(
+    lambda word, number: replace(
+        FACTS, model_name=word, colour=word, serial_number=word, imei=word, organisation=word, battery_percent=number
+    ),
+    WORDS,
+    st.none() | st.integers(0, 100),
+)
+GUIDE = st.none() | st.builds(
+    lambda family, step, words, seen: replace(
+        guided(family, GoalOf.DFU, step, seen=seen, says=words, warning=words).guide or fail(), began=NOW - step
+    ),
+    st.sampled_from(Family),
+    st.integers(0, 5),
+    WORDS,
+    st.sampled_from(Seen),
+)
+CHECK = st.builds(Check, what=WORDS, expected=WORDS, observed=WORDS, passed=st.booleans())
+
+
+def fail() -> NoReturn:
+    raise AssertionError
+
+
 @st.composite
-def bays(draw: st.DrawFn, number: int) -> BayView:
+def bays(draw: st.DrawFn, number: int, *, rich: bool) -> BayView:
     state = draw(st.sampled_from(BayState))
     view = replace(bay(state, number), title=draw(WORDS), hint=draw(WORDS), selected=draw(st.booleans()))
     phone = replace(
@@ -69,6 +116,7 @@ def bays(draw: st.DrawFn, number: int) -> BayView:
         build=draw(WORDS),
         mode=draw(st.sampled_from(PhoneMode)),
         emulated=draw(st.booleans()),
+        facts=draw(st.none() | FACTS_SAID) if rich else None,
     )
     job = replace(
         JOB,
@@ -81,28 +129,44 @@ def bays(draw: st.DrawFn, number: int) -> BayView:
     result = view.result and replace(
         view.result, outcome=draw(st.sampled_from(Outcome)), title=draw(WORDS), remedy=draw(WORDS)
     )
-    return replace(
+    view = replace(
         view,
         phone=view.phone and phone,
         job=view.job and job,
         confirm=view.confirm and confirm,
         result=result,
     )
+    if not rich:
+        return view
+    checks, before = draw(st.lists(CHECK, max_size=9)), draw(st.none() | FACTS_SAID)
+    result = view.result and replace(view.result, checks=tuple(checks), before=before, after=FACTS)
+    chosen = draw(st.none() | st.sampled_from(Service))
+    return replace(
+        view, result=result, offers=draw(OFFERS), chosen=chosen, advice=draw(ADVICE), guide=draw(GUIDE), selected=True
+    )
 
 
 @st.composite
 def stations(draw: st.DrawFn) -> Snapshot:
     count = draw(st.integers(1, 16))
-    views = [draw(bays(number + 1)) for number in range(count)]
+    views = [draw(bays(number + 1, rich=number == 0)) for number in range(count)]
     snapshot = station(*views, touch=draw(st.booleans()), notice=draw(WORDS), emulated=draw(st.booleans()))
     return replace(snapshot, station=draw(WORDS))
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(snapshot=stations(), size=SIZES, note=WORDS)
-def test_everything_is_in_its_place(snapshot: Snapshot, size: tuple[int, int], note: str) -> None:
+@st.composite
+def views(draw: st.DrawFn) -> View:
+    snapshot = draw(stations())
+    chosen = snapshot.bays[0]
+    place = Place(chosen.bay, draw(st.sampled_from(Page)), guest(chosen), goal=draw(st.sampled_from(GoalOf)))
+    return View(snapshot, draw(WORDS), draw(st.none() | st.just(place)))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(view=views(), size=SIZES)
+def test_everything_is_in_its_place(view: View, size: tuple[int, int]) -> None:
     canvas = Recorder(Surface(size), NOW)
-    render(View(snapshot, note), canvas)
+    render(view, canvas)
     tiles = [box for box, target in canvas.targets if isinstance(target.command, Select)]
     for text in canvas.texts:
         assert canvas.area.contains(text)
@@ -117,21 +181,21 @@ def test_everything_is_in_its_place(snapshot: Snapshot, size: tuple[int, int], n
             assert tile.contains(shape) or not tile.colliderect(shape)
 
 
-@settings(max_examples=40, deadline=None)
-@given(snapshot=stations(), size=SIZES)
-def test_targets_are_large_apart_and_on_the_screen(snapshot: Snapshot, size: tuple[int, int]) -> None:
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(view=views(), size=SIZES)
+def test_targets_are_large_apart_and_on_the_screen(view: View, size: tuple[int, int]) -> None:
     canvas = Canvas(Surface(size), NOW)
-    render(View(snapshot), canvas)
+    render(view, canvas)
     for number, (box, _) in enumerate(canvas.targets):
         assert canvas.area.contains(box)
         assert min(box.size) >= canvas.px(60)
         assert box.collidelist([other for other, _ in canvas.targets[number + 1 :]]) == -1
 
 
-@settings(max_examples=40, deadline=None)
-@given(snapshot=stations(), size=st.tuples(st.integers(1, 400), st.integers(1, 400)))
-def test_a_window_of_any_size_can_be_drawn(snapshot: Snapshot, size: tuple[int, int]) -> None:
-    render(View(snapshot, "note"), Canvas(Surface(size), NOW))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(view=views(), size=st.tuples(st.integers(1, 400), st.integers(1, 400)))
+def test_a_window_of_any_size_can_be_drawn(view: View, size: tuple[int, int]) -> None:
+    render(view, Canvas(Surface(size), NOW))
 
 
 @pytest.mark.parametrize("count", [0, 17, 60])

@@ -1,15 +1,24 @@
 """What the screen looks like. After an intended change: pytest --snapshot-update, and look at every new picture."""
 
+import dataclasses
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 from pygame import Surface
 from syrupy.assertion import SnapshotAssertion
 
-from station.model.api import BayState, Snapshot
+from station.model.api import BayState, BayView, OrderView, Snapshot
+from station.model.consent import Options
+from station.model.guide import Family, Seen
+from station.model.guide import Target as Goal
+from station.model.phone import PhoneMode
+from station.model.service import Service
+from station.screen.pages import Page, opened
 from station.screen.render import View, picture
 from tests.screen import samples
 from tests.screen.pictures import same_picture
-from tests.screen.samples import BENCH, CONFIRM, NOW, bay, emulate, station
+from tests.screen.samples import BENCH, CONFIRM, NOW, PHONE, bay, emulate, station
 
 HELD = station(
     replace(bay(BayState.ARMED), confirm=replace(CONFIRM, holding_since=NOW - 1.3)), touch=True, emulated=True
@@ -30,6 +39,83 @@ SCENES: dict[str, Snapshot] = {
     "selected-failure": station(*(replace(view, selected=view.bay == "9") for view in BENCH[6:10])),
     "sixteen": station(*BENCH),
 }
+SOS = (
+    "Do not hold the side button and a volume button together before the screen is black: "
+    "that calls for help (Emergency SOS)."
+)
+TOO_EARLY = (
+    "It only restarted: the buttons were let go too early. Hold on, past the apple. "
+    "Again, a little slower: press “Next”."
+)
+
+
+def noted(view: View, note: str) -> View:
+    """The same page, with an answer to the last touch."""
+    return dataclasses.replace(view, note=note)
+
+
+def at(view: BayView, page: Page, **more: Any) -> View:
+    """A page of a station's only bay."""
+    return View(station(view), place=dataclasses.replace(opened(view, page), **more))
+
+
+RESTARTING = samples.offered(Service.RESTART)
+UNDECIDED = samples.offered(Service.RESTORE, samples.UNDECIDED)
+ERASING = samples.offered(Service.ERASE)
+PAGES: dict[str, View] = {
+    "phone": View(station(RESTARTING)),
+    "undecided": View(station(UNDECIDED)),
+    "locked": View(station(samples.offered(Service.ERASE, samples.LOCKED, samples.UNDECIDED))),
+    "esim": at(ERASING, Page.PHONE, options=Options(keep_esim=False)),
+    "among-others": View(station(bay(BayState.EMPTY, 2), RESTARTING), place=opened(RESTARTING, Page.PHONE)),
+    "services": at(samples.offered(Service.REINSTALL), Page.SERVICES),
+    "symptoms": at(RESTARTING, Page.ASK),
+    "advice": at(replace(RESTARTING, advice=samples.ADVICE), Page.ASK),
+    "advice-presses": at(replace(RESTARTING, advice=samples.ADVISED_PRESSES), Page.ASK),
+    "advice-ended": at(replace(RESTARTING, advice=samples.NO_ADVICE), Page.ASK),
+    "backup": at(UNDECIDED, Page.BACKUP),
+    "backup-impossible": at(replace(UNDECIDED, phone=replace(PHONE, mode=PhoneMode.RECOVERY)), Page.BACKUP),
+    "facts": at(RESTARTING, Page.FACTS),
+    "checks": at(replace(bay(BayState.DONE), result=samples.CHECKED), Page.CHECKS),
+    "not-verified": View(station(replace(bay(BayState.FAILED), result=samples.NOT_CLEAN, advice=samples.ADVICE))),
+    "families": at(bay(BayState.EMPTY), Page.FAMILY),
+    "guide": View(station(samples.guided(Family.FACE, Goal.RECOVERY, 3, warning=SOS))),
+    "guide-ready": View(station(samples.guided(Family.SEVEN, Goal.RECOVERY, 0))),
+    "guide-home": View(station(samples.guided(Family.HOME, Goal.DFU, 1))),
+    "guide-pad": View(station(samples.guided(Family.PAD, Goal.RECOVERY, 3, warning=SOS))),
+    "guide-again": View(
+        station(samples.guided(Family.PAD_HOME, Goal.RECOVERY, 9, seen=Seen.RESTARTED, says=TOO_EARLY))
+    ),
+    "guide-arrived": View(
+        station(
+            samples.guided(Family.FACE, Goal.RECOVERY, 9, seen=Seen.ARRIVED, says="It is in recovery mode. Let go.")
+        )
+    ),
+    "confirm-reinstall": View(
+        station(replace(bay(BayState.ARMED), confirm=replace(CONFIRM, service=Service.REINSTALL)))
+    ),
+    "confirm-put-back": View(
+        station(replace(bay(BayState.ARMED), confirm=replace(CONFIRM, service=Service.PUT_BACK, target_version="")))
+    ),
+    "order": View(
+        replace(
+            station(*BENCH[2:8]),
+            order=OrderView(service=Service.ERASE, bays=(), left=7, until=NOW + 7200, done=3, failed=0),
+        )
+    ),
+    "refused": noted(at(RESTARTING, Page.ASK), "This phone is being worked on. Wait until it is done."),
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page(page: str, pictures: SnapshotAssertion) -> None:
+    assert picture(PAGES[page], (800, 480), NOW) == pictures
+
+
+@pytest.mark.parametrize("page", ["undecided", "services", "advice", "backup", "facts", "checks", "guide"])
+@pytest.mark.parametrize("size", [(480, 320), (720, 1280)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_page_of_another_size(page: str, size: tuple[int, int], pictures: SnapshotAssertion) -> None:
+    assert picture(PAGES[page], size, NOW) == pictures
 
 
 @pytest.mark.parametrize("state", BayState, ids=lambda state: state.value)

@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pygame import Rect
 
-from station.model.api import Cancel, Command, HoldBegan, HoldEnded
+from station.model.api import Cancel, HoldBegan, HoldEnded
 from station.model.base import BayId
 from station.screen.canvas import Target
-from station.screen.touch import FORGET, SETTLE, Finger
+from station.screen.touch import FORGET, SETTLE, Finger, Touched
 
 BAY = BayId("1")
 TAP = Target(Cancel(id=0, bay=BAY), about="phone A")
@@ -111,7 +111,7 @@ def test_losing_the_touchscreen_ends_a_hold() -> None:
 )
 def test_whatever_the_glass_does_a_hold_that_began_ends_once(storm: list[tuple[str, int, tuple[int, int]]]) -> None:
     one = finger()
-    sent: list[Command] = []
+    sent: list[Touched] = []
     for step, (kind, who, at) in enumerate(storm):
         now = 1 + step * 0.4
         match kind:

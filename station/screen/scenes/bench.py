@@ -4,10 +4,11 @@ import math
 
 from pygame import Rect
 
-from station.model.api import BayView, Snapshot
+from station.model.api import BayState, BayView, Snapshot
 from station.screen import words
-from station.screen.canvas import Canvas, Lengths
-from station.screen.choices import buttons, choices
+from station.screen.canvas import Canvas, Lengths, Target
+from station.screen.choices import Choice, buttons, choices
+from station.screen.pages import Page, Turn, opened, unseen
 from station.screen.text import Style
 from station.screen.theme import MUTED, TEXT
 from station.screen.tile import fit, tile
@@ -30,6 +31,13 @@ def draw(canvas: Canvas, box: Rect, snapshot: Snapshot) -> None:
         left, right = _share(grid.left, grid.width, place, columns, gap)
         top, bottom = _share(grid.top, grid.height, row, rows, gap)
         tile(canvas, Rect(left, top, right - left, bottom - top), bay)
+
+
+def _more(bay: BayView) -> list[Choice]:
+    """The way to all that there is about a bay."""
+    if bay.state is BayState.EMPTY:
+        return [Choice("Nothing shows?", Target(unseen(bay)))]
+    return [Choice("More", Target(Turn(opened(bay, Page.PHONE))))]
 
 
 def best_columns(canvas: Canvas, grid: Rect, count: int, gap: int) -> int:
@@ -56,10 +64,10 @@ def _foot(canvas: Canvas, box: Rect, bay: BayView | None, *, lines: int) -> None
     if bay is None:
         column(box, paragraph(canvas, "Touch a bay.", Style(canvas.px(22), MUTED), box.width, align=0.5), align=0.5)
         return
-    offered = choices(bay)
+    offered = [*choices(bay)[:1], *_more(bay)]
     room = box.width
     if offered:
-        width = min(canvas.px(200), round(box.width * 0.3))
+        width = round(min(canvas.px(180), box.width * 0.26) * len(offered))
         buttons(canvas, Rect(box.right - width, box.centery - canvas.px(36), width, canvas.px(72)), offered)
         room = box.width - width - canvas.px(16)
     name = words.model(bay)

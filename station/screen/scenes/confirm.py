@@ -5,6 +5,7 @@ import math
 from pygame import Rect
 
 from station.model.api import BayView, ConfirmView, HoldBegan, HoldEnded, Snapshot
+from station.model.service import SERVICES, Keeps, Service, Traits
 from station.screen import text, widgets, words
 from station.screen.canvas import Canvas, Lengths, Target
 from station.screen.choices import buttons, choices, subject
@@ -43,16 +44,29 @@ def _speech(
     if bay.phone is not None and bay.phone.emulated:
         height = px(26)
         parts.append(Part(height, lambda place: widgets.emulated(canvas, place), rank=2, gap=px(6)))
-    warning = Style(px(30), TEXT, bold=True)
     small = Style(px(21), MUTED)
     left = max(0, math.ceil(confirm.until - canvas.now))
     how = "Hold your finger on the ring" if snapshot.touch_confirms else "Hold the CONFIRM button"
-    version = f"iOS {confirm.target_version} will be installed. " if confirm.target_version else ""
-    parts += paragraph(canvas, "Everything on this phone will be erased.", warning, room, lines=3, gap=px(14), rank=0)
-    parts += paragraph(canvas, f"{version}This cannot be undone.", small, room, lines=2, gap=px(6), rank=1)
+    traits = SERVICES[confirm.service]
+    size = 30 if traits.keeps is Keeps.NOTHING else 25
+    parts += paragraph(
+        canvas, words.WARNINGS[traits.keeps], Style(px(size), TEXT, bold=True), room, lines=3, gap=px(14), rank=0
+    )
+    parts += paragraph(canvas, _and_also(confirm, traits), small, room, lines=2, gap=px(6), rank=1)
     parts += paragraph(canvas, f"{how} until it is full.", Style(px(21), BLUE, bold=True), room, lines=2, gap=px(14))
     parts += paragraph(canvas, f"{left} seconds left to decide", small, room, gap=px(4), rank=3)
     return parts
+
+
+def _and_also(confirm: ConfirmView, traits: Traits) -> str:
+    said = []
+    if confirm.target_version:
+        said.append(f"iOS {confirm.target_version} will be installed.")
+    if confirm.service is Service.ERASE:
+        said.append("The eSIM stays." if confirm.options.keep_esim else "The eSIM is removed too.")
+    if traits.keeps is not Keeps.MEANT_TO:
+        said.append("This cannot be undone.")
+    return " ".join(said)
 
 
 def _ring(canvas: Canvas, place: Rect, snapshot: Snapshot, bay: BayView, confirm: ConfirmView) -> None:

@@ -4,7 +4,9 @@ from pygame import Rect
 
 from station.model.api import Snapshot
 from station.screen import art
-from station.screen.canvas import Canvas
+from station.screen.canvas import Canvas, Target
+from station.screen.choices import Choice, buttons
+from station.screen.pages import unseen
 from station.screen.text import Style
 from station.screen.theme import MUTED, TEXT
 from station.screen.widgets import column, paragraph
@@ -22,6 +24,12 @@ def draw(canvas: Canvas, box: Rect, snapshot: Snapshot) -> None:
         speech = Rect(box.left, picture.bottom + gap, box.width, box.bottom - picture.bottom - gap)
         align = 0.5
     art.phone_and_cable(canvas, picture)
+    bay = next((bay for bay in snapshot.bays if bay.selected), snapshot.bays[0] if snapshot.bays else None)
+    if bay is not None:
+        height = canvas.px(64)
+        keys = Rect(speech.left, speech.bottom - height, speech.width, height)
+        buttons(canvas, keys, [Choice("It is plugged in, and nothing shows", Target(unseen(bay)))])
+        speech.height = max(1, keys.top - canvas.px(12) - speech.top)
     names = ", ".join(bay.bay for bay in snapshot.bays)
     hint = f"Any bay is free: {names}." if len(snapshot.bays) > 1 else "The station finds out what it is by itself."
     column(

@@ -1,0 +1,118 @@
+"""Where somebody is on the screen: a page about one phone, void as soon as another phone is in its bay.
+
+Nothing but this is the screen's own. It is no state of the station: whoever leaves a page loses nothing, and
+a screen that starts again begins with none open.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from station.model.api import BayState, BayView, Command, Describe, Snapshot
+from station.model.base import BayId
+from station.model.consent import Options
+from station.model.guide import Target
+from station.model.symptoms import Symptom
+
+AS_USUAL = Options()
+"""What START means when nobody chose anything."""
+
+Guest = tuple[bool, int | None]
+"""Who is in a bay: whether there is a phone, and its ECID if it tells."""
+
+
+class Page(Enum):
+    """What can be opened about a bay."""
+
+    PHONE = "phone"
+    """The whole screen for this bay, among several."""
+    SERVICES = "services"
+    ASK = "ask"
+    """What is wrong with it, and what can help."""
+    BACKUP = "backup"
+    FACTS = "facts"
+    CHECKS = "checks"
+    """What was looked at after a job."""
+    FAMILY = "family"
+    """Which phone is it, when no cable tells?"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page of a bay.
+
+    Attributes:
+        bay: Whose.
+        page: Which.
+        guest: Who was in the bay when it was opened.
+        goal: Where presses of buttons shall lead.
+        options: What was chosen about the service that START means.
+    """
+
+    bay: BayId
+    page: Page
+    guest: Guest
+    goal: Target | None = None
+    options: Options = AS_USUAL
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a touch does that turns to another page.
+
+    Attributes:
+        to: The page; None: what is shown when none is open.
+        sends: Commands that go with it.
+    """
+
+    to: Place | None
+    sends: tuple[Command, ...] = ()
+
+
+def guest(bay: BayView) -> Guest:
+    """Who is in a bay."""
+    return bay.phone is not None, None if bay.phone is None else bay.phone.ecid
+
+
+def opened(bay: BayView, page: Page) -> Place:
+    """A page of a bay, as of now."""
+    return Place(bay.bay, page, guest(bay))
+
+
+_AT_REST = frozenset({BayState.READY, BayState.NEEDS_PERSON})
+_OVER = frozenset({BayState.DONE, BayState.FAILED, BayState.CANCELLED})
+SHOWN_IN: dict[Page, frozenset[BayState]] = {
+    Page.PHONE: frozenset(BayState) - {BayState.EMPTY},
+    Page.SERVICES: frozenset({BayState.READY}),
+    Page.ASK: frozenset({BayState.READY, BayState.NEEDS_PERSON, BayState.EMPTY}),
+    Page.BACKUP: frozenset({BayState.READY}),
+    Page.FACTS: _AT_REST | _OVER,
+    Page.CHECKS: _OVER,
+    Page.FAMILY: _AT_REST | {BayState.EMPTY},
+}
+"""In which states a page is shown; in others what is shown without it."""
+
+
+def unseen(bay: BayView) -> Turn:
+    """What helps when a phone is plugged in and USB shows nothing."""
+    begin = Describe(id=0, bay=bay.bay, symptom=Symptom.BLACK)
+    return Turn(opened(bay, Page.ASK), () if bay.advice is not None else (begin,))
+
+
+def still(place: Place | None, snapshot: Snapshot | None) -> Place | None:
+    """The place, unless its phone is gone, something has begun with it, or another bay was chosen."""
+    if place is None or snapshot is None:
+        return None
+    bay = bay_of(place, snapshot)
+    if bay is None or guest(bay) != place.guest:
+        return None
+    if any(other.selected for other in snapshot.bays) and not bay.selected:
+        return None
+    over = bay.result is not None or bay.state in _OVER
+    if place.page is not Page.PHONE and not over and (bay.job is not None or bay.confirm is not None):
+        return None
+    return place
+
+
+def bay_of(place: Place, snapshot: Snapshot) -> BayView | None:
+    """The bay that a place is about."""
+    return next((bay for bay in snapshot.bays if bay.bay == place.bay), None)
