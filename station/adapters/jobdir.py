@@ -24,7 +24,7 @@ import msgspec
 
 from station.adapters import durable
 from station.errors import ConsentVoid, InputRejected, Refused, StorageError
-from station.model.events import Failed, Intent, Succeeded, WorkerEvent, WorkerExit
+from station.model.events import Failed, Intent, PasswordOwed, Succeeded, WorkerEvent, WorkerExit
 from station.model.job import JobSpec
 
 MAX_LINE = 64 * 1024
@@ -181,7 +181,7 @@ class EventWriter:
                 other events wait.
         """
         self._unwritten += _encoder.encode(event) + b"\n"
-        durable_one = isinstance(event, Intent | Succeeded | Failed)
+        durable_one = isinstance(event, Intent | PasswordOwed | Succeeded | Failed)
         if isinstance(event, Succeeded | Failed):
             self._directory.give_up_reserve()
         try:

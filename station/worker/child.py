@@ -18,8 +18,8 @@ def run(directory: JobDirectory, *, keeper: int, log: int) -> NoReturn:
     code = 1
     try:
         directory = JobDirectory(Path(directory.path).absolute())
-        confine(directory.path, keeper=keeper, log=log)
         spec = directory.spec()
+        confine(directory.path, service=spec.service, keeper=keeper, log=log)
         reporter = Reporter(EventWriter(directory), Deadline(spec.deadlines))
         reporter.started(keeper)
         reporter.enter(Phase.CONNECT)

@@ -6,9 +6,11 @@ import resource
 import signal
 from pathlib import Path
 
+from station.model.service import Service
+
 _PR_SET_PDEATHSIG = 1
 
-_LIMITS = {
+LIMITS = {
     # Private writable memory, not address space: libraries reserve much that they never touch.
     resource.RLIMIT_DATA: 384 << 20,
     resource.RLIMIT_FSIZE: 64 << 20,
@@ -20,6 +22,15 @@ _LIMITS = {
 A phone can make a worker use all of it, not more: a station of 4 GB has room for eight that do.
 """
 
+LIMITS_OF: dict[Service | None, dict[int, int]] = {
+    # A film is one file of a backup; how much of the vault's disk all of them may take, `worker.backups` decides. The
+    # manifest of one that is read again lies in memory, as a file that this limit counts too. And a full phone of
+    # 1 TB is decrypted, hashed and received over TLS: hours of work on a small computer.
+    Service.BACKUP: {resource.RLIMIT_FSIZE: resource.RLIM_INFINITY, resource.RLIMIT_CPU: 12 * 3600},
+    Service.PUT_BACK: {resource.RLIMIT_FSIZE: resource.RLIM_INFINITY, resource.RLIMIT_CPU: 12 * 3600},
+}
+"""What a service needs more of."""
+
 _OUT_OF_MEMORY_SCORE = 500
 """When memory runs out all the same, the kernel ends a worker and not the daemon: one phone's job, not everyone's."""
 
@@ -27,11 +38,12 @@ _NICENESS = 5
 """The daemon and the screen come first."""
 
 
-def confine(directory: Path, *, keeper: int, log: int) -> None:
+def confine(directory: Path, *, service: Service | None, keeper: int, log: int) -> None:
     """Shut the calling process in: it ends with its keeper, and has a home, a place and a log of its own.
 
     Args:
         directory: the job directory.
+        service: what is to be given: some need more than others.
         keeper: process id of the parent, whose end must be this one's.
         log: file descriptor that takes stdout and stderr.
     """
@@ -46,9 +58,9 @@ def confine(directory: Path, *, keeper: int, log: int) -> None:
     os.nice(_NICENESS)
     score = Path("/proc/self/oom_score_adj")
     score.write_text(str(max(_OUT_OF_MEMORY_SCORE, int(score.read_text()))))
-    for limit, wanted in _LIMITS.items():
+    for limit, wanted in (LIMITS | LIMITS_OF.get(service, {})).items():
         _, hard = resource.getrlimit(limit)
-        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        value = min((each for each in (wanted, hard) if each != resource.RLIM_INFINITY), default=wanted)
         resource.setrlimit(limit, (value, value))
     home, place = directory / "home", directory / "cwd"
     home.mkdir(mode=0o700, exist_ok=True)

@@ -19,7 +19,7 @@ from station.virtual.usb.backend import UsbIpBackend
 from station.worker.failures import JobFailed, explain, printable
 from station.worker.guard import Guard
 from station.worker.reporter import Reporter
-from station.worker.services import activate, erase, look, reinstall, rescue, restart, restore
+from station.worker.services import activate, backup, erase, look, put_back, reinstall, rescue, restart, restore
 from station.worker.signing import SigningServer
 from station.worker.work import Work
 
@@ -31,6 +31,8 @@ _SERVICES: dict[Service | None, Callable[[Work], Awaitable[None]]] = {
     None: look.give,
     Service.RESTART: restart.give,
     Service.RESCUE: rescue.give,
+    Service.BACKUP: backup.give,
+    Service.PUT_BACK: put_back.give,
     Service.ACTIVATE: activate.give,
     Service.ERASE: erase.give,
     Service.REINSTALL: reinstall.give,

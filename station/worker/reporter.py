@@ -7,11 +7,13 @@ from station.model.base import Ecid
 from station.model.causes import Cause
 from station.model.consent import Act
 from station.model.events import (
+    BackupRead,
     Checkpoint,
     FactsRead,
     Failed,
     Intent,
     Operation,
+    PasswordOwed,
     PersonNeeded,
     PhaseBegan,
     Progress,
@@ -97,6 +99,18 @@ class Reporter:
         if cause is not self._asked:
             self._asked = cause
             self._writer.write(PersonNeeded(at=boottime(), cause=cause))
+
+    def person_came(self) -> None:
+        """They did it: when it must be done again, that is told again."""
+        self._asked = None
+
+    def backup_read(self, *, files: int, size: int, faults: tuple[str, ...]) -> None:
+        """A backup was read from its first byte to its last."""
+        self._writer.write(BackupRead(at=boottime(), files=files, size=size, faults=faults))
+
+    def password_owed(self, owed: bool) -> None:
+        """The phone is about to have the station's password, or is rid of it; on the disk when this returns."""
+        self._writer.write(PasswordOwed(at=boottime(), owed=owed))
 
     def facts(self, facts: PhoneFacts) -> None:
         """What the phone says of itself."""

@@ -1,0 +1,266 @@
+"""The vault: the backups of phones, one directory each.
+
+VAULT/ID/note.json      whose it is, how far it is (`model.backup`)
+VAULT/ID/lock           flock'ed by whoever works with it: what is worked with is not deleted
+VAULT/ID/received.db    what came from the phone, digest by digest (`worker.received`)
+VAULT/ID/data/UDID/…    the backup, as the phone laid it out, encrypted by the phone
+VAULT/owed/ECID         the id of the backup whose password is still set on that phone
+
+The password of a backup is never kept: it is derived, whenever it is needed, from the vault's one secret and the
+backup's id. So it protects whoever's phone it was against everybody who has the vault's disk, a copy or a backup of
+it, but not the station's own state: where `vault` is on a disk of its own, that disk alone opens nothing. Against
+somebody who takes the whole station it protects only as far as the secret's file does; a service manager that hands
+the secret in (systemd's credentials, which a TPM or the machine's own key can seal) is the place for more.
+
+Deleted means unlinked: blocks of a deleted backup may stay on the medium until something else is written there. They
+cannot be made unreadable one by one by forgetting a key, because there is but one secret for all; they stay encrypted.
+"""
+
+import fcntl
+import os
+import secrets
+import shutil
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import structlog
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from station.adapters import durable
+from station.errors import InputRejected, Refused, StorageError
+from station.model.backup import BackupNote, BackupState
+from station.model.base import BackupId, Ecid, Udid, format_ecid
+
+SECRET_BYTES = 32
+DATA, NOTE, LOCK, OWED = "data", "note.json", "lock", "owed"
+PARTIAL_DAYS = 2
+"""For so long a backup that broke off can be gone on with."""
+TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+_note_decoder = msgspec.json.Decoder(BackupNote)
+
+log = structlog.get_logger(__name__)
+
+
+class Vault:
+    """All backups there are. Every call blocks for as long as the disk takes."""
+
+    def __init__(self, path: Path, *, secret: Path, days: int) -> None:
+        """Name the place; `open` makes it.
+
+        Args:
+            path: the vault's directory.
+            secret: the file of its secret, made by `open` when it is not there.
+            days: how long a verified backup is kept.
+        """
+        self.path = path
+        self._secret = secret
+        self._days = days
+
+    def open(self) -> None:
+        """Make what is missing. Raises StorageError when the vault or its secret cannot be used."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.path / OWED).mkdir(mode=0o700, exist_ok=True)
+            if not self._secret.exists():
+                if self.notes():  # a new secret would open none of them, and nobody would see why
+                    raise StorageError(
+                        f"The vault's secret {self._secret} is gone: no backup in it can be opened.",
+                        remedy="Bring the file back, or delete the backups (station backups delete).",
+                    )
+                self._secret.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                durable.write(self._secret, secrets.token_bytes(SECRET_BYTES), mode=0o600)
+            self._read_secret()
+        except OSError as error:
+            raise StorageError(f"The vault {self.path} cannot be used: {error.strerror}.", remedy=_REMEDY) from error
+
+    def password(self, backup: BackupId) -> str:
+        """The password of a backup: 43 characters. Raises StorageError when the secret cannot be read."""
+        derive = HKDF(SHA256(), SECRET_BYTES, salt=None, info=b"restore-station backup " + backup.encode())
+        return urlsafe_b64encode(derive.derive(self._read_secret())).rstrip(b"=").decode()
+
+    def notes(self) -> list[BackupNote]:
+        """Every backup, oldest first. What cannot be read is no backup, and is left alone."""
+        notes = []
+        for path in self.path.glob(f"*/{NOTE}"):
+            with suppress(InputRejected):
+                notes.append(self._read(path))
+        return sorted(notes, key=lambda note: (note.made, note.id))
+
+    def note(self, backup: BackupId) -> BackupNote:
+        """One backup. Raises InputRejected when there is none of this name."""
+        if "/" in backup or backup in ("", ".", "..", OWED):
+            raise InputRejected(f"There is no backup {backup}.")
+        return self._read(self.path / backup / NOTE)
+
+    def data(self, backup: BackupId) -> Path:
+        """Where the backup itself is: what is of one phone lies in a directory below, named by its UDID."""
+        return self.path / backup / DATA
+
+    def begin(self, backup: BackupId, *, ecid: Ecid, udid: Udid, model: str, now: str) -> None:
+        """A backup begins, or is gone on with. Raises StorageError, InputRejected."""
+        place = self.path / backup
+        try:
+            self.data(backup).mkdir(mode=0o700, parents=True, exist_ok=True)
+            (place / LOCK).touch(mode=0o600)
+        except OSError as error:
+            raise StorageError(f"The backup could not be begun: {error.strerror}.", remedy=_REMEDY) from error
+        if not (place / NOTE).exists():
+            note = BackupNote(
+                id=backup,
+                ecid=ecid,
+                udid=udid,
+                model=model,
+                made=now,
+                state=BackupState.PARTIAL,
+                keep_until=_later(now, PARTIAL_DAYS),
+            )
+            self._write(note)
+        elif self.note(backup).ecid != ecid:
+            raise InputRejected(f"Backup {backup} is of another phone.")
+
+    def count(self, backup: BackupId, *, now: str) -> None:
+        """It is on record that this backup was read back without a fault: from now on it counts.
+
+        What the same phone began before and never ended is of no use any more, and goes.
+
+        Raises:
+            StorageError: it could not be written down; ask again.
+            InputRejected: it is gone.
+        """
+        note = self.note(backup)
+        if note.state is BackupState.VERIFIED:
+            return
+        sizes = [path.lstat().st_size for path in self.data(backup).rglob("*") if path.is_file()]
+        keep_until = _later(now, self._days)
+        counted = msgspec.structs.replace(
+            note, state=BackupState.VERIFIED, files=len(sizes), size=sum(sizes), keep_until=keep_until
+        )
+        self._write(counted)
+        for other in self.notes():
+            if other.ecid == note.ecid and other.state is BackupState.PARTIAL:
+                with suppress(Refused, StorageError):
+                    self.delete(other.id)
+
+    def delete(self, backup: BackupId) -> None:
+        """Delete a backup: the note last, so that what was deleted half-way is found again.
+
+        Raises:
+            InputRejected: there is none of this name.
+            Refused: somebody works with it.
+            StorageError: not all of it could be deleted.
+        """
+        self.note(backup)
+        with held(self.data(backup)):
+            place = self.path / backup
+            try:
+                if (place / DATA).exists():
+                    shutil.rmtree(place / DATA)
+                for path in sorted(place.iterdir(), key=lambda path: path.name == NOTE):
+                    path.unlink()
+                place.rmdir()
+                durable.sync_directory(self.path)
+            except OSError as error:
+                raise StorageError(f"Backup {backup} could not be deleted whole: {error.strerror}.") from error
+
+    def expire(self, *, now: str) -> list[BackupId]:
+        """Delete what has been kept long enough, and is not worked with; what was deleted."""
+        gone = []
+        for note in self.notes():
+            if note.keep_until <= now:
+                try:
+                    self.delete(note.id)
+                    gone.append(note.id)
+                except (Refused, InputRejected):
+                    continue  # the next time
+                except StorageError as error:
+                    log.warning("backup not deleted", backup=note.id, error=str(error))
+        return gone
+
+    # -- passwords that could not be taken off again
+
+    def owe(self, ecid: Ecid, backup: BackupId) -> None:
+        """The phone has the password of this backup. Raises StorageError."""
+        durable.write(self.path / OWED / format_ecid(ecid), backup.encode(), mode=0o600)
+
+    def settle(self, ecid: Ecid) -> None:
+        """The phone has no password of ours. Raises StorageError."""
+        try:
+            (self.path / OWED / format_ecid(ecid)).unlink(missing_ok=True)
+            durable.sync_directory(self.path / OWED)
+        except OSError as error:
+            raise StorageError(f"The vault could not be written to: {error.strerror}.", remedy=_REMEDY) from error
+
+    def owed(self) -> dict[Ecid, BackupId]:
+        """The phones that have a password of ours, and the backup whose it is."""
+        found = {}
+        for path in (self.path / OWED).glob("0x*"):
+            with suppress(OSError, ValueError):
+                found[Ecid(int(path.name, 16))] = BackupId(path.read_text())
+        return found
+
+    @property
+    def free(self) -> int:
+        """Bytes that can still be written here."""
+        existing = next(parent for parent in (self.path, *self.path.parents) if parent.exists())
+        return shutil.disk_usage(existing).free
+
+    def _read_secret(self) -> bytes:
+        try:
+            secret = self._secret.read_bytes()
+        except OSError as error:
+            raise StorageError(f"The vault's secret {self._secret} cannot be read: {error.strerror}.") from error
+        if len(secret) < SECRET_BYTES:
+            raise StorageError(f"The vault's secret {self._secret} is cut off.", remedy="Bring the whole file back.")
+        return secret
+
+    def _read(self, path: Path) -> BackupNote:
+        try:
+            note = _note_decoder.decode(path.read_bytes())
+        except (OSError, msgspec.DecodeError) as error:
+            raise InputRejected(f"There is no backup {path.parent.name}.") from error
+        if note.id != path.parent.name:
+            raise InputRejected(f"{path} names another backup: {note.id}.")
+        return note
+
+    def _write(self, note: BackupNote) -> None:
+        durable.write(self.path / note.id / NOTE, msgspec.json.encode(note), mode=0o600)
+        durable.sync_directory(self.path)
+
+
+@contextmanager
+def held(data: Path) -> Iterator[None]:
+    """Work with the backup whose data is here; nobody deletes it meanwhile.
+
+    Raises:
+        Refused: somebody else works with it.
+        InputRejected: it is not there.
+    """
+    try:
+        fd = os.open(data.parent / LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        raise InputRejected(f"There is no backup {data.parent.name}.") from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise Refused(f"Backup {data.parent.name} is being worked with.", remedy="Wait until that is done.") from None
+    finally:
+        os.close(fd)
+
+
+def new_id() -> BackupId:
+    """A name that no other backup has: the time for people, chance for the rest."""
+    return BackupId(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}")
+
+
+def _later(utc: str, days: int) -> str:
+    return (datetime.strptime(utc, TIME).replace(tzinfo=UTC) + timedelta(days=days)).strftime(TIME)
+
+
+_REMEDY = "Free some space, or set `vault` to another disk."
