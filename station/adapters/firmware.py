@@ -14,7 +14,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,8 +50,12 @@ class FirmwareStore:
 
     def newest_for(self, product_type: str) -> Firmware | None:
         """The newest firmware for a model, such as "iPhone13,2"; None when there is none."""
-        fitting = [firmware for firmware in self.list() if product_type in firmware.product_types]
+        fitting = self.every_for(product_type)
         return fitting[-1] if fitting else None
+
+    def every_for(self, product_type: str) -> Sequence[Firmware]:
+        """All firmware for a model, the newest last."""
+        return [firmware for firmware in self.list() if product_type in firmware.product_types]
 
     def import_ipsw(self, source: Path, advance: Advance = _nobody) -> Firmware:
         """Copy an IPSW, a zip file or an unpacked directory, into the store: whole, or not at all.

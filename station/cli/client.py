@@ -14,6 +14,7 @@ from station.cli.plainly import plain_errors
 from station.errors import Refused
 from station.model.api import DEFAULT_SOCKET, BayView, Cancel, Command, Dismiss, OperatorConfirm, Snapshot, Start
 from station.model.base import BayId, Ecid, format_ecid
+from station.model.consent import Options
 from station.model.service import Service
 
 SOCKET = Path(DEFAULT_SOCKET)
@@ -23,53 +24,64 @@ SETTLE_SECONDS = 1.0
 
 Socket = Annotated[Path, typer.Option("--socket", help="The daemon's socket.", envvar="STATION_SOCKET")]
 Bay = Annotated[str, typer.Argument(help="The bay's name, as printed beside its socket.")]
+PhoneEcid = Annotated[
+    Ecid,
+    typer.Argument(
+        parser=lambda word: Ecid(int(word, 16)),
+        metavar="ECID",
+        help="The ECID of the phone you mean, in hexadecimal (0x…).",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="The whole snapshot, for programs.")]
 
 
 def status(socket: Socket = SOCKET, json: Json = False) -> None:
     """Show what is plugged in and what it is doing."""
-    _run(_show(socket, json=json, follow=False))
+    run(_show(socket, json=json, follow=False))
 
 
 def watch(socket: Socket = SOCKET, json: Json = False) -> None:
     """Show it again whenever it changes."""
-    _run(_show(socket, json=json, follow=True))
+    run(_show(socket, json=json, follow=True))
 
 
-def start(bay: Bay, service: Service, socket: Socket = SOCKET) -> None:
-    """Press START for a bay."""
-    _run(_command(socket, Start(id=1, bay=BayId(bay), service=service)))
-
-
-def confirm(
+def start(
     bay: Bay,
-    ecid: Annotated[str, typer.Argument(help="The ECID of the phone you mean, in hexadecimal (0x…).")],
+    service: Annotated[Service | None, typer.Argument(help="By default the one that is chosen in the bay.")] = None,
+    build: Annotated[str, typer.Option(help="Install this build, such as 23C71, and not the newest.")] = "",
+    keep_esim: Annotated[bool, typer.Option(help="Erase: whether the phone's mobile plans stay.")] = True,
+    stay_in_recovery: Annotated[
+        bool, typer.Option("--stay-in-recovery", help="Rescue: keep it there instead.")
+    ] = False,
     socket: Socket = SOCKET,
 ) -> None:
+    """Press START for a bay."""
+    options = Options(build=build, keep_esim=keep_esim, stay_in_recovery=stay_in_recovery)
+    run(_start(socket, BayId(bay), service, options))
+
+
+def confirm(bay: Bay, ecid: PhoneEcid, socket: Socket = SOCKET) -> None:
     """Confirm that exactly this phone is erased, where the station's policy allows it."""
-    try:
-        number = Ecid(int(ecid, 16))
-    except ValueError:
-        raise typer.BadParameter(f"{ecid!r} is not a hexadecimal number.") from None
-    _run(_command(socket, OperatorConfirm(id=1, bay=BayId(bay), ecid=number)))
+    run_command(socket, OperatorConfirm(id=1, bay=BayId(bay), ecid=ecid))
 
 
 def cancel(bay: Bay, socket: Socket = SOCKET) -> None:
     """Forget START, or end a job that has not begun to erase."""
-    _run(_command(socket, Cancel(id=1, bay=BayId(bay))))
+    run(_command(socket, Cancel(id=1, bay=BayId(bay))))
 
 
 def dismiss(bay: Bay, socket: Socket = SOCKET) -> None:
     """Say that you have seen a bay's result."""
-    _run(_command(socket, Dismiss(id=1, bay=BayId(bay))))
+    run(_command(socket, Dismiss(id=1, bay=BayId(bay))))
 
 
 def run_command(socket: Path, command: Command) -> None:
     """Have the daemon carry out a command, and show the station after it; say why not when it is refused."""
-    _run(_command(socket, command))
+    run(_command(socket, command))
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Do something with the daemon, and end with words when it does not work."""
     try:
         with plain_errors():
             asyncio.run(work)
@@ -88,6 +100,22 @@ async def _show(socket: Path, *, json: bool, follow: bool) -> None:
             if not follow:
                 return
             sys.stdout.flush()
+
+
+def bay_of(snapshot: Snapshot, name: BayId) -> BayView:
+    """One bay of a snapshot. Raises Refused when there is none of that name."""
+    found = next((bay for bay in snapshot.bays if bay.bay == name), None)
+    if found is None:
+        raise Refused(f"There is no bay {name}.")
+    return found
+
+
+async def _start(socket: Path, name: BayId, service: Service | None, options: Options) -> None:
+    async with connect(socket) as client:
+        chosen = service or bay_of(await client.snapshot(), name).chosen
+    if chosen is None:
+        raise Refused(f"There is no phone in bay {name}.", remedy="Plug one in.")
+    await _command(socket, Start(id=1, bay=name, service=chosen, options=options))
 
 
 async def _command(socket: Path, command: Command) -> None:

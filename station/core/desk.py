@@ -36,6 +36,8 @@ from station.model.consent import Consent, Hand, Options
 from station.model.record import Outcome
 from station.model.service import SERVICES, Service
 
+USUAL = Options()
+"""What is meant when nothing was chosen."""
 NOTICE_SECONDS = 10.0
 """How long the reason is shown why a button did nothing."""
 
@@ -160,9 +162,16 @@ class Desk:
             raise Refused(f"Another phone than {format_ecid(ecid)} is in bay {name}, or none.")
         return bay.stay
 
-    def case(self, bay: Bay, service: Service) -> Case:
+    def case(self, bay: Bay, service: Service, options: Options = USUAL) -> Case:
         """What the gates look at."""
-        return Case(service=service, bay=bay, bays=self._bays, situation=self.situation, policy=self._policy)
+        return Case(
+            service=service,
+            bay=bay,
+            bays=self._bays,
+            situation=self.situation,
+            policy=self._policy,
+            options=options,
+        )
 
     def _start(self, name: BayId, service: Service, options: Options, hand: Hand, now: Moment) -> None:
         bay = self._bay(name)
@@ -172,7 +181,7 @@ class Desk:
             raise Refused(
                 f"Bay {armed.bay} waits to be confirmed.", remedy=f"Cancel that, or choose bay {bay.id} first."
             )
-        firmware = may_start(self.case(bay, service))
+        firmware = may_start(self.case(bay, service, options))
         assert bay.stay is not None
         assert bay.stay.ecid is not None
         self.selected, bay.stay.chosen = bay.id, service

@@ -73,10 +73,13 @@ class ButtonChanged:
 
 @dataclass(frozen=True, kw_only=True)
 class FirmwareFound:
-    """The newest firmware there is for a model, or None."""
+    """The firmware there is for a model."""
 
     product_type: str
     firmware: Firmware | None
+    """The newest; None: there is none."""
+    older: tuple[Firmware, ...] = ()
+    """All others."""
 
 
 @dataclass(frozen=True, kw_only=True)

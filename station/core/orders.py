@@ -306,7 +306,7 @@ class Orders:
             return []
         second = self._second_tries.pop(stay.plug, None)
         if second is None:
-            firmware = gates.may_start(self._desk.case(bay, consent.service))
+            firmware = gates.may_start(self._desk.case(bay, consent.service, consent.options))
             self._scheduler.submit(bay, consent, firmware)
             return []
         bay.result = None

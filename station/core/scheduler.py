@@ -36,7 +36,14 @@ class Scheduler:
         """A person's word was given: the job exists, and waits for its turn."""
         assert bay.stay is not None
         assert bay.sighting is not None
-        case = Case(service=consent.service, bay=bay, bays=self._bays, situation=self.situation, policy=self._policy)
+        case = Case(
+            service=consent.service,
+            bay=bay,
+            bays=self._bays,
+            situation=self.situation,
+            policy=self._policy,
+            options=consent.options,
+        )
         spec = structs.replace(
             self._spec(bay, bay.stay, consent=consent, firmware=firmware),
             decided=decision(case, at=consent.at),

@@ -50,6 +50,8 @@ class Situation:
 
     firmware: dict[str, Firmware | None] = field(default_factory=dict)
     """The newest by product type, as far as it was asked for; None: there is none."""
+    older: dict[str, tuple[Firmware, ...]] = field(default_factory=dict)
+    """All other firmware by product type."""
     trouble: str = ""
     """Why no job may start; empty: they may."""
     records_trouble: str = ""

@@ -111,6 +111,7 @@ class Station:
                 return self.desk.button(event, now)
             case FirmwareFound():
                 self.desk.situation.firmware[event.product_type] = event.firmware
+                self.desk.situation.older[event.product_type] = event.older
             case RecordWritten():
                 return self._recorded(event)
             case RecordNotWritten():

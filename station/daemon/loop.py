@@ -327,11 +327,12 @@ class Loop:
 
     async def _found(self, product_type: str) -> FirmwareFound:
         try:
-            firmware = await asyncio.to_thread(self._firmware.newest_for, product_type)
+            found = [*await asyncio.to_thread(self._firmware.every_for, product_type)]
         except (StationError, OSError) as error:
             log.warning("the firmware store cannot be read", error=str(error))
-            firmware = None
-        return FirmwareFound(product_type=product_type, firmware=firmware)
+            found = []
+        newest = found.pop() if found else None
+        return FirmwareFound(product_type=product_type, firmware=newest, older=tuple(found))
 
     async def _refresh(self) -> None:
         """Look at what START depends on and nobody announces: the machine, and the firmware store."""

@@ -1,6 +1,6 @@
 """What the loop needs of the world. Each port has a real adapter; tests and demonstrations may have another."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from station.adapters.jobdir import JobDirectory
@@ -59,8 +59,8 @@ class ReleaseKeeper(Protocol):
 class FirmwareShelf(Protocol):
     """The firmware store, as far as the loop uses it. The calls block."""
 
-    def newest_for(self, product_type: str) -> Firmware | None:
-        """The newest firmware for a model."""
+    def every_for(self, product_type: str) -> Sequence[Firmware]:
+        """All firmware for a model, the newest last."""
         ...
 
     def verify(self, firmware: Firmware) -> None:

@@ -24,6 +24,8 @@ class Options(Message, frozen=True, kw_only=True):
 
     keep_esim: bool = True
     """ERASE: whether the phone's mobile plans stay."""
+    build: str = ""
+    """REINSTALL, RESTORE: the build that is installed, such as "23C71"; empty: the newest in the store."""
     stay_in_recovery: bool = False
     """RESCUE: keep a phone that starts over and over in recovery mode, instead of having it leave."""
 

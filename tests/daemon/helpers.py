@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,9 +148,9 @@ class Shelf:
         self.firmware: Firmware | None = FIRMWARE
         self.damage: Exception | None = None
 
-    def newest_for(self, product_type: str) -> Firmware | None:
+    def every_for(self, product_type: str) -> Sequence[Firmware]:
         del product_type
-        return self.firmware
+        return [] if self.firmware is None else [self.firmware]
 
     def verify(self, firmware: Firmware) -> None:
         del firmware

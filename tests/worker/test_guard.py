@@ -22,7 +22,7 @@ COVERED = {
     Service.RESTART: {Act.RESTART},
     Service.RESCUE: {Act.SET_AUTO_BOOT},
     Service.BACKUP: {Act.CHANGE_BACKUP_PASSWORD},
-    Service.PUT_BACK: {Act.PUT_BACK},
+    Service.PUT_BACK: {Act.PUT_BACK, Act.CHANGE_BACKUP_PASSWORD},
     Service.ACTIVATE: {Act.ACTIVATE},
     Service.REINSTALL: INSTALLING | {Act.STASH_PASSCODE, Act.INSTALL},
     Service.ERASE: {Act.ERASE_CONTENT},

@@ -1,11 +1,13 @@
 """What a rule looks at, and what it returns."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from station.core.bays import Bay, Bays
 from station.core.policy import Policy
 from station.core.situation import Situation
+from station.model.consent import Options
+from station.model.firmware import Firmware
 from station.model.gates import Finding
 from station.model.service import SERVICES, Service, Traits
 
@@ -19,11 +21,20 @@ class Case:
     bays: Bays
     situation: Situation
     policy: Policy
+    options: Options = field(default_factory=Options)
+    """What was chosen about the service."""
 
     @property
     def traits(self) -> Traits:
         """What the service promises."""
         return SERVICES[self.service]
+
+    @property
+    def chosen(self) -> Firmware | None:
+        """The firmware that the service would install; None: there is none."""
+        model, build = "" if self.bay.stay is None else self.bay.stay.product_type, self.options.build
+        newest, older = self.situation.firmware.get(model), self.situation.older.get(model, ())
+        return next((each for each in (newest, *older) if each is not None and build in ("", each.build)), None)
 
 
 Rule = Callable[[Case], Finding | None]

@@ -5,10 +5,9 @@ import re
 from station.core.gates.case import Case
 from station.core.models import RESTORABLE
 from station.model.causes import EXPLANATIONS, Cause
-from station.model.firmware import Firmware
 from station.model.gates import Finding, Gate
 from station.model.phone import PhoneMode
-from station.model.service import Keeps
+from station.model.service import Keeps, Service
 
 INSTALLABLE = range(13, 28)
 """Major versions of iOS that were installed with the library that this program ships (tests/virtual_restore).
@@ -46,7 +45,7 @@ def model(case: Case) -> Finding | None:
         name = stay.model_name or stay.product_type
         title = f"The station does not know how to install iOS on {f'the model “{name}”' if name else 'this model'}."
         return Finding(gate=Gate.MODEL, title=title, remedy="Update the station's software.", overrulable=True)
-    chosen = _chosen(case)
+    chosen = case.chosen
     if chosen is not None and (version := numbers(chosen.version)) and version[0] not in INSTALLABLE:
         title = f"The station has not installed iOS {chosen.version} before."
         return Finding(gate=Gate.MODEL, title=title, remedy="Update the station's software.", overrulable=True)
@@ -55,10 +54,12 @@ def model(case: Case) -> Finding | None:
 
 def firmware(case: Case) -> Finding | None:
     """What is to be installed is here."""
-    if not case.traits.firmware or _chosen(case) is not None:
+    if not case.traits.firmware or case.chosen is not None:
         return None
     words = EXPLANATIONS[Cause.FIRMWARE_MISSING]
-    return Finding(gate=Gate.FIRMWARE, title=words.title, remedy=words.remedy)
+    build = case.options.build
+    title = f"The station has no firmware with build {build} for this model." if build else words.title
+    return Finding(gate=Gate.FIRMWARE, title=title, remedy=words.remedy)
 
 
 def version(case: Case) -> Finding | None:
@@ -71,6 +72,17 @@ def told_version(case: Case) -> Finding | None:
     return _older(case, "That is what will be installed.") if case.traits.keeps is Keeps.NOTHING else None
 
 
+def told_passcode(case: Case) -> Finding | None:
+    """Where nobody can be asked for the passcode before, the phone asks for it after."""
+    stay = case.bay.stay
+    assert stay is not None
+    if case.service is not Service.REINSTALL or stay.mode is PhoneMode.NORMAL:
+        return None
+    title = "In this mode the phone cannot ask for its passcode."
+    remedy = "It asks when it starts again, and may show “Attempting data recovery”. Its owner should be there."
+    return Finding(gate=Gate.MODE, title=title, remedy=remedy)
+
+
 def numbers(version: str) -> tuple[int, ...]:
     """A version to compare with others, such as (26, 2); empty when it is none."""
     parts = version.split(".")
@@ -78,7 +90,7 @@ def numbers(version: str) -> tuple[int, ...]:
 
 
 def _older(case: Case, remedy: str) -> Finding | None:
-    chosen, stay = _chosen(case), case.bay.stay
+    chosen, stay = case.chosen, case.bay.stay
     facts = None if stay is None else stay.facts
     if not case.traits.firmware or chosen is None or facts is None:
         return None
@@ -95,7 +107,3 @@ def _build(build: str) -> tuple[int, ...]:
     """A build to compare with others: 23 < 23A < 23B, then by number. Letters that follow say nothing of order."""
     match = _BUILD.match(build)
     return (int(match[1]), ord(match[2]), int(match[3])) if match else ()
-
-
-def _chosen(case: Case) -> Firmware | None:
-    return None if case.bay.stay is None else case.situation.firmware.get(case.bay.stay.product_type)

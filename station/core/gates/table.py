@@ -32,7 +32,7 @@ RULES: dict[Gate, Rule] = {
     Gate.BACKUP: owner.backup,
 }
 
-TOLD: tuple[Rule, ...] = (fit.told_version, owner.told_lock)
+TOLD: tuple[Rule, ...] = (fit.told_version, fit.told_passcode, owner.told_lock)
 """What a person must know before, although nothing is closed."""
 
 BASIC = frozenset({Gate.TROUBLE, Gate.RESULT, Gate.BUSY, Gate.PHONE, Gate.IDENTITY, Gate.TWIN})
@@ -72,8 +72,7 @@ def may_start(case: Case) -> Firmware | None:
         raise Refused(finding.title, remedy=finding.remedy)
     if not case.traits.firmware:
         return None
-    assert case.bay.stay is not None
-    return case.situation.firmware[case.bay.stay.product_type]
+    return case.chosen
 
 
 def findings(case: Case) -> Iterator[Finding]:
