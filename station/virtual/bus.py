@@ -67,11 +67,12 @@ class Bus:
         finally:
             self._watchers.discard(queue)
 
-    def spawn(self, work: Coroutine[None, None, None]) -> None:
+    def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Run something that outlives the connection it came from."""
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
     def _tell(self, event: UsbEvent) -> None:
         for queue in self._watchers:

@@ -1,5 +1,6 @@
 """Every named state, met by the unmodified library."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -38,6 +39,8 @@ async def will_encrypt(client: LockdownClient) -> object:
     return await Mobilebackup2Service(client).get_will_encrypt()
 
 
+SILENCE_SECONDS = 1.0
+"""After which a phone that says nothing is taken for one that never will."""
 BATTERY = "com.apple.mobile.battery"
 # What the library finds, or with what it fails, by the state's name.
 MEETS: dict[str, tuple[Seen, Any] | type[Exception]] = {
@@ -60,6 +63,7 @@ MEETS: dict[str, tuple[Seen, Any] | type[Exception]] = {
     "backup-password-known": (will_encrypt, True),
     "backup-password-forgotten": (will_encrypt, True),
     "storage-full": (free, True),
+    "frozen": TimeoutError,
     "battery-low": (value("BatteryCurrentCapacity", BATTERY), 2),
     "battery-charging": (value("BatteryIsCharging", BATTERY), True),
     "battery-worn": (value("BatteryIsCharging", BATTERY), False),
@@ -72,7 +76,8 @@ async def test_is_met(plug, name):
     met = MEETS[name]
     if isinstance(met, type):
         with pytest.raises(met):
-            await create_using_usbmux(phone.identity.udid, pair_timeout=0)
+            async with asyncio.timeout(SILENCE_SECONDS if met is TimeoutError else None):
+                await create_using_usbmux(phone.identity.udid, pair_timeout=0)
         return
     async with lockdown(phone) as client:
         look, expected = met

@@ -17,6 +17,7 @@ from station.model.base import Ecid, Message, SocketPath, Udid
 from station.model.phone import PhoneMode
 from station.virtual.apple.behaviour import AppleService, Behaviour
 from station.virtual.faults.kinds import Fault
+from station.virtual.phones.buttons import Hold
 from station.virtual.phones.installed import System
 from station.virtual.sockets import listening
 from station.virtual.system.files import FileSystem
@@ -135,6 +136,13 @@ class Tap(Message, frozen=True, kw_only=True, tag="tap"):
     socket: SocketPath
 
 
+class Press(Message, frozen=True, kw_only=True, tag="press"):
+    """Press a phone's own buttons, one hold after the other, and let go at the end. Answered as the first begins."""
+
+    socket: SocketPath
+    holds: tuple[Hold, ...]
+
+
 class Sign(Message, frozen=True, kw_only=True, tag="sign"):
     """Have Apple sign the builds of an unpacked IPSW."""
 
@@ -156,7 +164,9 @@ class Quit(Message, frozen=True, kw_only=True, tag="quit"):
     """End everything."""
 
 
-Command = Plug | PlugGadget | Replug | Unplug | DropHub | AddFault | Strike | Tap | Sign | Misbehave | List | Quit
+Command = (
+    Plug | PlugGadget | Replug | Unplug | DropHub | AddFault | Strike | Tap | Press | Sign | Misbehave | List | Quit
+)
 
 
 class PhoneReport(Message, frozen=True, kw_only=True):

@@ -2,9 +2,11 @@
 
 import asyncio
 import secrets
+from collections.abc import Iterable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from station.model.base import Ecid, SocketPath
 from station.model.phone import PhoneMode
@@ -14,6 +16,7 @@ from station.virtual.faults.kinds import ANSWERS, Fault, Faults, PhoneGoneError
 from station.virtual.faults.strike import strike
 from station.virtual.hosting import control
 from station.virtual.hosting.control import Answer, Command, Done, Installed, PhoneReport, Rejected
+from station.virtual.phones.buttons import Buttons, Hold, family_of
 from station.virtual.phones.installed import System
 from station.virtual.phones.models import find_model
 from station.virtual.phones.people import hand_over
@@ -34,6 +37,7 @@ class Hands:
         self._boots = boots
         self._apple = apple
         self._pace = pace
+        self._buttons: WeakKeyDictionary[VirtualPhone, Buttons] = WeakKeyDictionary()
 
     def plug(self, order: control.Plug) -> VirtualPhone:
         """Make a phone and plug it in. Raises KeyError or ValueError when that cannot be."""
@@ -120,7 +124,7 @@ class Hands:
                 phones = await self.drop_hub(hub, seconds=seconds)
             case control.List():
                 phones = list(self.phones.values())
-            case control.Unplug() | control.AddFault() | control.Strike() | control.Tap():
+            case control.Unplug() | control.AddFault() | control.Strike() | control.Tap() | control.Press():
                 phones = [await self._touch(command)]
             case control.Sign() | control.Misbehave():
                 await self._tell_apple(command)
@@ -139,7 +143,14 @@ class Hands:
             raise KeyError("there never was a phone with this ECID")
         return self.phones[ecid]
 
-    async def _touch(self, command: control.Unplug | control.AddFault | control.Strike | control.Tap) -> VirtualPhone:
+    def press(self, phone: VirtualPhone, holds: Iterable[Hold]) -> asyncio.Task[None]:
+        """Press a phone's own buttons, in the background: a task that ends when they are let go."""
+        buttons = self._buttons.setdefault(phone, Buttons(family_of(phone)))
+        return self._bus.spawn(buttons.press(phone, tuple(holds)))
+
+    async def _touch(
+        self, command: control.Unplug | control.AddFault | control.Strike | control.Tap | control.Press
+    ) -> VirtualPhone:
         """Do something to a phone that is plugged in."""
         phone = self._bus.at(command.socket)
         if phone is None:
@@ -151,6 +162,8 @@ class Hands:
                 phone.faults.add(fault)
             case control.Strike(fault=fault):
                 await self.strike(phone, fault)
+            case control.Press(holds=holds):
+                self.press(phone, holds)
             case control.Tap() if phone.system is not None:
                 phone.system.locked, phone.system.trusted, phone.system.denied = False, True, False
                 phone.system.recovering = False

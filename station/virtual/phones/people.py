@@ -69,6 +69,7 @@ PEOPLE = (
     Person("backup-password-known", "encrypts backups, and tells with what", {"backup_password": KNOWN_PASSWORD}),
     Person("backup-password-forgotten", "encrypts backups, nobody knows", {"backup_password": _FORGOTTEN_PASSWORD}),
     Person("storage-full", "has no storage left", free=3_000_000),
+    Person("frozen", "has one that hangs: only its buttons restart it", phone={"frozen": True}),
     Person("battery-low", "has an almost empty battery", phone={"battery": 2}),
     Person("battery-charging", "has a battery that is half full and charges", phone={"battery": 50, "charging": True}),
     Person("battery-worn", "has a battery that takes no charge any more", phone={"battery": 19, "charging": False}),

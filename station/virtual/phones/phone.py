@@ -103,6 +103,10 @@ class VirtualPhone:
         self.mode = PhoneMode.NORMAL
         self.starts = 0
         """How often it was started anew since it was first plugged in."""
+        self.off = False
+        """Whether it is turned off, and not only leaving the bus for a moment."""
+        self.frozen = False
+        """Whether what it runs answers nothing any more, until it is turned off."""
         self.running: Running | None = None
         """None while it is not on the bus."""
         self.cable = Cable(self.pull)
@@ -126,6 +130,7 @@ class VirtualPhone:
         self.destructions: list[str] = []
         """Every time somebody's data ended, with the reason. Tests hold this against the consents."""
         self._boots = boots
+        self._times_off = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -158,14 +163,20 @@ class VirtualPhone:
             PhoneGoneError, StatusError, RefusedError, StayError, GarbledError: as the fault asks.
         """
         name = name[:MAX_STEP]  # some are named by what a host asked for
-        if len(self.history) >= 2 * MAX_HISTORY:
-            del self.history[:-MAX_HISTORY]
-        self.history.append(name)
-        self.tell(name)
+        self.note(name)
+        if self.frozen:
+            await asyncio.Event().wait()
         if seconds:
             await self.pace.pause(seconds)
         if (fault := self.faults.due(name)) is not None:
             await strike(self, fault, name)
+
+    def note(self, name: str) -> None:
+        """Remember that something happened, and tell who looks on."""
+        if len(self.history) >= 2 * MAX_HISTORY:
+            del self.history[:-MAX_HISTORY]
+        self.history.append(name)
+        self.tell(name)
 
     def tell(self, name: str) -> None:
         """Tell who looks on what happens: each step as it is begun, and "unplugged"."""
@@ -215,7 +226,7 @@ class VirtualPhone:
     def appear(self, mode: PhoneMode, boot: Boot | None = None) -> None:
         """Enumerate on the bus in `mode`. `boot` runs something it was sent, in place of what that mode boots."""
         assert self.bus is not None
-        self.mode = mode
+        self.mode, self.off = mode, False
         if mode is not PhoneMode.RESTORE:
             self.restore_ticket = None if mode is PhoneMode.NORMAL else self.restore_ticket
         self.running = (boot or self._boots.by_mode[mode])(self)
@@ -240,7 +251,7 @@ class VirtualPhone:
 
         The caller is usually one of the connections that the restart breaks.
         """
-        bus, socket, cable = self.bus, self.socket, self.cable
+        bus, socket, cable, times_off = self.bus, self.socket, self.cable, self._times_off
         assert bus is not None
 
         async def restart() -> None:
@@ -250,13 +261,20 @@ class VirtualPhone:
             self.starts += 1
             await self.pace.pause(seconds, least=self.pace.least_restart)
             # Still plugged in, and not anew: whoever is just pulling the cable waits for this phone to leave.
-            if socket is not None and bus.at(socket) is self and self.cable is cable:
+            here = socket is not None and bus.at(socket) is self and self.cable is cable
+            if here and self._times_off == times_off:
                 self.appear(mode or self.boot_mode(), boot)
 
         bus.spawn(restart())
 
+    async def power_off(self) -> None:
+        """Turn off at once, whatever it is doing: also a restart that is under way, and a system that hangs."""
+        self.off, self.frozen = True, False
+        self._times_off += 1
+        await self.disappear()
+
     def shut_down(self) -> None:
-        """Turn off, in the background; it stays off until somebody plugs it in again. Returns at once."""
+        """Turn off, in the background; it stays off until somebody plugs it in again, or turns it on."""
 
         async def turn_off() -> None:
             if self.running is not None and self.running.usb is not None:

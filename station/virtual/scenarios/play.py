@@ -11,6 +11,7 @@ from station.virtual.firmware.ipsw import make_ipsw
 from station.virtual.hosting import control
 from station.virtual.hosting.control import Installed
 from station.virtual.hosting.host import VirtualHost
+from station.virtual.phones.buttons import Hold
 from station.virtual.phones.models import find_model
 from station.virtual.phones.phone import VirtualPhone
 from station.virtual.scenarios import scenario
@@ -115,10 +116,10 @@ class Player:
             case scenario.DropHub():
                 self._tell(f"the hub at {event.hub} drops everything")
                 await hands.drop_hub(event.hub, seconds=event.seconds)
-            case scenario.Unplug() | scenario.Tap() | scenario.Strike():
+            case scenario.Unplug() | scenario.Tap() | scenario.Press() | scenario.Strike():
                 await self._touch(event)
 
-    async def _touch(self, event: scenario.Unplug | scenario.Tap | scenario.Strike) -> None:
+    async def _touch(self, event: scenario.Unplug | scenario.Tap | scenario.Press | scenario.Strike) -> None:
         """Do something to a phone that is plugged in; to one that is not any more, nothing."""
         phone = self.phones.get(event.phone)
         if phone is None or phone.socket is None:
@@ -131,6 +132,9 @@ class Player:
             case scenario.Tap():
                 self._tell(f"{event.phone} is unlocked, somebody taps “Trust”")
                 await self._host.hands.obey(control.Tap(socket=phone.socket))
+            case scenario.Press(holds=holds):
+                self._tell(f"{event.phone}: {', '.join(_in_words(hold) for hold in holds)}")
+                self._host.hands.press(phone, holds)
             case scenario.Strike(fault=fault):
                 self._tell(f"{event.phone}: {fault.kind.value}")
                 await self._host.hands.strike(phone, fault)
@@ -162,6 +166,10 @@ class Player:
             for service, behaviour in trouble.apple.items():
                 self._host.apple.exceptions[service, member.ecid] = behaviour
         return phone
+
+
+def _in_words(hold: Hold) -> str:
+    return f"{' and '.join(key.value for key in hold.keys) or 'nothing'} for {hold.seconds:g} s"
 
 
 def _order(member: Member, socket: SocketPath | None) -> control.Plug:

@@ -20,6 +20,7 @@ from station.model.phone import PhoneMode
 from station.virtual.apple.behaviour import AppleService, Behaviour
 from station.virtual.faults.kinds import Fault
 from station.virtual.faults.troubles import find_trouble
+from station.virtual.phones.buttons import Hold
 from station.virtual.phones.models import find_model
 from station.virtual.phones.people import find_person
 
@@ -96,6 +97,13 @@ class Tap(Event, frozen=True, kw_only=True, tag="tap"):
     phone: str
 
 
+class Press(Event, frozen=True, kw_only=True, tag="press"):
+    """Somebody presses a phone's own buttons, one hold after the other, and lets go at the end."""
+
+    phone: str
+    holds: tuple[Hold, ...]
+
+
 class Strike(Event, frozen=True, kw_only=True, tag="strike"):
     """A fault strikes at once; its `at` means nothing."""
 
@@ -129,7 +137,7 @@ class Expected(Message, frozen=True, kw_only=True):
     """What a client found that did nothing but read who it is: "yes", or the error's name; "": any."""
 
 
-AnyEvent = Plug | Unplug | Tap | Strike | Misbehave | DropHub
+AnyEvent = Plug | Unplug | Tap | Press | Strike | Misbehave | DropHub
 
 
 class Scenario(Message, frozen=True, kw_only=True):
@@ -148,7 +156,7 @@ class Scenario(Message, frozen=True, kw_only=True):
     """By the phones' names; of several of a kind, the kind's name means each."""
 
     kinds: ClassVar[Mapping[str, type[AnyEvent]]] = {
-        str(kind.__struct_config__.tag): kind for kind in (Plug, Unplug, Tap, Strike, Misbehave, DropHub)
+        str(kind.__struct_config__.tag): kind for kind in (Plug, Unplug, Tap, Press, Strike, Misbehave, DropHub)
     }
     """Every kind of event by its name."""
 
