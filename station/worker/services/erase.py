@@ -52,7 +52,7 @@ async def give(work: Work) -> None:
     try:
         supervised, _ = await supervision(lockdown)
         work.reporter.enter(Phase.ERASE_CONTENT)
-        async with asyncio.timeout(work.reporter.deadline.share(0.8)):
+        async with asyncio.timeout(work.reporter.deadline.share(0.5)):
             await _erase(lockdown, supervised=bool(supervised), keep_esim=keep_esim)
         await lockdown.forget()  # the phone forgot this station too
     finally:
