@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 from enum import Enum
 
-from station.core import progress, verification
+from station.core import again, progress, verification
 from station.core.actions import Action, RevokeConsent, StartWorker, WriteRecord
 from station.core.events import Moment
 from station.core.leash import Leash
@@ -455,6 +455,8 @@ class Job:
         return self._conclude(Observed(mode=mode), now)
 
     def _conclude(self, observed: Observed, now: Moment) -> list[Action]:
+        assert self.verdict is not None
+        self.verdict = again.advised(self.verdict, self.consent, self.policy.bays)
         seconds = self.story.seconds + max(0.0, now.at - self._worked_until)
         self._record = record_of(self, observed, seconds=seconds, now=now)
         self._become(JobState.RECORDING)

@@ -4,7 +4,7 @@ import signal
 from dataclasses import dataclass
 
 from station.core.story import Story
-from station.model.causes import EXPLANATIONS, STATUS_WORDS, Cause, Explanation
+from station.model.causes import EXPLANATIONS, STATUS_WORDS, Cause, Explanation, signed
 from station.model.consent import Act
 from station.model.events import Failed, Succeeded, WorkerExit
 from station.model.phone import PhoneMode
@@ -85,7 +85,8 @@ def explain(cause: Cause, outcome: Outcome, *, status: int | None = None, erasin
     """A cause in words. Nothing that was erased is ever said to be untouched. `erasing`: what it was erased by."""
     words = EXPLANATIONS[cause]
     if cause is Cause.DEVICE_STATUS and status is not None:
-        words = STATUS_WORDS.get(status, Explanation(title=f"{words.title} ({status})", remedy=words.remedy))
+        number = signed(status)
+        words = STATUS_WORDS.get(number, Explanation(title=f"{words.title} ({number})", remedy=words.remedy))
     if outcome is Outcome.FAILED_UNTOUCHED:
         return words
     if outcome is Outcome.FAILED_BETWEEN:

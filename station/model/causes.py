@@ -46,7 +46,13 @@ class Cause(Enum):
     BACKUP_FAULTY = "backup_faulty"
     BACKUP_MISSING = "backup_missing"
     CANCELLED = "cancelled"
+    NOT_SUPPORTED = "not_supported"
+    USB_SERVICE = "usb_service"
     INTERNAL = "internal"
+
+
+_NETWORK = "Check the station's network connection."
+_LINK = "Connect it without a hub. If another cable and socket do not help, the phone needs repair."
 
 
 class Explanation(Message, frozen=True, kw_only=True):
@@ -59,7 +65,7 @@ class Explanation(Message, frozen=True, kw_only=True):
 EXPLANATIONS: dict[Cause, Explanation] = {
     Cause.DISCONNECTED: Explanation(
         title="The phone was unplugged or lost its connection.",
-        remedy="Plug it in again, with another cable or socket if it happens twice.",
+        remedy="Plug it in again.",
     ),
     Cause.WRONG_PHONE: Explanation(
         title="A different phone is in this bay.",
@@ -71,11 +77,11 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     ),
     Cause.DEADLINE: Explanation(
         title="The phone stopped answering.",
-        remedy="Unplug it, plug it in again, and retry once. If it repeats, the phone may be faulty.",
+        remedy="Unplug it and plug it in again. If it repeats, the phone may be faulty.",
     ),
     Cause.DEVICE_STATUS: Explanation(
         title="The phone reported that the restore failed.",
-        remedy="Retry once with another cable and socket. If the same number returns, the phone needs repair.",
+        remedy="If the same number returns, the phone needs repair.",
     ),
     Cause.SIGNING_REFUSED: Explanation(
         title="Apple does not sign this iOS version for this phone.",
@@ -83,7 +89,7 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     ),
     Cause.SIGNING_UNREACHABLE: Explanation(
         title="Apple's signing server cannot be reached.",
-        remedy="Check the station's network connection, then start again. Nothing was erased.",
+        remedy="Check the station's network connection. Nothing was erased.",
     ),
     Cause.SIGNING_GARBLED: Explanation(
         title="Something else answered in place of Apple's signing server.",
@@ -103,15 +109,15 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     ),
     Cause.PORT_REFUSED: Explanation(
         title="The phone refused a connection it had asked for.",
-        remedy="Unplug it, plug it in again, and retry once.",
+        remedy="Unplug it and plug it in again.",
     ),
     Cause.STAYED_IN_RECOVERY: Explanation(
         title="The phone came back in recovery mode.",
-        remedy="Retry once. If it repeats, choose “Reinstall iOS”; if that is what failed, import the firmware again.",
+        remedy="If it repeats, choose “Reinstall iOS”; if that is what failed, import the firmware again.",
     ),
     Cause.WORKER_DIED: Explanation(
         title="The program working on this phone ended unexpectedly.",
-        remedy="Plug the phone in again and start again. The log has details.",
+        remedy="The log has details. Plug the phone in again.",
     ),
     Cause.NOT_TRUSTED: Explanation(
         title="The phone does not trust this station.",
@@ -127,7 +133,7 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     ),
     Cause.PROTOCOL: Explanation(
         title="The phone said something the station does not understand.",
-        remedy="Retry once. If it repeats, set this phone aside and send the job's log to the makers.",
+        remedy="If it repeats, set this phone aside and send the job's log to the makers.",
     ),
     Cause.NOT_RETURNED: Explanation(
         title="The phone did not come back.",
@@ -135,11 +141,11 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     ),
     Cause.BUILD_DIFFERS: Explanation(
         title="The phone came back with another iOS version than the one installed.",
-        remedy="Start again. Do not hand the phone on.",
+        remedy="Do not hand the phone on.",
     ),
     Cause.NOT_CLEAN: Explanation(
         title="The phone came back, but it does not look erased.",
-        remedy="Start again. Do not hand the phone on.",
+        remedy="Do not hand the phone on.",
     ),
     Cause.NOT_LEFT: Explanation(
         title="The phone took the order and did not restart.",
@@ -171,7 +177,7 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     ),
     Cause.ACTIVATION_UNREACHABLE: Explanation(
         title="Apple's activation server cannot be reached.",
-        remedy="Check the station's network connection, then start again.",
+        remedy="Check the station's network connection.",
     ),
     Cause.PASSCODE_NOT_GIVEN: Explanation(
         title="The passcode was not typed on the phone.",
@@ -199,7 +205,7 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     ),
     Cause.BACKUP_FAULTY: Explanation(
         title="The backup was made, but reading it back found faults.",
-        remedy="Make it again. It does not count as a backup.",
+        remedy="It does not count as a backup.",
     ),
     Cause.BACKUP_MISSING: Explanation(
         title="There is no verified backup of this phone here.",
@@ -209,6 +215,14 @@ EXPLANATIONS: dict[Cause, Explanation] = {
         title="Cancelled before anything was erased.",
         remedy="Start again whenever you like.",
     ),
+    Cause.NOT_SUPPORTED: Explanation(
+        title="This phone, or the iOS on it, cannot do that.",
+        remedy="Choose another service, or give it the newest iOS first.",
+    ),
+    Cause.USB_SERVICE: Explanation(
+        title="The station's own USB service does not answer.",
+        remedy="Wait a minute, then start again. If it repeats, restart the station.",
+    ),
     Cause.INTERNAL: Explanation(
         title="The station hit an error of its own.",
         remedy="Start again. If it repeats, send the job's log to the makers.",
@@ -216,22 +230,65 @@ EXPLANATIONS: dict[Cause, Explanation] = {
 }
 
 STATUS_WORDS: dict[int, Explanation] = {
-    # What restored's final status numbers mean (idevicerestore's table, and numbers seen in public logs).
+    # What restored's final status numbers mean (idevicerestore's table, and numbers seen in public logs), and those
+    # that Apple's own programs show to people, who will look for them here. What to try again: `station.model.retries`.
+    -1: Explanation(
+        title="The phone did not accept the restored system (-1).", remedy="If it repeats, import the firmware again."
+    ),
     6: Explanation(title="The phone's storage failed (6).", remedy="Its storage is likely worn out: set it aside."),
-    14: Explanation(title="The restore failed (14).", remedy="Try another cable, then another socket."),
+    9: Explanation(
+        title="The phone lost its connection during the restore (9).",
+        remedy="If another cable and socket do not help, the phone needs repair.",
+    ),
+    14: Explanation(
+        title="The restore failed (14).", remedy="Connect it without a hub. If it repeats, import the firmware again."
+    ),
+    21: Explanation(
+        title="The phone stopped the restore (21).",
+        remedy="Let it charge for half an hour. If it repeats, its battery or a replaced part may be the cause.",
+    ),
     27: Explanation(
-        title="The phone could not mount its storage (27).", remedy="Retry from DFU; then it needs repair."
+        title="The phone could not mount its storage (27).",
+        remedy="Begin from DFU mode. If it repeats, it needs repair.",
     ),
     50: Explanation(
-        title="The secure enclave firmware did not load (50).", remedy="Retry once; then the board is faulty."
+        title="The secure enclave firmware did not load (50).", remedy="If it repeats, the board is faulty."
     ),
     51: Explanation(
-        title="The secure enclave firmware did not load (51).", remedy="Retry once; then the board is faulty."
+        title="The secure enclave firmware did not load (51).", remedy="If it repeats, the board is faulty."
     ),
     53: Explanation(
         title="The phone could not recover its factory data (53).",
-        remedy="Check the internet connection and retry once. A replaced part is the usual cause.",
+        remedy="Check the internet connection. A replaced part is the usual cause.",
     ),
-    68: Explanation(title="The update did not fit this phone (68).", remedy="Use erase with the newest iOS."),
-    1015: Explanation(title="The cellular modem update failed (1015).", remedy="Retry once; then the modem is faulty."),
+    68: Explanation(
+        title="The update did not fit this phone (68).", remedy="Use “Erase and restore” with the newest iOS."
+    ),
+    94: Explanation(
+        title="Apple does not sign this iOS version for this phone (94).", remedy="Import the newest firmware."
+    ),
+    1015: Explanation(title="The cellular modem update failed (1015).", remedy="If it repeats, the modem is faulty."),
+    3004: Explanation(title="Apple's signing server cannot be reached (3004).", remedy=_NETWORK),
+    3014: Explanation(title="Apple's signing server does not answer in time (3014).", remedy=_NETWORK),
+    3194: Explanation(
+        title="Apple does not sign this iOS version for this phone (3194).", remedy="Import the newest firmware."
+    ),
+    4005: Explanation(title="The phone lost its connection during the restore (4005).", remedy=_LINK),
+    4013: Explanation(title="The phone lost its connection during the restore (4013).", remedy=_LINK),
+    4014: Explanation(title="The phone lost its connection during the restore (4014).", remedy=_LINK),
+    **{
+        number: Explanation(
+            title=f"The phone was not in the mode it had to be in ({number}).",
+            remedy="Connect it without a hub and bring it into recovery mode anew.",
+        )
+        for number in (1600, 1601, 1602, 1603, 1604)
+    },
 }
+
+
+def signed(status: int) -> int:
+    """A status as people write it: phones send small negative ones as 32 or 64 bits without a sign."""
+    for bits in (32, 64):
+        if 1 << (bits - 1) <= status < 1 << bits:
+            return status - (1 << bits)
+    return status

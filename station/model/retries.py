@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from station.model.causes import Cause
+from station.model.causes import Cause, signed
 
 
 class Mend(Enum):
@@ -33,6 +33,7 @@ RETRIES: dict[Cause, Mend] = {
     Cause.NOT_CLEAN: Mend.AGAIN,
     Cause.BUILD_DIFFERS: Mend.AGAIN,
     Cause.BACKUP_FAULTY: Mend.AGAIN,
+    Cause.USB_SERVICE: Mend.AGAIN,
 }
 """Whatever is not named: nothing."""
 
@@ -42,6 +43,7 @@ STATUSES: dict[int, Mend] = {
     6: Mend.NOTHING,
     9: Mend.LINK,
     14: Mend.LINK,
+    21: Mend.AGAIN,
     27: Mend.AGAIN,
     50: Mend.AGAIN,
     51: Mend.AGAIN,
@@ -49,6 +51,13 @@ STATUSES: dict[int, Mend] = {
     68: Mend.NOTHING,
     94: Mend.NOTHING,
     1015: Mend.AGAIN,
+    1600: Mend.LINK,
+    1601: Mend.LINK,
+    1602: Mend.LINK,
+    1603: Mend.LINK,
+    1604: Mend.LINK,
+    3004: Mend.AGAIN,
+    3014: Mend.AGAIN,
     3194: Mend.NOTHING,
     4005: Mend.LINK,
     4013: Mend.LINK,
@@ -71,11 +80,3 @@ def mend(cause: Cause | None, status: int | None = None) -> Mend:
 def can_retry(cause: Cause | None, status: int | None = None) -> bool:
     """Whether another try, with nothing else done, may go well."""
     return mend(cause, status) is not Mend.NOTHING
-
-
-def signed(status: int) -> int:
-    """A status as it is written down: phones send small negative ones as 64 bits without a sign."""
-    for bits in (32, 64):
-        if 1 << (bits - 1) <= status < 1 << bits:
-            return status - (1 << bits)
-    return status

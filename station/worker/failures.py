@@ -1,10 +1,13 @@
 """Every way a job can fail becomes one cause, and one line in words that are safe to show."""
 
 import errno
+import ssl
 import unicodedata
 from collections.abc import Iterator
+from plistlib import InvalidFileException
+from xml.parsers.expat import ExpatError
 
-from ipsw_parser.exceptions import NoSuchBuildIdentityError
+from ipsw_parser.exceptions import IpswException, NoSuchBuildIdentityError
 from pymobiledevice3 import exceptions as pmd3
 from usb.core import USBError, USBTimeoutError
 
@@ -23,12 +26,36 @@ class JobFailed(Exception):
         self.status = status
 
 
+_NOT_UNDERSTOOD = (
+    pmd3.AfcException,
+    pmd3.CannotStopSessionError,
+    pmd3.DevicePathError,
+    pmd3.InternalError,
+    pmd3.IRecvError,
+    pmd3.LockdownError,
+    pmd3.MessageNotSupportedError,
+    pmd3.ProtocolError,
+)
+_OUR_OWN = (pmd3.ArgumentError, pmd3.AccessDeniedError, pmd3.NotConnectedError, pmd3.SupportError)
+_AFC_NO_SPACE = 18
+"""AFC's own number for a phone without room. It is no errno, although the library hands it on as one."""
+
 _CAUSES: tuple[tuple[type[BaseException], Cause], ...] = (
     # The first that fits counts: subclasses come before their bases.
     (ConsentVoid, Cause.CONSENT_VOID),
     (StorageError, Cause.DISK_FULL),
     (InputRejected, Cause.PROTOCOL),
     (pmd3.TSSError, Cause.SIGNING_REFUSED),
+    (pmd3.NotTrustedError, Cause.NOT_TRUSTED),
+    (pmd3.BackupFilterPasswordRequiredError, Cause.BACKUP_PASSWORD_UNKNOWN),
+    (pmd3.NotEnoughDiskSpaceError, Cause.DISK_FULL),
+    (pmd3.NoSuchBuildIdentityError, Cause.FIRMWARE_MISSING),
+    (pmd3.DeviceVersionNotSupportedError, Cause.NOT_SUPPORTED),
+    (pmd3.DeviceFeatureNotSupportedError, Cause.NOT_SUPPORTED),
+    (pmd3.UnsupportedCommandError, Cause.NOT_SUPPORTED),
+    (pmd3.NotificationTimeoutError, Cause.DEADLINE),
+    (pmd3.InvalidConnectionError, Cause.DISCONNECTED),
+    (pmd3.ChannelClosedError, Cause.DISCONNECTED),
     (pmd3.PasswordRequiredError, Cause.LOCKED),
     (pmd3.PasscodeRequiredError, Cause.LOCKED),
     (pmd3.PairingError, Cause.NOT_TRUSTED),
@@ -42,19 +69,30 @@ _CAUSES: tuple[tuple[type[BaseException], Cause], ...] = (
     (pmd3.SetProhibitedError, Cause.REFUSED_BY_PHONE),
     (pmd3.MobileActivationException, Cause.NOT_ACTIVATED),
     (pmd3.IncorrectModeError, Cause.NOT_RETURNED),  # the restore system runs where a whole iOS was due
-    (pmd3.ConnectionFailedToUsbmuxdError, Cause.INTERNAL),
+    (pmd3.ConnectionFailedToUsbmuxdError, Cause.USB_SERVICE),
+    (pmd3.MuxVersionError, Cause.USB_SERVICE),
+    (pmd3.BadCommandError, Cause.USB_SERVICE),
     (pmd3.ConnectionFailedError, Cause.PORT_REFUSED),
     (pmd3.MuxException, Cause.DISCONNECTED),
     (pmd3.ConnectionTerminatedError, Cause.DISCONNECTED),
     (pmd3.NoDeviceConnectedError, Cause.DISCONNECTED),
     (pmd3.DeviceNotFoundError, Cause.DISCONNECTED),
     (pmd3.IRecvNoDeviceConnectedError, Cause.DISCONNECTED),
+    # What the phone says is not what was asked, or not what the library knows.
+    *((kind, Cause.PROTOCOL) for kind in _NOT_UNDERSTOOD),
+    # The station asked for something that makes no sense, or runs where it cannot.
+    *((kind, Cause.INTERNAL) for kind in _OUR_OWN),
     (pmd3.PyMobileDevice3Exception, Cause.PROTOCOL),
     (NoSuchBuildIdentityError, Cause.FIRMWARE_MISSING),
+    (IpswException, Cause.FIRMWARE_CORRUPT),
+    (InvalidFileException, Cause.PROTOCOL),
+    (ExpatError, Cause.PROTOCOL),
     (FileNotFoundError, Cause.FIRMWARE_CORRUPT),
     (USBTimeoutError, Cause.DEADLINE),
     (USBError, Cause.DISCONNECTED),
     (TimeoutError, Cause.DEADLINE),
+    (ssl.SSLError, Cause.DISCONNECTED),  # TLS to the phone: it ends in the middle when the cable is pulled
+    (EOFError, Cause.DISCONNECTED),
     (ConnectionError, Cause.DISCONNECTED),
 )
 
@@ -77,7 +115,11 @@ def _explain(error: BaseException) -> JobFailed:
     if isinstance(error, JobFailed):
         return JobFailed(error.cause, printable(error), status=error.status)
     cause = next((cause for kind, cause in _CAUSES if isinstance(error, kind)), Cause.INTERNAL)
-    if isinstance(error, USBError):
+    if isinstance(error, pmd3.AfcException):
+        cause = Cause.PHONE_FULL if error.status == _AFC_NO_SPACE else cause
+    elif type(error).__module__.startswith("pyimg4."):  # not imported for this alone: it is heavy
+        cause = Cause.FIRMWARE_CORRUPT
+    elif isinstance(error, USBError):
         if error.errno == errno.EPIPE:  # a stall: iBoot refuses a command, most often an image it may not boot
             cause = Cause.STAYED_IN_RECOVERY
     elif isinstance(error, OSError) and error.errno in _DISK_FULL:
