@@ -18,6 +18,16 @@ RESTART = 2.0
 """Seconds of a restart. No phone is back sooner; usbmuxd, which udev ends with the last phone, misses one that is."""
 APPLE = "05ac"
 RECORDS = "/var/lib/lockdown"
+DROP_IN = "/run/systemd/system/usbmuxd.service.d/stay.conf"
+STAYS = """\
+[Unit]
+StartLimitIntervalSec=0
+[Service]
+ExecStart=
+ExecStart=/usr/sbin/usbmuxd --user usbmux --foreground
+Restart=always
+RestartSec=100ms
+"""
 _IDS = ("HostID", "SystemBUID")
 
 
@@ -86,7 +96,18 @@ class Sockets:
 
     async def listed(self, phone: VirtualPhone) -> None:
         """Wait until usbmuxd tells of a phone."""
-        await self.until("idevice_id", "--list", says=phone.identity.udid)
+        for mend in (True, False):
+            try:
+                await self.until("idevice_id", "--list", says=phone.identity.udid)
+            except AssertionError as error:
+                if not mend:
+                    journal = await self._guest.run("sh", "-c", "systemctl status --no-pager --lines=40 usbmuxd")
+                    error.add_note(journal.output)
+                    raise
+            else:
+                return
+            # usbmuxd 1.1.1 hangs now and then when a phone leaves while it is being paired with: see `end_usbmuxd`.
+            await self._guest.run("sh", "-c", "systemctl kill --signal=KILL usbmuxd; systemctl restart usbmuxd")
 
     async def until(self, *command: str, says: str) -> str:
         """Run a command again and again, until it says something; all that it said then."""
@@ -107,7 +128,17 @@ class Sockets:
         left = f"lsusb -d {APPLE}: || echo none"
         await self.until("sh", "-c", left, says="none")
 
+    async def keep_usbmuxd(self) -> None:
+        """Have usbmuxd stay without a phone, and come back when it crashes, until `end_usbmuxd`.
+
+        As Debian has it, udev starts it for a phone, and it ends with the last one. While it is about to, it misses a
+        phone that comes back from a restart, and nobody starts it for that one any more.
+        """
+        write = f'mkdir -p "$(dirname {DROP_IN})" && cat > {DROP_IN} <<end\n{STAYS}end'
+        await self._guest.check("sh", "-c", f"{write}\nsystemctl daemon-reload")
+
     async def end_usbmuxd(self) -> None:
         """Have usbmuxd end, which udev starts again: it hangs when a phone leaves while it is being paired with."""
-        end = "systemctl kill --signal=KILL usbmuxd; systemctl stop usbmuxd; systemctl reset-failed usbmuxd"
+        end = f"test -e {DROP_IN} && rm {DROP_IN} && systemctl daemon-reload; systemctl kill --signal=KILL usbmuxd"
+        end += "; systemctl stop usbmuxd; systemctl reset-failed usbmuxd"
         await self._guest.run("sh", "-c", end)  # says that it cannot be done when it has ended by itself

@@ -25,8 +25,9 @@ KEPT = "GLIBC_TUNABLES=glibc.malloc.tcache_count=0:glibc.malloc.mxfast=160"
 STATE = ("ProductVersion", "BuildVersion", "ActivationState")
 
 
-async def restore(guest: Guest, phone: VirtualPhone, ipsw: Path, *options: str) -> str:
+async def restore(guest: Guest, sockets: Sockets, phone: VirtualPhone, ipsw: Path, *options: str) -> str:
     """Restore a phone, to the end; what the program said."""
+    await sockets.keep_usbmuxd()
     command = ["env", KEPT, "idevicerestore", "--no-input", "--plain-progress", f"--ecid={phone.identity.ecid:#x}"]
     output = await guest.check(*command, "--cache-path=/tmp/cache", *options, str(ipsw), seconds=SECONDS)
     assert "Status: Restore Finished" in output
@@ -39,7 +40,7 @@ async def test_erase_from_normal(guest: Guest, sockets: Sockets, firmware: Firmw
     ipsw = await firmware(OLD)
     phone = await sockets.plug_known("iPhone 11", *BEFORE)
     assert (await media(guest, phone))[PICTURE] == hashlib.sha256(owners_files().read(CANARY)).hexdigest()
-    await restore(guest, phone, ipsw, "--erase")
+    await restore(guest, sockets, phone, ipsw, "--erase")
     await sockets.listed(phone)
     assert await lockdown_values(guest, phone, *STATE) == [OLD.version, OLD.build, "Unactivated"]
     assert await media(guest, phone) == {}
@@ -51,7 +52,7 @@ async def test_erase_from_normal(guest: Guest, sockets: Sockets, firmware: Firmw
 async def test_erase(guest: Guest, sockets: Sockets, firmware: Firmware, model: str, mode: PhoneMode):
     ipsw = await firmware(OLD)
     phone = await sockets.plug(model, *BEFORE, mode=mode)
-    await restore(guest, phone, ipsw, "--erase")
+    await restore(guest, sockets, phone, ipsw, "--erase")
     await sockets.listed(phone)
     assert await lockdown_values(guest, phone, *STATE) == [OLD.version, OLD.build, "Unactivated"]
     assert await media(guest, phone) == {}
@@ -63,7 +64,7 @@ async def test_update(guest: Guest, sockets: Sockets, firmware: Firmware):
     phone = await sockets.plug_known("iPhone 8", *BEFORE)
     before = await media(guest, phone)
     assert PICTURE in before
-    await restore(guest, phone, ipsw)
+    await restore(guest, sockets, phone, ipsw)
     await sockets.listed(phone)
     assert await lockdown_values(guest, phone, *STATE) == [OLD.version, OLD.build, "Activated"]
     assert await media(guest, phone) == before

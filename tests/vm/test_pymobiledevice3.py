@@ -33,6 +33,7 @@ async def test_erase(guest: Guest, sockets: Sockets, firmware: Callable[[Release
         output = await guest.check(*RESTORE, "update", *options, seconds=SECONDS)
         assert "'Status': 0, 'Successful': True" in output
 
+    await sockets.keep_usbmuxd()
     await asyncio.gather(restore(one), restore(two))
     for phone in (one, two):
         await sockets.listed(phone)
