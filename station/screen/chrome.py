@@ -53,16 +53,16 @@ def _ribbon(canvas: Canvas, room: Rect) -> Rect:
 
 
 def _strip(canvas: Canvas, room: Rect, said: str, shape: Shape, colour: Colour) -> Rect:
-    """A message across the top of `room`, two lines at most; returns the room below it."""
+    """A message across the top of `room`, three lines at most; returns the room below it."""
     margin = canvas.px(20)
     pad = canvas.px(10)
     style = Style(canvas.px(18), TEXT)
     side = canvas.px(18)
     width = room.width - 2 * margin - side - 3 * pad
-    height = len(text.wrap(said, style, width, 2)) * text.line_height(style)
+    height = len(text.wrap(said, style, width, 3)) * text.line_height(style)
     strip = Rect(room.left + margin, room.top, room.width - 2 * margin, height + 2 * pad)
     canvas.panel(strip, mix(CARD, colour, 0.16), canvas.px(12))
     canvas.icon(shape, Rect(strip.left + pad, strip.centery - side // 2, side, side), colour)
-    canvas.words(said, Rect(strip.left + side + 2 * pad, strip.top + pad, width, height), style, lines=2)
+    canvas.words(said, Rect(strip.left + side + 2 * pad, strip.top + pad, width, height), style, lines=3)
     below = strip.bottom + canvas.px(12)
     return Rect(room.left, below, room.width, room.bottom - below)

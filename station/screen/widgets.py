@@ -175,8 +175,11 @@ def heading(canvas: Canvas, box: Rect, title: str, back: Target, note: str = "")
     left = place.right + canvas.px(18)
     speech = Rect(left, box.top, max(1, box.right - left), side)
     if note:
-        style = text.fitting(note, Style(canvas.px(18), BLUE, bold=True), speech.width, smallest=canvas.px(14), lines=3)
-        column(speech, paragraph(canvas, note, style, speech.width, lines=3), align=0.5)
+
+        def build(px: Lengths) -> list[Part]:
+            return paragraph(canvas, note, Style(px(18), BLUE, bold=True), speech.width, lines=3)
+
+        column(speech, largest(canvas, side, build), align=0.5)
     else:
         style = text.fitting(title, Style(canvas.px(30), TEXT, bold=True), speech.width, smallest=canvas.px(18))
         label(canvas, speech, title, style)

@@ -16,7 +16,7 @@ from station.model.api import (
     Snapshot,
 )
 from station.model.base import BayId, Ecid, JobId, Udid
-from station.model.causes import EXPLANATIONS, Cause
+from station.model.causes import Cause
 from station.model.gates import Finding, Gate
 from station.model.guide import Family, Key, Press, Seen
 from station.model.guide import Target as GoalOf
@@ -93,8 +93,8 @@ CANCELLED = ResultView(
     ecid=Ecid(0x1C2D3E4F5A6B7C),
     service=Service.RESTORE,
     outcome=Outcome.FAILED_UNTOUCHED,
-    title=EXPLANATIONS[Cause.CANCELLED].title,
-    remedy=EXPLANATIONS[Cause.CANCELLED].remedy,
+    title="Cancelled before anything was erased.",
+    remedy="Start again whenever you like.",
     record=45,
     certificate=None,
     cause=Cause.CANCELLED,
@@ -268,8 +268,8 @@ CHECKED = replace(
 NOT_CLEAN = replace(
     CHECKED,
     outcome=Outcome.NOT_VERIFIED,
-    title=EXPLANATIONS[Cause.NOT_CLEAN].title,
-    remedy=EXPLANATIONS[Cause.NOT_CLEAN].remedy,
+    title="The phone came back, but it does not look erased.",
+    remedy="Start again. Do not hand the phone on.",
     certificate=None,
     cause=Cause.NOT_CLEAN,
     checks=(*CHECKS[:4], replace(CHECKS[4], observed="there is one", passed=False)),

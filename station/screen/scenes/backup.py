@@ -6,7 +6,7 @@ from station.model.api import BayView, Choose, Decide
 from station.model.gates import CHECKLIST
 from station.model.gates import Choice as Decision
 from station.model.phone import PhoneMode
-from station.model.service import Service
+from station.model.service import SERVICES, Keeps, Service
 from station.screen import shapes, text, words
 from station.screen.canvas import Canvas, Target
 from station.screen.choices import Choice, buttons, subject
@@ -14,6 +14,13 @@ from station.screen.pages import Page, Turn, opened
 from station.screen.text import Style
 from station.screen.theme import BLUE, MUTED, TEXT
 from station.screen.widgets import Part, column, heading, largest, paragraph
+
+RISKS: dict[Keeps, str] = {
+    Keeps.ALL: "Nothing on it is touched.",
+    Keeps.MEANT_TO: "If something goes wrong, what is not saved elsewhere can be gone.",
+    Keeps.REPLACED: "What is on it now and not saved elsewhere will be gone.",
+    Keeps.NOTHING: "What is not saved elsewhere will be gone.",
+}
 
 
 def draw(canvas: Canvas, box: Rect, bay: BayView, note: str) -> None:
@@ -31,6 +38,7 @@ def draw(canvas: Canvas, box: Rect, bay: BayView, note: str) -> None:
         keys = Rect(box.left, box.bottom - 3 * height - 2 * gap, box.width, 3 * height + 2 * gap)
         for number, choice in enumerate(offered):
             buttons(canvas, Rect(keys.left, keys.top + number * (height + gap), keys.width, height), [choice])
+    keeps = Keeps.NOTHING if bay.chosen is None else SERVICES[bay.chosen].keeps
     speech = Rect(box.left, box.top, box.width, max(1, keys.top - canvas.px(12) - box.top))
     parts = largest(
         canvas,
@@ -38,7 +46,7 @@ def draw(canvas: Canvas, box: Rect, bay: BayView, note: str) -> None:
         lambda px: [
             *paragraph(
                 canvas,
-                "What is not saved elsewhere will be gone. Only the owner can know this:",
+                f"{RISKS[keeps]} Only the owner can know this:",
                 Style(px(20), MUTED),
                 speech.width,
                 lines=2,

@@ -14,7 +14,7 @@ from station.screen.canvas import Canvas, Lengths, Target
 from station.screen.choices import Choice, buttons, choices, obstacle, subject
 from station.screen.pages import AS_USUAL, SHOWN_IN, Page, Place, Turn, opened
 from station.screen.text import Style
-from station.screen.theme import BLUE, LOOKS, MUTED, TEXT, tinted
+from station.screen.theme import BLUE, GREY, LOOKS, MUTED, TEXT, Shape, tinted
 from station.screen.widgets import Part, column, label, largest, paragraph
 
 CHANGE = "Change"
@@ -53,6 +53,8 @@ def _picture(canvas: Canvas, box: Rect, bay: BayView) -> None:
     look = LOOKS[bay.state]
     if bay.state is BayState.WORKING and bay.job is not None:
         art.phone_filling(canvas, box, bay.job.fraction, words.percent(bay.job.fraction), look.colour)
+    elif bay.state is BayState.READY and obstacle(bay) is not None:
+        art.phone_with(canvas, box, Shape.PAUSE, GREY)
     else:
         art.phone_with(canvas, box, look.shape, look.colour)
 
@@ -137,9 +139,11 @@ def _ready(canvas: Canvas, px: Lengths, room: int, bay: BayView) -> list[Part]:
     found = obstacle(bay)
     if found is None:
         offer = words.offer_of(bay, bay.chosen)
-        told_now = "" if offer is None else " ".join(f"{words.sentence(one.title)} {one.remedy}" for one in offer.told)
-        parts += paragraph(canvas, bay.hint, Style(px(21), TEXT, bold=True), room, lines=2, gap=px(10), rank=1)
-        return [*parts, *paragraph(canvas, told_now, Style(px(17), MUTED), room, lines=4, gap=px(4), rank=1)]
+        if offer is None or not offer.told:
+            hint = Style(px(21), TEXT, bold=True)
+            return [*parts, *paragraph(canvas, bay.hint, hint, room, lines=2, gap=px(10), rank=1)]
+        also = " ".join(f"{words.sentence(one.title)} {one.remedy}" for one in offer.told)
+        return [*parts, *paragraph(canvas, also, Style(px(19), TEXT), room, lines=5, gap=px(10))]
     parts += paragraph(canvas, found.title, Style(px(22), TEXT, bold=True), room, lines=3, gap=px(12))
     remedy = found.remedy
     if found.overrulable:
