@@ -19,6 +19,9 @@ COMMANDS = {
     "cancel": "client",
     "dismiss": "client",
     "order": "order",
+    "guide": "guide",
+    "advise": "advise",
+    "did-not-help": "advise",
     "records": "records",
     "firmware": "firmware",
     "virtual": "virtual",
@@ -43,7 +46,7 @@ class LazyGroup(TyperGroup):
         if cmd_name not in self.list_commands(ctx):
             return None
         module = importlib.import_module(f"station.cli.{COMMANDS[cmd_name]}")
-        found = getattr(module, cmd_name, None)
+        found = getattr(module, cmd_name.replace("-", "_"), None)
         if callable(found):
             alone = typer.Typer(add_completion=False)
             alone.command(cmd_name)(found)
