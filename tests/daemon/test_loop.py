@@ -32,6 +32,8 @@ from station.model.service import Service
 from tests.core.helpers import FIRMWARE, ONE, TWO, A, B, clean_facts, facts, gone
 from tests.daemon.helpers import IN_RECOVERY, PATIENCE, RESTORED, Conducted, Daemon, House, arrived, spec_of, until_gone
 
+pytestmark = pytest.mark.system  # real processes
+
 
 async def ready(house: House, daemon: Daemon) -> None:
     """A phone is plugged in and read."""

@@ -20,6 +20,8 @@ from tests.core.helpers import ONE, TWO, B, Bench, clean_facts, gone
 from tests.daemon.helpers import IN_RECOVERY, RESTORED, Conducted, Daemon, House, arrived, until_gone
 from tests.daemon.test_loop import confirmed, ready, record
 
+pytestmark = pytest.mark.system  # real processes
+
 
 @pytest.fixture
 def house(house: House) -> House:
@@ -28,8 +30,6 @@ def house(house: House) -> House:
 
 
 STAGES = ("connect", "recovery", "image", "succeeded", "verifying", "recorded")
-QUICK = ("recovery", "verifying")
-"""Enough to see that it works at all; the others take their time with the system tests."""
 
 
 async def restore_until(stage: str, house: House, daemon: Daemon, worker: Conducted) -> None:
@@ -56,9 +56,7 @@ async def restore_until(stage: str, house: House, daemon: Daemon, worker: Conduc
         await daemon.until(lambda bay: bay.state is BayState.DONE)
 
 
-@pytest.mark.parametrize(
-    "stage", [pytest.param(stage, marks=() if stage in QUICK else pytest.mark.system) for stage in STAGES]
-)
+@pytest.mark.parametrize("stage", STAGES)
 async def test_whenever_the_daemon_dies_the_job_is_finished(house, stage):
     """The daemon is gone after `stage`; the worker goes on without it; the next daemon finishes."""
     reached = STAGES.index(stage)

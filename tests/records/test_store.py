@@ -244,6 +244,7 @@ FULL = """
 """
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("limit", [12 * 1024, 100 * 1024])
 def test_a_file_that_cannot_grow_costs_no_acknowledged_record(tmp_path, limit):
     # Python ignores SIGXFSZ, so a write beyond the limit fails as a full disk does: in the middle of anything.

@@ -5,6 +5,8 @@ import pytest
 from station.model.phone import PhoneMode, UsbArrived, UsbGone
 from tests.virtual_services.helpers import introduce, run
 
+pytestmark = pytest.mark.system  # Debian's programs
+
 
 def table(text: str) -> dict[str, str]:
     """The lines that begin with a key."""

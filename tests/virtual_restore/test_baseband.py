@@ -22,6 +22,8 @@ from station.virtual.restore.updaters.baseband import Modem
 from station.virtual.system import values
 from tests.virtual_restore.helpers import comes_back, in_restore_mode
 
+pytestmark = pytest.mark.system  # whole restores
+
 IDENTITY = find_model("iPhone 12").identity(Ecid(0x1234))
 KINDS = pytest.mark.parametrize("baseband", [MAV13, MAV17, MAV20, MAV25, ICE19], ids=lambda baseband: baseband.family)
 

@@ -12,6 +12,8 @@ from station.virtual.restore.ramdisk import make_options
 from station.virtual.restore.script import steps
 from tests.virtual_restore.helpers import comes_back, in_restore_mode, spoilt
 
+pytestmark = pytest.mark.system  # whole restores
+
 KIB = 1024
 
 
@@ -38,8 +40,7 @@ GENERATIONS = (
     Generation("26.2.1", "23C71", "iPhone 17"),
     Generation("27.0", "24A5408d", "iPhone 18 Pro"),
 )
-ALL = [pytest.param(each, id=each.version, marks=pytest.mark.system) for each in GENERATIONS]
-QUICK = [pytest.param(each, id=each.version) for each in GENERATIONS[:2]]
+ALL = [pytest.param(each, id=each.version) for each in GENERATIONS]
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +77,7 @@ def prepare(plug_in, apple, firmwares):
     return prepare
 
 
-@pytest.mark.parametrize("generation", [*QUICK, *ALL[2:]])
+@pytest.mark.parametrize("generation", ALL)
 async def test_an_erase_restore(prepare, generation):
     phone, ipsw = prepare(generation)
     restore = await in_restore_mode(phone, ipsw)
@@ -130,7 +131,7 @@ def _of_a_chip(step: str) -> bool:
     return any(word in step for word in ("Updater", "Baseband", "SourceBootObjectV4:"))
 
 
-@pytest.mark.parametrize("generation", QUICK)
+@pytest.mark.parametrize("generation", ALL[:2])
 async def test_an_image_that_is_not_sealed_is_held_against_its_trust_cache(prepare, tmp_path, generation):
     phone, ipsw = prepare(generation)
     restore = await in_restore_mode(phone, spoilt(ipsw, tmp_path / "ipsw", "000-00001-001.dmg"))

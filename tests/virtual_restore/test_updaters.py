@@ -21,6 +21,8 @@ from station.virtual.restore.updaters import make_updater
 from tests.virtual_restore.conftest import Idle
 from tests.virtual_restore.helpers import comes_back, in_restore_mode
 
+pytestmark = pytest.mark.system  # whole restores
+
 
 @pytest.fixture
 def restoring(bus, apple, tidy, tmp_path):
@@ -59,11 +61,11 @@ def asked(restore) -> list[str]:
 @pytest.mark.parametrize(
     ("model", "version", "build", "updaters"),
     [
-        pytest.param("iPhone X", "16.7", "20H19", ["SE", "Savage"], marks=pytest.mark.system),
-        pytest.param("iPhone 11", "17.7", "21H16", ["Rose", "SE", "Savage", "T200"], marks=pytest.mark.system),
-        pytest.param("iPhone 13", "26.2", "23C55", ["Rose", "SE", "Savage", "T200", "Vinyl"], marks=pytest.mark.system),
+        ("iPhone X", "16.7", "20H19", ["SE", "Savage"]),
+        ("iPhone 11", "17.7", "21H16", ["Rose", "SE", "Savage", "T200"]),
+        ("iPhone 13", "26.2", "23C55", ["Rose", "SE", "Savage", "T200", "Vinyl"]),
         ("iPhone 17", "26.2", "23C55", ["Centauri", "SE", "Savage", "T200", "Vinyl"]),
-        pytest.param("iPad (10th generation)", "26.2", "23C55", [], marks=pytest.mark.system),
+        ("iPad (10th generation)", "26.2", "23C55", []),
     ],
 )
 async def test_a_restore_brings_every_chip_along(restoring, model, version, build, updaters):
@@ -109,15 +111,15 @@ class Altered:
     ("updater", "change"),
     [
         ("Savage", {"Savage,Nonce": b"\0" * 16}),
-        pytest.param("Savage", {"Savage,UID": b"\0" * 16}, marks=pytest.mark.system),
-        pytest.param("Savage", {}, marks=pytest.mark.system),
-        pytest.param("SE", {"SE,Nonce": b"\0" * 20}, marks=pytest.mark.system),
-        pytest.param("SE", {"SE,ID": b"\0" * 24}, marks=pytest.mark.system),
-        pytest.param("Rose", {"Rap,Nonce": b"\0" * 32}, marks=pytest.mark.system),
-        pytest.param("Rose", {"Rap,ECID": 1}, marks=pytest.mark.system),
-        pytest.param("Vinyl", {"eUICC,EID": b"\0" * 16}, marks=pytest.mark.system),
-        pytest.param("T200", {"BMU,Nonce": b"\0" * 32}, marks=pytest.mark.system),
-        pytest.param("T200", {"BMU,UniqueID": 1}, marks=pytest.mark.system),
+        ("Savage", {"Savage,UID": b"\0" * 16}),
+        ("Savage", {}),
+        ("SE", {"SE,Nonce": b"\0" * 20}),
+        ("SE", {"SE,ID": b"\0" * 24}),
+        ("Rose", {"Rap,Nonce": b"\0" * 32}),
+        ("Rose", {"Rap,ECID": 1}),
+        ("Vinyl", {"eUICC,EID": b"\0" * 16}),
+        ("T200", {"BMU,Nonce": b"\0" * 32}),
+        ("T200", {"BMU,UniqueID": 1}),
     ],
 )
 async def test_a_ticket_that_is_not_for_the_chip(phone, ipsw, apple, monkeypatch, updater, change):
