@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from station.core.quarantine import Quarantine
-from station.core.situation import Health, VaultState
+from station.core.situation import Health, Times, VaultState
 from station.model.api import Command
 from station.model.base import JobId
 from station.model.causes import Cause
@@ -165,6 +165,13 @@ class HealthChanged:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TimesChanged:
+    """How long services took here of late, now that another record is written."""
+
+    times: Times
+
+
+@dataclass(frozen=True, kw_only=True)
 class TroubleChanged:
     """Something about the station itself forbids new jobs (broken records); empty: no more."""
 
@@ -201,6 +208,7 @@ Event = (
     | QuarantineFound
     | ReleaseKept
     | HealthChanged
+    | TimesChanged
     | TroubleChanged
     | VaultSeen
     | Tick

@@ -7,6 +7,7 @@ from station.core.quarantine import Quarantine
 from station.model.backup import BackupNote
 from station.model.base import BackupId, Ecid
 from station.model.firmware import Firmware
+from station.model.service import Service
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,19 @@ class Health:
     """Whether the wall clock is known to be right."""
 
 
+@dataclass(frozen=True)
+class Times:
+    """How long services took at this station of late."""
+
+    seconds: Mapping[tuple[Service, str, bool], float] = field(default_factory=dict)
+    """By service, product type (empty: whatever the model) and whether the phones were virtual ones."""
+
+    def of(self, service: Service, product_type: str, *, emulated: bool) -> float | None:
+        """What a service usually takes for such a phone, else for any; None: it was never done here."""
+        known = self.seconds.get((service, product_type, emulated))
+        return self.seconds.get((service, "", emulated)) if known is None else known
+
+
 @dataclass(kw_only=True)
 class Situation:
     """The station's circumstances, as last told."""
@@ -59,5 +73,6 @@ class Situation:
     vault: VaultState = VaultState()
     health: Health = Health()
     """As last looked at."""
+    times: Times = field(default_factory=Times)
     quarantine: Quarantine = field(default_factory=Quarantine)
     """The phones that are set aside."""

@@ -19,6 +19,7 @@ from station.core.events import (
     ReleaseKept,
     ResultFound,
     Tick,
+    TimesChanged,
     TroubleChanged,
     VaultSeen,
     WorkerEnded,
@@ -130,6 +131,8 @@ class Station:
                 self.desk.situation.trouble = event.trouble
             case VaultSeen():
                 self.desk.situation.vault = event.vault
+            case TimesChanged():
+                self.desk.situation.times = event.times
             case OrderFound():
                 self.orders.found(event, now)
             case OrderSaved():

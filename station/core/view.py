@@ -2,7 +2,7 @@
 
 from station.core import lamps
 from station.core.arming import HOLD_SECONDS
-from station.core.bays import Bay
+from station.core.bays import Bay, Stay
 from station.core.gates import closed, may_start, told
 from station.core.gates.health import ailing
 from station.core.jobs import Job, JobState
@@ -131,11 +131,16 @@ def _offers(station: Station, bay: Bay, state: BayState) -> tuple[OfferView, ...
     if bay.stay is None or state not in (BayState.READY, BayState.ARMED):
         return ()
     return tuple(
-        OfferView(service=service, seconds=None, findings=closed(case), told=told(case))
+        OfferView(service=service, seconds=_seconds(station, bay.stay, service), findings=closed(case), told=told(case))
         for service, traits in SERVICES.items()
         if bay.stay.mode in traits.modes
         for case in (station.desk.case(bay, service),)
     )
+
+
+def _seconds(station: Station, stay: Stay, service: Service) -> float | None:
+    """How long a service took here of late, for a phone like this."""
+    return station.desk.situation.times.of(service, stay.product_type, emulated=stay.emulated)
 
 
 def _person_words(station: Station, bay: Bay) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from station.core.actions import (
     Action,
     CloseJob,
     FindFirmware,
+    ForgetPhone,
     KeepRelease,
     KillWorker,
     RevokeConsent,
@@ -31,7 +32,9 @@ from station.core.events import (
     RecordWritten,
     ReleaseKept,
     Tick,
+    TimesChanged,
     TroubleChanged,
+    VaultSeen,
     WorkerEnded,
     WorkerNotStarted,
 )
@@ -51,6 +54,10 @@ from station.model.phone import UsbArrived, UsbEvent, UsbGone
 from station.model.record import Record
 from station.model.release import Release as Released
 
+VAULT_SECONDS = 24 * 3600.0
+"""Between two looks for backups that were kept long enough."""
+UNTRUSTED_SECONDS = 3600.0
+"""The same, while the clock cannot be trusted: none is deleted then."""
 HEALTH_SECONDS = 15.0
 """Between two looks at the machine, while nobody presses START."""
 
@@ -134,10 +141,12 @@ class Loop:
                 for event in await self._running.take_up():
                     await self._handle(event)
                 await self._refresh()
+                await self._handle(TimesChanged(times=await asyncio.to_thread(self._proof.times)))
                 if (order := await asyncio.to_thread(self._orders.holding)) is not None:
                     await self._handle(OrderFound(note=order[0], same_boot=order[1]))
                 self._show(face)
                 tasks.create_task(self._pump(usb))
+                tasks.create_task(self._keep_vault())
                 tasks.create_task(self._watch_health())
                 while True:
                     await self._take(await self._next())
@@ -258,7 +267,7 @@ class Loop:
         if refused is not None:
             raise refused
 
-    async def _do(self, action: Action) -> None:
+    async def _do(self, action: Action) -> None:  # noqa: C901 one arm an action
         match action:
             case StartWorker(spec=spec):
                 try:
@@ -277,6 +286,8 @@ class Loop:
                 self._tasks.create_task(self._find(product_type))
             case CloseJob(job=job):
                 await self._running.close(job)
+            case ForgetPhone(udid=udid):
+                self._tasks.create_task(self._running.forget(udid))
             case KeepRelease(release=release):
                 await self._keep_release(release)
             case SaveOrder(note=note):
@@ -293,7 +304,10 @@ class Loop:
         else:
             sealed, number = finished.record, finished.number
             bound.info("recorded", number=number, outcome=sealed.outcome.value, why=sealed.title)
+            if sealed.backup is not None:
+                self._inbox.put_nowait(VaultSeen(vault=await self._running.vault()))
             self._inbox.put_nowait(RecordWritten(record=sealed, number=number, certificate=finished.certificate))
+            self._inbox.put_nowait(TimesChanged(times=await asyncio.to_thread(self._proof.times)))
 
     async def _keep_release(self, release: Released) -> None:
         """A phone leaves quarantine once that is on the disk. Raises Refused when it cannot be."""
@@ -337,9 +351,17 @@ class Loop:
     async def _refresh(self) -> None:
         """Look at what START depends on and nobody announces: the machine, and the firmware store."""
         await self._handle(TroubleChanged(trouble=self._proof.trouble))
+        await self._handle(VaultSeen(vault=await self._running.vault()))
         await self._handle(HealthChanged(health=await asyncio.to_thread(self._health)))
         for product_type in self._station.models():
             await self._handle(await self._found(product_type))
+
+    async def _keep_vault(self) -> None:
+        """Delete backups when their time has come, as soon as the clock can be trusted to say so."""
+        while True:
+            done = await self._running.expire(self._clock())
+            self._inbox.put_nowait(VaultSeen(vault=await self._running.vault()))
+            await asyncio.sleep(VAULT_SECONDS if done else UNTRUSTED_SECONDS)
 
     def _show(self, face: Face) -> None:
         """Show the station, if it looks different."""

@@ -8,6 +8,7 @@ from station.adapters.jobshelf import Finished
 from station.adapters.workers import Worker
 from station.core.events import Moment
 from station.core.quarantine import Quarantine
+from station.core.situation import Times
 from station.model.api import Snapshot
 from station.model.firmware import Firmware
 from station.model.order import OrderNote
@@ -37,6 +38,10 @@ class Proof(Protocol):
         Raises:
             StationError: it is not written; ask again later.
         """
+        ...
+
+    def times(self) -> Times:
+        """How long services took here of late. Blocks the first time."""
         ...
 
     def quarantine(self, releases: Iterable[Release]) -> Quarantine:

@@ -7,10 +7,12 @@ import structlog
 
 from station.adapters.certificate import issue
 from station.adapters.chain import read, record_of
+from station.adapters.history import History
 from station.adapters.jobshelf import Finished
 from station.adapters.records import RecordStore, chain_files
 from station.adapters.signing import DemonstrationKey, StationKey
 from station.core.quarantine import Quarantine
+from station.core.situation import Times
 from station.errors import RecordsBroken, Refused
 from station.model.record import Record
 from station.model.release import Release
@@ -25,6 +27,7 @@ class RecordedProof:
         self._state = state
         self.trouble = trouble
         self._store = store
+        self._history: History | None = None
 
     @classmethod
     async def open(cls, state: Path) -> "RecordedProof":
@@ -49,7 +52,16 @@ class RecordedProof:
             certificate = str((await issue(self._store, sealed)).pdf)
         except Refused as refused:
             log.info("no certificate", job=record.job, why=str(refused))
-        return Finished(record=record_of(sealed), number=sealed.number, certificate=certificate)
+        written = record_of(sealed)
+        if self._history is not None:
+            self._history.add(written)
+        return Finished(record=written, number=sealed.number, certificate=certificate)
+
+    def times(self) -> Times:
+        """How long services took here of late. Blocks the first time: it reads the newest records."""
+        if self._history is None:
+            self._history = History.read(self._state)
+        return self._history.times()
 
     def quarantine(self, releases: Iterable[Release]) -> Quarantine:
         """Which phones are set aside, as both chains tell. Broken records tell nothing: then no job starts at all."""

@@ -177,3 +177,17 @@ def test_the_command_line_says_what_is_wrong(arguments, says):
     said = CliRunner().invoke(app, arguments)
     assert said.exit_code != 0
     assert says in said.output
+
+
+async def test_what_was_done_here_tells_how_long_it_takes(house):
+    async with house.daemon() as daemon:
+        await give(daemon)
+        await restored(house, daemon, await turn(house, daemon))
+        daemon.tell(gone())
+        await daemon.until(lambda bay: bay.state is BayState.EMPTY)
+        daemon.tell(arrived(B))
+        await (await house.conductor.worker()).inspect(facts(B))
+        view = await daemon.until(lambda bay: bay.state is BayState.READY)
+        took = {offer.service: offer.seconds for offer in view.offers}
+        assert took[Service.RESTORE] is not None
+        assert took[Service.ERASE] is None
