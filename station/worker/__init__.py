@@ -8,6 +8,9 @@ wrong. Nothing of that leaves this package:
     confine, deadline           what the kernel enforces: private directories, memory, files, silence
     reporter, guard             what the worker says; the one door to every irreversible act
     services                    what a phone can be given, one module each; and `look`, which reads its facts
+    installing, approach, preboard
+                                what those that install firmware share: the way to the phone, by somebody's hands
+                                where it must be; the passcode before its data is kept
     work                        what each of them is given
     failures                    every error becomes one named cause
 

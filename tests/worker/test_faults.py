@@ -109,7 +109,7 @@ CASES = {
     "back in recovery": Case(Cause.STAYED_IN_RECOVERY, fault("iboot:bootx", STAY), order=RECOVERY),
     "forbidden asset": Case(Cause.ASSET_REFUSED, changes=(reach(asset_hosts=()),), order=RECOVERY, erased=True),
     "forbidden factory data": Case(Cause.ASSET_REFUSED, changes=(reach(fdr_hosts=()),), order=RECOVERY, erased=True),
-    "no usbmuxd": Case(Cause.INTERNAL, changes=(reach(usbmuxd="/nowhere"),), order=RECOVERY),
+    "no usbmuxd": Case(Cause.USB_SERVICE, changes=(reach(usbmuxd="/nowhere"),), order=RECOVERY),
     "another model's firmware": Case(Cause.FIRMWARE_MISSING, order={"model": "iPhone 13"}),
 }
 
