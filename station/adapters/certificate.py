@@ -15,13 +15,14 @@ from station.adapters import chain, durable
 from station.adapters.chain import ChainFiles
 from station.adapters.records import RecordStore
 from station.adapters.signing import PublicKey, SigningKey
+from station.core.verification import NOT_SEEN
 from station.errors import Refused
 from station.model.base import format_ecid
 from station.model.certificate import Certificate
 from station.model.consent import Hand
 from station.model.phone import PhoneFacts
 from station.model.record import Check, Outcome, Record, SealedRecord
-from station.model.service import Service
+from station.model.service import SERVICES, Service
 
 NOT_KNOWN = "not known"
 
@@ -40,11 +41,12 @@ HANDS = {
     Hand.ORDER: "An operator's standing order, given beforehand",
 }
 
-NOT_ASSESSED = (
-    "Activation Lock: not assessed",
-    "eSIM profiles, and cards in the phone: not assessed",
-    "Copies elsewhere, such as backups and cloud accounts: not assessed",
-)
+SUMMARIES = {
+    Service.ERASE: "This phone erased all content and settings, and the result was observed.",
+    Service.RESTORE: "This phone was erased, its firmware installed anew, and the result observed.",
+}
+
+NONE_INSTALLED = "no firmware was installed"
 
 CLASSIFICATION = (
     "This states the method and what was verified. "
@@ -105,16 +107,16 @@ def compose(sealed: SealedRecord, key: PublicKey) -> Certificate:
         method=METHODS[record.service],
         firmware_before=_version(record.before),
         firmware_after=_version(record.observed.facts),
-        manifest_sha256=record.firmware.manifest_sha256 if record.firmware else NOT_KNOWN,
+        manifest_sha256=_manifest(record),
         started=record.started,
         ended=record.ended,
         duration_seconds=record.duration_seconds,
         clock_trusted=record.clock_trusted,
         confirmed_by=HANDS[record.consent.by],
         confirmed_at=record.consent.at,
-        verified=tuple(check for check in record.checks if not check.by_phone),
+        verified=tuple(check for check in record.checks if not check.by_phone and check.observed != NOT_SEEN),
         reported=_reported(record),
-        not_verified=NOT_ASSESSED,
+        not_verified=_not_verified(record),
         classification=CLASSIFICATION,
         software=record.software,
         record=sealed.number,
@@ -123,6 +125,10 @@ def compose(sealed: SealedRecord, key: PublicKey) -> Certificate:
         public_key=key.pem.decode(),
         key_id=key.id,
         signature="",
+        summary=SUMMARIES[record.service],
+        activation_lock=lock_before(record),
+        backup=backup_decision(record),
+        overruled=overrulings(record),
     )
 
 
@@ -145,8 +151,47 @@ def _version(facts: PhoneFacts | None) -> str:
     return f"iOS {facts.version} ({facts.build})" if facts else NOT_KNOWN
 
 
+def lock_before(record: Record) -> str:
+    """What was found of Activation Lock before the job, and when."""
+    if record.before is None or not record.before.lock.at:
+        return "not read"
+    return f"{record.before.lock.state.value}, read {record.before.lock.at}"
+
+
+def backup_decision(record: Record) -> str:
+    """What was decided about a backup, and when."""
+    return "none" if record.decision is None else f"{record.decision.choice.value}, {record.decision.at}"
+
+
+def overrulings(record: Record) -> tuple[str, ...]:
+    """The gates that somebody opened, with their reasons."""
+    return tuple(f"{each.gate.value.replace('_', ' ')}: {each.reason} ({each.at})" for each in record.overruled)
+
+
+def _manifest(record: Record) -> str:
+    if record.firmware is not None:
+        return record.firmware.manifest_sha256
+    return NOT_KNOWN if SERVICES[record.service].firmware else NONE_INSTALLED
+
+
+def _not_verified(record: Record) -> tuple[str, ...]:
+    """What a reader might expect to be covered, and is not. An erased phone tells nothing of its lock."""
+    read = record.before is not None and bool(record.before.lock.at)
+    kept = "asked to be kept" if record.consent.options.keep_esim else "asked to be removed"
+    plans = f"eSIM profiles ({kept})" if record.service is Service.ERASE else "eSIM profiles"
+    return (
+        *(f"{check.what.capitalize()}: {NOT_SEEN}" for check in record.checks if check.observed == NOT_SEEN),
+        f"Activation Lock{' afterwards' if read else ''}: not assessed",
+        f"{plans}, and cards in the phone: not assessed",
+        "Copies elsewhere, such as backups and cloud accounts: not assessed",
+    )
+
+
 def _reported(record: Record) -> tuple[Check, ...]:
-    """The phone's own words about its work."""
+    """The phone's own words about its work; where no firmware was installed, no restore system spoke."""
+    said = tuple(check for check in record.checks if check.by_phone and check.observed != NOT_SEEN)
+    if not SERVICES[record.service].firmware:
+        return said
     finished = Check(
         what="restore finished",
         expected="status 0",
@@ -154,4 +199,4 @@ def _reported(record: Record) -> tuple[Check, ...]:
         passed=record.status == 0,
         by_phone=True,
     )
-    return (finished, *(check for check in record.checks if check.by_phone))
+    return (finished, *said)

@@ -4,6 +4,7 @@ The fonts are embedded, so that it looks the same everywhere and for as long as 
 certificate always makes the same bytes. Lengths are millimetres, font sizes points, colours RGB.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from datetime import datetime
@@ -31,6 +32,7 @@ PROOF = BOTTOM - QR - 19
 INK, SOFT, HAIRLINE = (24, 28, 33), (104, 112, 122), (218, 221, 226)
 GREEN, WARNING = (22, 112, 76), (190, 42, 32)
 
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
@@ -75,7 +77,7 @@ class _Page(FPDF):
         place = f"{certificate.station} · bay {certificate.bay}"
         self._text(LEFT + 50, TOP, place, size=8, colour=SOFT, width=RIGHT - LEFT - 50, align=Align.R)
         self._text(LEFT, TOP + 11, "Certificate of Sanitization", size=25, bold=True)
-        lead = certificate.notice or "This phone was erased, its firmware installed anew, and the result observed."
+        lead = certificate.notice or certificate.summary
         colour = WARNING if certificate.emulated else SOFT
         self._text(LEFT, TOP + 24, lead, size=9.5, bold=certificate.emulated, colour=colour)
         self.set_y(TOP + 34)
@@ -87,12 +89,13 @@ class _Page(FPDF):
             ("Serial number", certificate.serial_number),
             ("IMEI", certificate.imei),
             ("ECID", certificate.ecid),
-            ("Firmware before", certificate.firmware_before),
-            ("Firmware installed", certificate.firmware_after),
+            ("Firmware before, and now", f"{certificate.firmware_before}, {certificate.firmware_after}"),
+            ("Activation Lock before", _moments("; ".join((certificate.activation_lock, *certificate.overruled)))),
         )
         clock = "" if certificate.clock_trusted else ", by a clock not known to be right"
         work = (
             ("Method", certificate.method),
+            ("Backup before", _moments(certificate.backup)),
             ("Confirmed by", certificate.confirmed_by),
             ("Confirmed", _readable(certificate.confirmed_at)),
             ("Started", _readable(certificate.started)),
@@ -111,14 +114,16 @@ class _Page(FPDF):
         certificate = self._certificate
         y = self.get_y()
         rest = len(certificate.reported) + len(certificate.not_verified)
-        room = int((PROOF - y - 3 * SECTION) / ROW) - rest
+        sections = 3 if certificate.reported else 2
+        room = int((PROOF - y - sections * SECTION) / ROW) - rest
         shown = certificate.verified if len(certificate.verified) <= room else certificate.verified[: room - 1]
         y = self._section(y, "Verified by the station afterwards", columns=True)
         for check in shown:
             y = self._row(y, check.what, check.expected, check.observed, good=check.passed)
         if more := len(certificate.verified) - len(shown):
             y = self._row(y, f"{more} more, all passed: see the signed JSON", "", "", good=True)
-        y = self._section(y, "Reported by the phone’s restore system")
+        if certificate.reported:
+            y = self._section(y, "Reported by the phone’s restore system")
         for check in certificate.reported:
             y = self._row(y, check.what, check.expected, check.observed, good=check.passed)
         y = self._section(y, "Not verified")
@@ -257,6 +262,11 @@ def _readable(text: str) -> str:
         return f"{datetime.fromisoformat(text):%-d %B %Y, %H:%M} UTC"
     except ValueError:
         return text
+
+
+def _moments(words: str) -> str:
+    """Words with their moments as people read them."""
+    return _MOMENT.sub(lambda found: _readable(found[0]), words)
 
 
 def _duration(seconds: float) -> str:

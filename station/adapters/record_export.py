@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from station.adapters import chain
+from station.adapters.certificate import backup_decision, lock_before, overrulings
 from station.model.base import format_ecid
 from station.model.record import SealedRecord
 
@@ -35,6 +36,9 @@ COLUMNS = (
     "build_after",
     "confirmed_by",
     "confirmed_at",
+    "activation_lock_before",
+    "backup_decision",
+    "overruled",
     "software",
     "digest",
 )
@@ -84,6 +88,9 @@ def _row(sealed: SealedRecord) -> dict[str, object]:
         "build_after": after and after.build,
         "confirmed_by": record.consent.by.value,
         "confirmed_at": record.consent.at,
+        "activation_lock_before": lock_before(record),
+        "backup_decision": backup_decision(record),
+        "overruled": "; ".join(overrulings(record)),
         "software": record.software,
         "digest": sealed.digest,
     }

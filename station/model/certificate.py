@@ -27,7 +27,7 @@ class Certificate(Message, frozen=True, kw_only=True):
     firmware_before: str
     firmware_after: str
     manifest_sha256: str
-    """Digest of the installed firmware's BuildManifest.plist."""
+    """Digest of the installed firmware's BuildManifest.plist; or that none was installed."""
     started: str
     ended: str
     """RFC 3339, UTC."""
@@ -38,7 +38,7 @@ class Certificate(Message, frozen=True, kw_only=True):
     verified: tuple[Check, ...]
     """What the station itself observed after the phone came back."""
     reported: tuple[Check, ...]
-    """What the phone's restore system said of its own work, where it said it."""
+    """What the phone's restore system said of its own work, where one ran."""
     not_verified: tuple[str, ...]
     """What a reader might expect to be covered, and is not."""
     classification: str
@@ -54,3 +54,11 @@ class Certificate(Message, frozen=True, kw_only=True):
     key_id: str
     signature: str
     """Ed25519 over the canonical JSON of all other fields, hex."""
+    summary: str = ""
+    """What was done to the phone: one sentence."""
+    activation_lock: str = ""
+    """What was found of Activation Lock before, and when it was read."""
+    backup: str = ""
+    """What was decided about a backup before, and when."""
+    overruled: tuple[str, ...] = ()
+    """What stood against it, and why somebody went on all the same."""

@@ -1,6 +1,7 @@
 """Certificates: who gets one, what it says, and the page."""
 
 import asyncio
+import csv
 import hashlib
 import itertools
 import re
@@ -10,13 +11,17 @@ import msgspec
 import pytest
 import segno
 
-from station.adapters import certificate, certificate_pdf, chain, durable
+from station.adapters import certificate, certificate_pdf, chain, durable, record_export
 from station.adapters.signing import DemonstrationKey, StationKey
+from station.core.verification import NOT_SEEN
 from station.errors import RecordsBroken, Refused, StorageError
 from station.model.certificate import Certificate
-from station.model.consent import Hand
-from station.model.record import Check, Observed, Outcome
-from tests.records.samples import CHECKS, ECID, failed, record
+from station.model.consent import Hand, Options
+from station.model.gates import BackupDecision, Choice, Gate, Overruling
+from station.model.phone import ActivationLock, LockReading, PhoneMode
+from station.model.record import Check, Observed, Outcome, Record
+from station.model.service import Service
+from tests.records.samples import AFTER, BEFORE, CHECKS, ECID, failed, record
 
 
 @pytest.fixture
@@ -159,6 +164,62 @@ def test_the_page_says_what_the_certificate_says(draft):
         assert value in words
     assert "EMULATED" not in words
     assert "Anna" not in words
+
+
+def erased() -> Record:
+    """An erase without firmware, of a locked phone, which somebody wanted all the same."""
+    lock = LockReading(state=ActivationLock.LOCKED, at="2026-11-21T06:11:58Z", signs=("NVRAM fm-spstatus: YES",))
+    consent = msgspec.structs.replace(record().consent, service=Service.ERASE, options=Options(keep_esim=False))
+    return record(
+        service=Service.ERASE,
+        consent=consent,
+        firmware=None,
+        status=None,
+        operations=(),
+        before=msgspec.structs.replace(BEFORE, lock=lock),
+        observed=Observed(mode=PhoneMode.NORMAL, facts=msgspec.structs.replace(AFTER, version="17.5.1", build="21F90")),
+        checks=(*CHECKS[:-1], Check(what="pictures", expected=NOT_SEEN, observed=NOT_SEEN, passed=True)),
+        decision=BackupDecision(choice=Choice.MADE_ELSEWHERE, at="2026-11-21T06:11:59Z"),
+        overruled=(Overruling(gate=Gate.ACTIVATION_LOCK, reason="the owner signed", at="2026-11-21T06:12:00Z"),),
+    )
+
+
+def test_an_erase_without_firmware_speaks_of_none(draft):
+    content = draft(erased())
+    assert content.reported == ()
+    assert content.manifest_sha256 == certificate.NONE_INSTALLED
+    assert content.not_verified[:3] == (
+        "Pictures: not seen",
+        "Activation Lock afterwards: not assessed",
+        "eSIM profiles (asked to be removed), and cards in the phone: not assessed",
+    )
+    assert not any(check.what == "pictures" for check in content.verified)
+    words = " ".join(text_of(certificate_pdf.render(content)).split())
+    for value in (
+        "This phone erased all content and settings",
+        "iOS 17.5.1 (21F90), iOS 17.5.1 (21F90)",
+        "locked, read 21 November 2026, 06:11 UTC; activation lock: the owner signed",
+        "made elsewhere, 21 November 2026, 06:11 UTC",
+        "no firmware was installed",
+    ):
+        assert value in words
+    for value in ("restore system", "installed anew", "status 0"):
+        assert value not in words
+
+
+def test_what_was_known_and_decided_before_is_exported(tmp_path):
+    StationKey.make(tmp_path)
+    key = StationKey.read(tmp_path)
+
+    def exported(each: Record) -> dict[str, str]:
+        return next(csv.DictReader(record_export.csv_lines([key.seal(each, number=1, previous=chain.FIRST)])))
+
+    row = exported(erased())
+    assert row["activation_lock_before"] == "locked, read 2026-11-21T06:11:58Z"
+    assert row["backup_decision"] == "made elsewhere, 2026-11-21T06:11:59Z"
+    assert row["overruled"] == "activation lock: the owner signed (2026-11-21T06:12:00Z)"
+    row = exported(record())
+    assert (row["activation_lock_before"], row["backup_decision"], row["overruled"]) == ("not read", "none", "")
 
 
 def test_an_emulated_phone_is_marked_wherever_one_looks(draft):
