@@ -132,7 +132,7 @@ def _end(says: str) -> Rung:
 _RESTART = _do(Service.RESTART, "A restart mends much, and everything stays on it.")
 _LEAVE = _do(Service.RESCUE, "Often it only has to be told to start. Everything stays on it.")
 _BACKUP = _do(Service.BACKUP, "What comes next touches the data: save it first.")
-_REINSTALL = _do(Service.REINSTALL, "iOS is installed anew, around the data.")
+_REINSTALL = _do(Service.REINSTALL, "A new iOS goes around the data, which is meant to stay.")
 _RESTORE = _do(Service.RESTORE, "All is erased and installed anew: the last that a cable can do.")
 _RESTORE_DFU = _do(Service.RESTORE, "All is erased and installed anew, from the very bottom.", deep=True)
 _FORCE = _press(Target.RESTART, "The buttons force a restart. Everything stays on it.")
