@@ -147,6 +147,10 @@ class JobDirectory:
         except (OSError, msgspec.DecodeError):
             return None
 
+    def clear_home(self) -> None:
+        """Remove what the worker kept for itself: keys of the phone among it. For when its keeper could not."""
+        shutil.rmtree(self.path / "home", ignore_errors=True)
+
     def give_up_reserve(self) -> None:
         """Make room for what must still be written down."""
         with suppress(OSError):  # on a disk that takes nothing at all, the writing itself tells

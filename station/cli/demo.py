@@ -251,6 +251,7 @@ def _daemon_environment(stage: Stage, *, by_hand: bool) -> dict[str, str]:
         "STATION_NAME": "Demonstration",
         "STATION_STATE": str(stage.state),
         "STATION_FIRMWARE": str(stage.firmware),
+        "STATION_RUNTIME": f"/dev/shm/restore-station-{os.getuid()}",  # noqa: S108 (the daemon makes it, for nobody else)
         "STATION_SOCKET": str(stage.socket),
         "STATION_VIRTUAL": str(stage.virtual),
         "STATION_BAYS": f'{{"{BAY}": "{SOCKET}"}}',

@@ -12,12 +12,14 @@ from typing import Annotated
 import typer
 
 from station.adapters import clock
+from station.adapters.secrets_in_memory import is_in_memory
 from station.daemon.settings import Settings, load
 from station.errors import ConfigError
 
 LOW_DISK = 12 << 30
 """Bytes: one unpacked firmware, and room to work."""
 TIMEOUT = 2.0
+SWAPS = Path("/proc/swaps")
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
             yield _group("gpio", "use buttons and lamps")
     yield _disk("state", settings.state)
     yield _disk("firmware", settings.firmware_store)
+    yield _disk("vault", settings.vault_directory)
+    yield _memory(settings.runtime)
     trusted = clock.trusted()
     yield Finding(
         "clock",
@@ -112,3 +116,23 @@ def _disk(what: str, path: Path) -> Finding:
     writable = os.access(existing, os.W_OK)
     found = f"{path}: {free / 1e9:.1f} GB free" + ("" if writable else ", not writable by this user")
     return Finding(f"disk for {what}", free >= LOW_DISK and writable, found, "Free some space, or use a larger disk.")
+
+
+def _memory(runtime: Path) -> Finding:
+    """Passwords of backups may be in memory only, and memory must stay memory."""
+    existing = next(parent for parent in (runtime, *runtime.parents) if parent.exists())
+    swaps = [line.split()[0] for line in SWAPS.read_text().splitlines()[1:]]
+    on_disk = [swap for swap in swaps if not swap.startswith("/dev/zram")]
+    if not is_in_memory(existing):
+        return Finding(
+            "memory for passwords",
+            fine=False,
+            found=f"{runtime} is on a disk",
+            remedy="Set `runtime` to a directory of a tmpfs, such as /run/restore-station.",
+        )
+    return Finding(
+        "memory for passwords",
+        fine=not on_disk,
+        found=f"{runtime}: in memory" + (f", which is swapped to {', '.join(on_disk)}" if on_disk else ""),
+        remedy="Swap to compressed memory (zram) instead, or not at all: swapoff -a.",
+    )

@@ -23,6 +23,7 @@ COMMANDS = {
     "advise": "advise",
     "did-not-help": "advise",
     "records": "records",
+    "backups": "backups",
     "firmware": "firmware",
     "virtual": "virtual",
     "demo": "demo",

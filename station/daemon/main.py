@@ -23,10 +23,14 @@ from station.adapters.health import Machine
 from station.adapters.jobshelf import JobShelf
 from station.adapters.orders import OrderShelf
 from station.adapters.releases import Releases
+from station.adapters.pairings import Pairings
+from station.adapters.secrets_in_memory import MemoryShelf
+from station.adapters.vault import Vault
 from station.adapters.workers import LocalStarter
 from station.core.events import Moment
 from station.core.policy import Policy
 from station.core.station import Station
+from station.daemon.custody import Custody
 from station.daemon.loop import Loop
 from station.daemon.ports import WorkerStarter
 from station.daemon.proof import RecordedProof
@@ -88,7 +92,7 @@ async def _serve(settings: Settings, starter: WorkerStarter) -> None:
         stack.push_async_callback(proof.close)
         loop = Loop(
             Station(policy, instance=_instance()),
-            running=Running(shelf, starter, firmware),
+            running=Running(shelf, starter, firmware, custody_of(settings, policy, shelf)),
             proof=proof,
             firmware=firmware,
             orders=OrderShelf(settings.state),
@@ -125,6 +129,16 @@ def policy_of(settings: Settings) -> Policy:
         max_temperature=settings.max_temperature,
         min_free=settings.min_free_mb << 20,
         quarantine_after=settings.quarantine_after,
+    )
+
+
+def custody_of(settings: Settings, policy: Policy, shelf: JobShelf) -> Custody:
+    """What is held of other people's. Nothing is opened yet: a station whose vault is gone does everything else."""
+    return Custody(
+        Vault(settings.vault_directory, secret=settings.vault_secret, days=settings.vault_days),
+        MemoryShelf(settings.runtime),
+        Pairings(policy.reach.usbmuxd, settings.state / "pairings"),
+        shelf,
     )
 
 

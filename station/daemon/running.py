@@ -5,22 +5,26 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import structlog
 
+from station.adapters.clock import utc_now
 from station.adapters.jobdir import EventReader, JobDirectory
 from station.adapters.jobshelf import Finished, Found, JobShelf
 from station.adapters.workers import Worker, adopt
 from station.core.events import (
     Event,
     JobFound,
+    Moment,
     ResultFound,
     WorkerEnded,
     WorkerGarbled,
     WorkerNotStarted,
     WorkerSaid,
 )
+from station.core.situation import VaultState
+from station.daemon.custody import Custody
 from station.daemon.follow import Ended, Follower, Stirred
 from station.daemon.ports import FirmwareShelf, WorkerStarter
-from station.errors import ConsentVoid, InputRejected, StorageError
-from station.model.base import JobId
+from station.errors import ConsentVoid, InputRejected, Refused, StorageError
+from station.model.base import JobId, Udid
 from station.model.causes import Cause
 from station.model.events import WorkerEvent, WorkerExit
 from station.model.job import JobSpec
@@ -33,8 +37,9 @@ Tell = Callable[[Event | Stirred | Ended], None]
 class Running:
     """Does what the Station wants done to jobs, and tells what becomes of them."""
 
-    def __init__(self, shelf: JobShelf, starter: WorkerStarter, firmware: FirmwareShelf) -> None:
+    def __init__(self, shelf: JobShelf, starter: WorkerStarter, firmware: FirmwareShelf, custody: Custody) -> None:
         self._shelf = shelf
+        self._custody = custody
         self._starter = starter
         self._firmware = firmware
         self._starting: set[JobId] = set()
@@ -54,7 +59,8 @@ class Running:
     async def take_up(self) -> list[Event]:
         """What an earlier daemon left, as events: results, living workers (followed from now on), dead ones."""
         events: list[Event] = []
-        for found in await asyncio.to_thread(self._shelf.found):
+        every = await asyncio.to_thread(self._shelf.found)
+        for found in every:
             if found.finished is not None:
                 done = found.finished
                 events.append(
@@ -64,6 +70,8 @@ class Running:
                 await self._end_inspection(found)
             else:
                 events += await self._take_up_job(found)
+        opened = [found.spec for found in every if found.finished is None and found.spec.service is not None]
+        await asyncio.to_thread(self._custody.sweep, opened, list(self))
         return events
 
     async def start(self, spec: JobSpec) -> None:
@@ -94,11 +102,26 @@ class Running:
 
     async def leave(self, job: JobId) -> WorkerExit | None:
         """A job's worker has ended and everything it said was read: how it ended."""
-        return await self._follower.leave(job)
+        how = await self._follower.leave(job)
+        await asyncio.to_thread(self._custody.ended, job)
+        return how
 
     async def finish(self, finished: Finished) -> None:
-        """A job is recorded."""
+        """A job is recorded: what it says of a backup counts from now on."""
+        await asyncio.to_thread(self._custody.settle, finished.record)
         await asyncio.to_thread(self._shelf.finish, finished.record.job, finished)
+
+    async def forget(self, udid: Udid) -> None:
+        """A phone has left, and nothing works on it."""
+        await asyncio.to_thread(self._custody.forget, udid)
+
+    async def vault(self) -> VaultState:
+        """The vault, as it is now."""
+        return await asyncio.to_thread(self._custody.look)
+
+    async def expire(self, now: Moment) -> bool:
+        """Delete the backups that were kept long enough; whether the clock could be trusted with that."""
+        return await asyncio.to_thread(self._custody.expire, now)
 
     async def close(self, job: JobId) -> None:
         """Nobody needs a job's directory any more. One that cannot be put away is found again by the next daemon."""
@@ -118,6 +141,7 @@ class Running:
         try:
             if spec.firmware is not None:
                 await asyncio.to_thread(self._firmware.verify, spec.firmware)
+            await asyncio.to_thread(self._custody.prepare, spec, now=utc_now())
             if spec.job not in self._doomed:
                 await asyncio.to_thread(directory.require_unrevoked)
                 worker = await asyncio.to_thread(self._starter.start, directory)
@@ -128,6 +152,8 @@ class Running:
                 self._tell(WorkerEnded(job=spec.job, exit=None))
         except ConsentVoid:
             self._tell(WorkerEnded(job=spec.job, exit=None))
+        except Refused as error:
+            self._tell(WorkerNotStarted(job=spec.job, cause=Cause.BACKUP_MISSING, detail=str(error)))
         except InputRejected as error:
             self._tell(WorkerNotStarted(job=spec.job, cause=Cause.FIRMWARE_CORRUPT, detail=str(error)))
         except StorageError as error:

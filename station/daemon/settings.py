@@ -98,6 +98,12 @@ class Settings(BaseSettings):
     """Where clients connect."""
     firmware: Path | None = None
     """The firmware store; by default in the state directory."""
+    vault: Path | None = None
+    """Where backups are kept: a disk of its own, if there is one; by default in the state directory."""
+    vault_days: int = Field(default=30, ge=1, le=3650)
+    """How long a verified backup is kept."""
+    runtime: Path = Path("/run/restore-station")
+    """A directory in memory (tmpfs): passwords on their way to a worker never touch a disk."""
     bays: dict[str, str] = {}
     """Bay name to USB socket (`1 = "1-1.4"`); empty: sockets become bays as phones appear in them."""
     cap: int = Field(default=4, ge=1, le=64)
@@ -163,6 +169,17 @@ class Settings(BaseSettings):
     def firmware_store(self) -> Path:
         """Where the firmware store is."""
         return self.firmware or self.state / "firmware"
+
+    @property
+    def vault_directory(self) -> Path:
+        """Where the vault is."""
+        return self.vault or self.state / "vault"
+
+    @property
+    def vault_secret(self) -> Path:
+        """The secret from which the passwords of backups are derived: what systemd hands in, else a file of ours."""
+        given = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), "vault-secret")
+        return given if given.exists() else self.state / "keys" / "vault-secret"
 
     @property
     def bay_sockets(self) -> dict[BayId, SocketPath]:

@@ -1,5 +1,6 @@
 """Each test has a house of its own: a state directory, and short paths for sockets."""
 
+import shutil
 import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -43,3 +44,4 @@ def sockets():
 async def house(tmp_path: Path, sockets: Path) -> AsyncGenerator[House, None]:
     async with Conductor(sockets / "c") as conductor:
         yield House(tmp_path / "state", sockets, conductor)
+    shutil.rmtree(Path("/dev/shm", sockets.name), ignore_errors=True)

@@ -16,10 +16,14 @@ from station.adapters.clock import boottime
 from station.adapters.jobshelf import JobShelf
 from station.adapters.orders import OrderShelf
 from station.adapters.releases import Releases
+from station.adapters.pairings import Pairings
+from station.adapters.secrets_in_memory import MemoryShelf
+from station.adapters.vault import Vault
 from station.adapters.workers import LocalStarter
 from station.core.events import Moment
 from station.core.situation import Health
 from station.core.station import Station
+from station.daemon.custody import Custody
 from station.daemon.loop import Loop
 from station.daemon.proof import RecordedProof
 from station.daemon.running import Running
@@ -182,7 +186,7 @@ class House:
         shelf = await asyncio.to_thread(JobShelf, self.state)
         loop = Loop(
             Station(policy(**self.changes), instance=f"d{self.daemons}"),
-            running=Running(shelf, LocalStarter(self.conductor.program), self.firmware),
+            running=Running(shelf, LocalStarter(self.conductor.program), self.firmware, self.custody(shelf)),
             proof=proof,
             firmware=self.firmware,
             orders=OrderShelf(self.state),
@@ -203,6 +207,15 @@ class House:
                         await running
         finally:
             await proof.close()
+
+    def custody(self, shelf: JobShelf) -> Custody:
+        """A vault; no usbmuxd answers."""
+        return Custody(
+            Vault(self.state / "vault", secret=self.state / "keys" / "vault-secret", days=30),
+            MemoryShelf(Path("/dev/shm", self.sockets.name)),
+            Pairings(str(self.sockets / "usbmuxd"), self.state / "pairings"),
+            shelf,
+        )
 
     def jobs(self) -> list[str]:
         return sorted(path.name for path in (self.state / "jobs").iterdir())

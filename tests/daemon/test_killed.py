@@ -95,6 +95,7 @@ async def daemon(house: House, firmware: Path) -> AsyncGenerator[tuple[Process, 
             "STATION_SOCKET": str(house.socket),
             "STATION_VIRTUAL": str(house.sockets),
             "STATION_FIRMWARE": str(firmware),
+            "STATION_RUNTIME": f"/dev/shm/{house.sockets.name}",
             "STATION_OPERATOR_CONFIRM": "true",
             "STATION_BAYS": '{"1": "1-1.1"}',
         }

@@ -96,7 +96,7 @@ def test_the_doctor_finds_what_is_wrong(tmp_path):
     found = {finding.what: finding for finding in doctor.examine(settings)}
     assert not found["daemon"].fine
     assert "No such file" in found["daemon"].found
-    assert set(found) == {"daemon", "disk for state", "disk for firmware", "clock"}
+    assert set(found) == {"daemon", "disk for state", "disk for firmware", "disk for vault", "memory for passwords", "clock"}
 
 
 def test_the_doctor_finds_what_is_right(sockets, monkeypatch):

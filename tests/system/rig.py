@@ -374,9 +374,12 @@ async def make_rig(
     settings: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[Rig, None]:
     """A rig in a directory of its own, whose path is short enough for sockets (107 bytes)."""
-    with tempfile.TemporaryDirectory(prefix="rig-") as name:
+    with (
+        tempfile.TemporaryDirectory(prefix="rig-") as name,
+        tempfile.TemporaryDirectory(prefix="rig-", dir="/dev/shm") as memory,
+    ):
         directory = Path(name)
         async with VirtualHost(directory / "v", pace=pace) as host:
             for firmware in await asyncio.to_thread(store.list):
                 await asyncio.to_thread(host.apple.register, Path(firmware.directory))
-            yield Rig(directory, host, store, bays=bays, settings=dict(settings or {}))
+            yield Rig(directory, host, store, bays=bays, settings={"STATION_RUNTIME": memory, **(settings or {})})

@@ -37,9 +37,11 @@ async def give(work: Work) -> None:
         try:
             backups = Backups(lockdown, work.reporter, data)
             work.reporter.enter(Phase.BACKUP)
-            await _prepare(backups, work.reporter, secret, owed)
+            await clear_owed(backups, work.reporter, secret, owed)
             if not await backups.has_password():
                 await backups.change_password(new=secret)
+            elif owed != secret:
+                raise JobFailed(Cause.BACKUP_PASSWORD_UNKNOWN, "it was there before")
             try:
                 if not await backups.has_password():
                     raise JobFailed(Cause.REFUSED_BY_PHONE, "it took the password, and does not encrypt")
@@ -53,20 +55,19 @@ async def give(work: Work) -> None:
         await read_back(work, data / udid, secret, received)
 
 
-async def _prepare(backups: Backups, reporter: Reporter, secret: str, owed: str) -> None:
-    """See to it that the phone has either no password or the very one of this backup."""
-    has = await backups.has_password()
-    if owed and not has:
+async def clear_owed(backups: Backups, reporter: Reporter, secret: str, owed: str) -> None:
+    """Take off the phone what an earlier job could not, unless it is the very password of this backup."""
+    if not owed:
+        return
+    if not await backups.has_password():
         reporter.password_owed(False)  # somebody has reset its settings, or erased it
-    elif owed and owed != secret:
+    elif owed != secret:
         try:
             await backups.change_password(old=owed)
         except JobFailed as failed:
             if failed.cause is Cause.BACKUP_PASSWORD_UNKNOWN:  # it is somebody else's by now
                 reporter.password_owed(False)
             raise
-    elif has and not owed:
-        raise JobFailed(Cause.BACKUP_PASSWORD_UNKNOWN, "it was there before")
 
 
 async def take_off(backups: Backups, password: str) -> bool:

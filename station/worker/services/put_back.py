@@ -15,7 +15,7 @@ from station.worker.backups import Backups
 from station.worker.failures import JobFailed
 from station.worker.patience import tries
 from station.worker.received import Received
-from station.worker.services.backup import passwords, read_back, take_off
+from station.worker.services.backup import clear_owed, passwords, read_back, take_off
 from station.worker.services.look import connect
 from station.worker.work import Work
 
@@ -32,7 +32,7 @@ async def give(work: Work) -> None:
         JobFailed: BACKUP_FAULTY, what is in the vault is not what came from the phone: nothing was replaced.
         whatever else goes wrong, for `failures.explain`.
     """
-    place, secret, _ = passwords(work)
+    place, secret, owed = passwords(work)
     reporter, data = work.reporter, Path(place.directory)
     with held(data), Received(data) as received:
         lockdown = await connect(work)  # whether it is there, and trusts us, before the long reading
@@ -48,6 +48,7 @@ async def give(work: Work) -> None:
         before = lockdown.service.mux_device.devid
         try:
             backups = Backups(lockdown, reporter, data)
+            await clear_owed(backups, reporter, secret, owed)
             reporter.password_owed(True)
             try:
                 await backups.put_back(secret, lambda: reporter.enter(Phase.TIDY))

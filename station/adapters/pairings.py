@@ -1,0 +1,129 @@
+"""Pair records: which phones usbmuxd can open, and that it forgets them when they leave.
+
+Whoever has a phone's pair record can read the phone, and usbmuxd keeps records on its disk for ever. A worker pairs;
+nobody knows for how long a worker, a phone or this daemon lives. So it is written down first that a phone is going to
+be paired, and struck out when usbmuxd has forgotten it.
+
+usbmuxd's protocol, as its own sources and libusbmuxd have it: a header of four little-endian words (length, version
+1, message 8, tag), then a property list.
+"""
+
+import errno
+import plistlib
+import socket
+import struct
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from station.errors import StationError, StorageError
+from station.model.base import Udid
+
+SECONDS = 5.0
+"""How long usbmuxd may take for an answer."""
+MAX_ANSWER = 1 << 20
+_HEADER = struct.Struct("<LLLL")
+_PLIST_VERSION, _PLIST_MESSAGE = 1, 8
+
+
+class UsbmuxdSilent(StationError):
+    """usbmuxd cannot be reached, or does not do what it is asked."""
+
+
+class Pairings:
+    """The phones that are or may be paired. Every call blocks, for at most some seconds."""
+
+    def __init__(self, address: str, ledger: Path) -> None:
+        """Name both.
+
+        Args:
+            address: usbmuxd's: a path, or HOST:PORT.
+            ledger: a directory with an empty file for each phone, named by its UDID.
+        """
+        self._address = address
+        self._ledger = ledger
+
+    def expect(self, udid: Udid) -> None:
+        """A phone is going to be paired. Raises StorageError: that could not be written down."""
+        try:
+            self._ledger.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self._ledger / _checked(udid)).touch(mode=0o600)
+        except OSError as error:
+            raise StorageError(f"The pairing could not be written down: {error.strerror}.") from error
+
+    def forget(self, udid: Udid) -> None:
+        """Have usbmuxd delete the record. Raises UsbmuxdSilent: perhaps it is still there; `sweep` tries again."""
+        answer = self._ask({"MessageType": "DeletePairRecord", "PairRecordID": _checked(udid)})
+        if answer.get("Number") not in (0, errno.ENOENT):
+            raise UsbmuxdSilent(f"usbmuxd does not delete a pair record ({answer.get('Number')}).")
+        with suppress(OSError):
+            (self._ledger / _checked(udid)).unlink(missing_ok=True)
+
+    def sweep(self, keep: Collection[Udid]) -> list[Udid]:
+        """Forget all phones that are not here and not in `keep`; which these were. Raises UsbmuxdSilent."""
+        with suppress(FileNotFoundError):
+            known = {Udid(path.name) for path in self._ledger.iterdir()}
+            gone = sorted(known - self._present() - set(keep)) if known else []
+            for udid in gone:
+                self.forget(udid)
+            return gone
+        return []
+
+    def _present(self) -> set[Udid]:
+        devices = self._ask({"MessageType": "ListDevices"}).get("DeviceList")
+        if not isinstance(devices, list):
+            raise UsbmuxdSilent("usbmuxd does not tell which phones there are.")
+        serials = {str(device.get("Properties", {}).get("SerialNumber")) for device in devices}
+        return {Udid(udid) for serial in serials for udid in (serial, _dashed(serial))}
+
+    def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        body = plistlib.dumps(message | {"ClientVersionString": "restore-station", "ProgName": "restore-station"})
+        try:
+            with self._connected() as stream:
+                stream.sendall(_HEADER.pack(_HEADER.size + len(body), _PLIST_VERSION, _PLIST_MESSAGE, 1) + body)
+                length, *_ = _HEADER.unpack(_receive(stream, _HEADER.size))
+                if not _HEADER.size <= length <= MAX_ANSWER:
+                    raise UsbmuxdSilent("usbmuxd answers something else.")
+                answer = plistlib.loads(_receive(stream, length - _HEADER.size))
+        except OSError as error:
+            raise UsbmuxdSilent(f"usbmuxd does not answer at {self._address}: {error}.") from error
+        except (ValueError, EOFError) as error:
+            raise UsbmuxdSilent("usbmuxd answers something else.") from error
+        if not isinstance(answer, dict):
+            raise UsbmuxdSilent("usbmuxd answers something else.")
+        return answer
+
+    def _connected(self) -> socket.socket:
+        host, colon, port = self._address.rpartition(":")
+        if colon and port.isdecimal() and "/" not in self._address:
+            return socket.create_connection((host, int(port)), SECONDS)
+        stream = socket.socket(socket.AF_UNIX)
+        try:
+            stream.settimeout(SECONDS)
+            stream.connect(self._address.removeprefix("UNIX:"))
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+
+
+def _receive(stream: socket.socket, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        if not (chunk := stream.recv(size - len(data))):
+            raise EOFError
+        data += chunk
+    return bytes(data)
+
+
+def _dashed(serial: str) -> str:
+    """Some versions of usbmuxd leave the dash of a UDID out."""
+    return f"{serial[:8]}-{serial[8:]}" if len(serial) == 24 else serial
+
+
+def _checked(udid: Udid) -> str:
+    """A UDID that is one: it becomes the name of a file."""
+    if not udid.replace("-", "").isalnum():
+        raise UsbmuxdSilent("A phone has no name that could be forgotten.")
+    return udid
