@@ -58,10 +58,6 @@ VAULT_SECONDS = 24 * 3600.0
 """Between two looks for backups that were kept long enough."""
 UNTRUSTED_SECONDS = 3600.0
 """The same, while the clock cannot be trusted: none is deleted then."""
-VAULT_SECONDS = 24 * 3600.0
-"""Between two looks for backups that were kept long enough."""
-UNTRUSTED_SECONDS = 3600.0
-"""The same, while the clock cannot be trusted: none is deleted then."""
 HEALTH_SECONDS = 15.0
 """Between two looks at the machine, while nobody presses START."""
 
@@ -150,7 +146,6 @@ class Loop:
                     await self._handle(OrderFound(note=order[0], same_boot=order[1]))
                 self._show(face)
                 tasks.create_task(self._pump(usb))
-                tasks.create_task(self._keep_vault())
                 tasks.create_task(self._keep_vault())
                 tasks.create_task(self._watch_health())
                 while True:
@@ -293,8 +288,6 @@ class Loop:
                 await self._running.close(job)
             case ForgetPhone(udid=udid):
                 self._tasks.create_task(self._running.forget(udid))
-            case ForgetPhone(udid=udid):
-                self._tasks.create_task(self._running.forget(udid))
             case KeepRelease(release=release):
                 await self._keep_release(release)
             case SaveOrder(note=note):
@@ -311,8 +304,6 @@ class Loop:
         else:
             sealed, number = finished.record, finished.number
             bound.info("recorded", number=number, outcome=sealed.outcome.value, why=sealed.title)
-            if sealed.backup is not None:
-                self._inbox.put_nowait(VaultSeen(vault=await self._running.vault()))
             if sealed.backup is not None:
                 self._inbox.put_nowait(VaultSeen(vault=await self._running.vault()))
             self._inbox.put_nowait(RecordWritten(record=sealed, number=number, certificate=finished.certificate))
@@ -361,17 +352,9 @@ class Loop:
         """Look at what START depends on and nobody announces: the machine, and the firmware store."""
         await self._handle(TroubleChanged(trouble=self._proof.trouble))
         await self._handle(VaultSeen(vault=await self._running.vault()))
-        await self._handle(VaultSeen(vault=await self._running.vault()))
         await self._handle(HealthChanged(health=await asyncio.to_thread(self._health)))
         for product_type in self._station.models():
             await self._handle(await self._found(product_type))
-
-    async def _keep_vault(self) -> None:
-        """Delete backups when their time has come, as soon as the clock can be trusted to say so."""
-        while True:
-            done = await self._running.expire(self._clock())
-            self._inbox.put_nowait(VaultSeen(vault=await self._running.vault()))
-            await asyncio.sleep(VAULT_SECONDS if done else UNTRUSTED_SECONDS)
 
     async def _keep_vault(self) -> None:
         """Delete backups when their time has come, as soon as the clock can be trusted to say so."""

@@ -15,8 +15,8 @@ from station.adapters.api import ApiClient, ApiServer, connect
 from station.adapters.clock import boottime
 from station.adapters.jobshelf import JobShelf
 from station.adapters.orders import OrderShelf
-from station.adapters.releases import Releases
 from station.adapters.pairings import Pairings
+from station.adapters.releases import Releases
 from station.adapters.secrets_in_memory import MemoryShelf
 from station.adapters.vault import Vault
 from station.adapters.workers import LocalStarter
