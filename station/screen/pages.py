@@ -7,7 +7,7 @@ a screen that starts again begins with none open.
 from dataclasses import dataclass
 from enum import Enum
 
-from station.model.api import BayState, BayView, Command, Describe, Snapshot
+from station.model.api import BayState, BayView, Command, Describe, Select, Snapshot
 from station.model.base import BayId
 from station.model.consent import Options
 from station.model.guide import Target
@@ -94,8 +94,9 @@ SHOWN_IN: dict[Page, frozenset[BayState]] = {
 
 def unseen(bay: BayView) -> Turn:
     """What helps when a phone is plugged in and USB shows nothing."""
-    begin = Describe(id=0, bay=bay.bay, symptom=Symptom.BLACK)
-    return Turn(opened(bay, Page.ASK), () if bay.advice is not None else (begin,))
+    chosen: tuple[Command, ...] = () if bay.selected else (Select(id=0, bay=bay.bay),)
+    said: tuple[Command, ...] = () if bay.advice is not None else (Describe(id=0, bay=bay.bay, symptom=Symptom.BLACK),)
+    return Turn(opened(bay, Page.ASK), (*chosen, *said))
 
 
 def still(place: Place | None, snapshot: Snapshot | None) -> Place | None:

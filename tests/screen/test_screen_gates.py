@@ -1,49 +1,19 @@
 """Every gate's words fit the screen: nothing is cut, on a phone's page, in the strip of a refusal, or by START."""
 
-from dataclasses import dataclass, field
-
 import pytest
-from pygame import Rect, Surface
 
 from station.model.api import BayState, BayView
 from station.model.gates import Finding, Gate
 from station.model.service import Service
-from station.screen import text
-from station.screen.canvas import Canvas
 from station.screen.pages import Page, opened
-from station.screen.render import View, render
-from station.screen.text import Style
+from station.screen.render import View
 from tests.screen.gate_words import cases, closed_view, findings, sheet, told, told_view
-from tests.screen.samples import NOW, bay, offered, station
+from tests.screen.reader import Reader, read
+from tests.screen.samples import bay, offered, station
 
 SIZES = [(800, 480), (1280, 720)]
 LEAST = 12.5
 """Smaller text than this, in pixels of a screen of 480, is not read by everybody."""
-
-
-@dataclass
-class Reader(Canvas):
-    """A canvas that remembers what can be read on it, and how small the smallest of it is."""
-
-    read: list[str] = field(default_factory=list)
-    sizes: dict[str, int] = field(default_factory=dict)
-
-    def words(self, words: str, box: Rect, style: Style, *, lines: int = 1, align: float = 0.0) -> None:
-        height = text.line_height(style)
-        for line in text.wrap(words, style, box.width, min(lines, max(1, box.height // height))):
-            self.read.append(line)
-            self.sizes[line] = style.size
-        super().words(words, box, style, lines=lines, align=align)
-
-    def reads(self, said: str) -> bool:
-        """Whether all of it can be read."""
-        return " ".join(said.split()) in " ".join(self.read)
-
-
-def read(view: View, size: tuple[int, int]) -> Reader:
-    reader = Reader(Surface(size), NOW)
-    render(view, reader)
-    return reader
 
 
 def readable(reader: Reader, *said: str) -> None:

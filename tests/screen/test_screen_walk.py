@@ -4,13 +4,12 @@ Between the two is nothing but the command and the snapshot: the kiosk as it run
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pygame
 import pytest
-from pygame import Rect, Surface
+from pygame import Surface
 
 from station.core.actions import StartWorker
 from station.core.events import WorkerEnded
@@ -24,17 +23,13 @@ from station.model.guide import Family
 from station.model.guide import Target as Goal
 from station.model.job import JobSpec, Phase
 from station.model.service import Service
-from station.screen import text
-from station.screen.app import PAGE_SECONDS, Kiosk
-from station.screen.canvas import Canvas
+from station.screen.app import PAGE_SECONDS
 from station.screen.client import Link
-from station.screen.render import render
-from station.screen.text import Style
 from station.screen.touch import SETTLE
 from tests.core.helpers import ALL_FINE, RECOVERY, SOCKETS, A, B, Bench, arrived, facts, gone
+from tests.screen.robot import Robot
 
 ONE, TWO = SOCKETS
-SIZE = (800, 480)
 
 
 class Counter(Link):
@@ -52,87 +47,37 @@ class Counter(Link):
         self.snapshot = self.bench.view()
 
 
-@dataclass
-class Eyes(Canvas):
-    """A canvas that remembers what is written where."""
-
-    read: list[tuple[str, Rect]] = field(default_factory=list)
-
-    def words(self, words: str, box: Rect, style: Style, *, lines: int = 1, align: float = 0.0) -> None:
-        height = text.line_height(style)
-        many = min(lines, max(1, box.height // height))
-        self.read.append((" ".join(text.wrap(words, style, box.width, many)), box))
-        super().words(words, box, style, lines=lines, align=align)
-
-
-class Robot:
-    """One finger, and eyes."""
+class Visitor(Robot):
+    """A robot at a bench."""
 
     def __init__(self, **policy: Any) -> None:
         usual: dict[str, Any] = {"bays": {ONE: SOCKETS[ONE]}, "touch_confirms": True}
         self.bench = Bench(**(usual | policy))
-        self.link = Counter(self.bench)
-        self.kiosk = Kiosk(self.link, clock=lambda: self.bench.now)
-        self.look()
-
-    def look(self) -> Eyes:
-        """What is on the screen now, after it has been there for a moment."""
-        for _ in range(2):
-            self.bench.wait(2 * SETTLE)
-            self.link.snapshot = self.bench.view()
-            self._steps()
-        assert self.kiosk._last is not None
-        eyes = Eyes(Surface(SIZE), self.bench.now)
-        render(self.kiosk._last[0], eyes)
-        return eyes
-
-    def reads(self, said: str) -> bool:
-        """Whether this is written somewhere."""
-        return any(said in line for line, _ in self.look().read)
-
-    def touch(self, said: str) -> None:
-        """Tap what this is written on."""
-        eyes = self.look()
-        places = [place for line, place in eyes.read if line == said]
-        assert places, (said, [line for line, _ in eyes.read])
-        boxes = [box for box, _ in eyes.targets if box.collidepoint(places[0].center)]
-        assert boxes, f"“{said}” cannot be touched"
-        self._post(pygame.FINGERDOWN, boxes[-1])
-        self._post(pygame.FINGERUP, boxes[-1])
-
-    def back(self) -> None:
-        """Tap the arrow."""
-        box = self.look().targets[0][0]
-        self._post(pygame.FINGERDOWN, box)
-        self._post(pygame.FINGERUP, box)
+        self.counter = Counter(self.bench)
+        super().__init__(self.counter, lambda: self.bench.now, self._moment)
 
     def hold(self, seconds: float) -> None:
         """Hold the ring."""
         box = next(box for box, target in self.look().targets if isinstance(target.command, HoldBegan))
-        self._post(pygame.FINGERDOWN, box)
+        self.post(pygame.FINGERDOWN, box)
         self.bench.wait(seconds)
-        self.link.snapshot = self.bench.view()
-        self._post(pygame.FINGERUP, box)
+        self.counter.snapshot = self.bench.view()
+        self.post(pygame.FINGERUP, box)
 
     def started(self) -> JobSpec:
         """The job that began last."""
         return self.bench.all(StartWorker)[-1].spec
 
-    def _post(self, kind: int, box: Rect) -> None:
-        x, y = box.centerx / SIZE[0], box.centery / SIZE[1]
-        pygame.event.post(pygame.event.Event(kind, finger_id=1, touch_id=0, x=x, y=y))
-        self._steps()
-
-    def _steps(self) -> None:
-        while self.kiosk.step() == 0:
-            pass
+    def _moment(self) -> None:
+        self.bench.wait(2 * SETTLE)
+        self.counter.snapshot = self.bench.view()
 
 
 @pytest.fixture
-def robot(display: Surface) -> Iterator[Robot]:
+def robot(display: Surface) -> Iterator[Visitor]:
     """A robot at a station with one bay, whose phones come without owners."""
     del display
-    yield Robot()
+    yield Visitor()
     pygame.event.clear()
 
 
@@ -144,7 +89,7 @@ def restart_ends(bench: Bench, spec: JobSpec) -> None:
     bench.inspect(facts())
 
 
-def test_what_is_wrong_leads_to_the_gentlest_and_then_further(robot: Robot) -> None:
+def test_what_is_wrong_leads_to_the_gentlest_and_then_further(robot: Visitor) -> None:
     robot.bench.plug()
     robot.touch("What is wrong?")
     robot.touch("It is slow")
@@ -166,9 +111,9 @@ def test_what_is_wrong_leads_to_the_gentlest_and_then_further(robot: Robot) -> N
     assert robot.reads("What is wrong with it?")
 
 
-def test_a_backup_is_decided_about_before_anything_is_erased(robot: Robot) -> None:
+def test_a_backup_is_decided_about_before_anything_is_erased(robot: Visitor) -> None:
     del robot
-    owner = Robot(backup=BackupRule.ASK, purpose=Purpose.OWNER)
+    owner = Visitor(backup=BackupRule.ASK, purpose=Purpose.OWNER)
     owner.bench.plug()
     owner.touch("Change")
     owner.touch("Erase and restore")
@@ -187,7 +132,7 @@ def test_a_backup_is_decided_about_before_anything_is_erased(robot: Robot) -> No
     assert spec.decided.choice is Choice.DECLINED
 
 
-def test_what_was_chosen_about_a_service_is_what_is_confirmed(robot: Robot) -> None:
+def test_what_was_chosen_about_a_service_is_what_is_confirmed(robot: Visitor) -> None:
     robot.bench.plug()
     robot.touch("Change")
     robot.touch("Erase")
@@ -200,7 +145,7 @@ def test_what_was_chosen_about_a_service_is_what_is_confirmed(robot: Robot) -> N
     assert consent.options == Options(keep_esim=False)
 
 
-def test_a_phone_that_shows_nothing_is_led_into_recovery(robot: Robot) -> None:
+def test_a_phone_that_shows_nothing_is_led_into_recovery(robot: Visitor) -> None:
     robot.touch("It is plugged in, and nothing shows")
     for _ in range(5):
         advice = robot.bench.bay().advice
@@ -222,7 +167,7 @@ def test_a_phone_that_shows_nothing_is_led_into_recovery(robot: Robot) -> None:
     assert robot.reads("Recovery mode")
 
 
-def test_the_result_tells_what_was_checked(robot: Robot) -> None:
+def test_the_result_tells_what_was_checked(robot: Visitor) -> None:
     robot.bench.plug()
     robot.touch("Change")
     robot.touch("Restart")
@@ -235,7 +180,7 @@ def test_the_result_tells_what_was_checked(robot: Robot) -> None:
     assert robot.bench.bay().state is BayState.READY
 
 
-def test_a_page_is_void_when_another_phone_is_there(robot: Robot) -> None:
+def test_a_page_is_void_when_another_phone_is_there(robot: Visitor) -> None:
     robot.bench.plug()
     robot.touch("Details")
     assert robot.reads("Serial number")
@@ -245,16 +190,16 @@ def test_a_page_is_void_when_another_phone_is_there(robot: Robot) -> None:
     assert not robot.reads("Serial number")
 
 
-def test_nobody_leaves_a_page_open(robot: Robot) -> None:
+def test_nobody_leaves_a_page_open(robot: Visitor) -> None:
     robot.bench.plug()
     robot.touch("Details")
     robot.bench.wait(PAGE_SECONDS)
     assert not robot.reads("Serial number")
 
 
-def test_among_several_bays(robot: Robot) -> None:
+def test_among_several_bays(robot: Visitor) -> None:
     del robot
-    bench = Robot(bays=SOCKETS)
+    bench = Visitor(bays=SOCKETS)
     bench.bench.plug(A, TWO)
     bench.touch("More")
     bench.touch("Details")
@@ -264,8 +209,10 @@ def test_among_several_bays(robot: Robot) -> None:
     assert bench.reads("Plug in a phone.")
 
 
-def test_a_refusal_is_read_on_the_page(robot: Robot) -> None:
+def test_a_refusal_is_read_on_the_page(robot: Visitor) -> None:
     robot.bench.plug()
     robot.touch("What is wrong?")
-    robot.link.answers.append(Answer(id=1, refused="This phone is being worked on.", remedy="Wait until it is done."))
+    robot.counter.answers.append(
+        Answer(id=1, refused="This phone is being worked on.", remedy="Wait until it is done.")
+    )
     assert robot.reads("This phone is being worked on. Wait until it is done.")

@@ -10,10 +10,14 @@ from station.model.job import PHASE_WORDS, PHASES, Phase
 from station.model.phone import PhoneMode
 from station.model.record import Outcome
 from station.model.service import Service
-from station.screen import text, words
+from station.screen import facts, text, words
+from station.screen.pages import Page, opened
+from station.screen.render import View
 from station.screen.text import Style
 from station.screen.theme import LOOKS
-from tests.screen.samples import JOB, PHONE, bay
+from tests.screen import samples
+from tests.screen.reader import read
+from tests.screen.samples import FACTS, JOB, PHONE, bay, station
 
 STYLE = Style(20)
 
@@ -131,3 +135,36 @@ def test_the_owners_name_is_never_shown() -> None:
     assert view.phone is not None
     said = f"{words.model(view)} {words.version(view.phone)} {words.headline(view)} {words.advice(view)}"
     assert "Anna" not in said
+
+
+@pytest.mark.parametrize("page", Page)
+def test_whose_phone_it_is_stands_on_no_page(page: Page) -> None:
+    for state in (BayState.READY, BayState.WORKING, BayState.DONE):
+        names_nobody(page, state)
+
+
+def names_nobody(page: Page, state: BayState) -> None:
+    view = replace(bay(state), phone=samples.TOLD, offers=samples.OFFERS, selected=True)
+    if view.result is not None:
+        view = replace(view, result=replace(samples.CHECKED, outcome=view.result.outcome))
+    shown = read(View(station(view), place=opened(view, page)), (800, 480))
+    for secret in (FACTS.name, "Anna", FACTS.serial_number, FACTS.imei, FACTS.imei2, FACTS.udid):
+        assert secret
+        assert not shown.reads(secret)
+
+
+def test_numbers_are_masked() -> None:
+    assert facts.masked("F17DX3K80DXP") == "•••• 0DXP"
+    assert facts.masked("DXP") == "••••"
+
+
+def test_only_what_changed_is_compared() -> None:
+    later = replace(FACTS, version="18.5", build="22F76", serial_number="OTHER", passcode=False)
+    assert facts.changes(FACTS, later) == [("iOS", "17.5.1 (21F90)", "18.5 (22F76)"), ("Passcode", "yes", "no")]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(20, "under a minute"), (70, "about 1 min"), (840, "about 14 min"), (9000, "about 2 h")]
+)
+def test_durations(seconds: float, said: str) -> None:
+    assert words.duration(seconds) == said
