@@ -1,6 +1,7 @@
 """The composition root of a worker: from a spec to a verdict."""
 
 import asyncio
+import importlib
 import logging
 import os
 import sys
@@ -14,37 +15,37 @@ import usb.backend.libusb1
 from station.adapters.jobdir import JobDirectory
 from station.model.causes import Cause
 from station.model.job import JobSpec, Reach
-from station.model.service import Service
-from station.virtual.usb.backend import UsbIpBackend
+from station.model.service import SERVICES, Service
 from station.worker.failures import JobFailed, explain, printable
 from station.worker.guard import Guard
 from station.worker.reporter import Reporter
-from station.worker.services import activate, backup, erase, look, put_back, reinstall, rescue, restart, restore
-from station.worker.signing import SigningServer
 from station.worker.work import Work
+
+Give = Callable[[Work], Awaitable[None]]
+"""Gives a service: returns only when it is done, and raises whatever goes wrong."""
 
 MAX_LOG_LINE = 500
 SIGNING_SECONDS = 45.0
 """How long Apple is asked for one ticket, at most."""
 
-_SERVICES: dict[Service | None, Callable[[Work], Awaitable[None]]] = {
-    None: look.give,
-    Service.RESTART: restart.give,
-    Service.RESCUE: rescue.give,
-    Service.BACKUP: backup.give,
-    Service.PUT_BACK: put_back.give,
-    Service.ACTIVATE: activate.give,
-    Service.ERASE: erase.give,
-    Service.REINSTALL: reinstall.give,
-    Service.RESTORE: restore.give,
+_MODULES: dict[Service | None, str] = {
+    None: "look",
+    Service.RESTART: "restart",
+    Service.RESCUE: "rescue",
+    Service.BACKUP: "backup",
+    Service.PUT_BACK: "put_back",
+    Service.ACTIVATE: "activate",
+    Service.ERASE: "erase",
+    Service.REINSTALL: "reinstall",
+    Service.RESTORE: "restore",
 }
+"""Of `station.worker.services`. Only the one that is asked for is imported: a phone waits for it."""
 
 
 def do(directory: JobDirectory, spec: JobSpec, reporter: Reporter) -> bool:
     """Do the job, and write its verdict down; whether it succeeded."""
     _log_to_stderr()
     os.environ["USBMUXD_SOCKET_ADDRESS"] = spec.reach.usbmuxd
-    SigningServer(spec.reach.signing_url, lambda: min(SIGNING_SECONDS, reporter.deadline.share(0.75))).serve()
     try:
         # Not asyncio.run, which waits for threads that may hang; the process ends right after this.
         asyncio.new_event_loop().run_until_complete(_do(directory, spec, reporter))
@@ -58,16 +59,22 @@ def do(directory: JobDirectory, spec: JobSpec, reporter: Reporter) -> bool:
 
 
 async def _do(directory: JobDirectory, spec: JobSpec, reporter: Reporter) -> None:
-    give = _SERVICES.get(spec.service)
-    if give is None:
-        raise JobFailed(Cause.INTERNAL, f"this worker cannot {spec.service}")
-    work = Work(spec=spec, usb=_usb(spec.reach), reporter=reporter, guard=Guard(directory, spec, reporter))
-    await give(work)
+    if spec.service is not None and SERVICES[spec.service].firmware:
+        from station.worker.signing import SigningServer  # noqa: PLC0415 (heavy, and nothing else asks Apple to sign)
+
+        SigningServer(spec.reach.signing_url, lambda: min(SIGNING_SECONDS, reporter.deadline.share(0.75))).serve()
+    give: Give = importlib.import_module(f"station.worker.services.{_MODULES[spec.service]}").give
+    guard = Guard(directory, spec, reporter)
+    await give(Work(spec=spec, find_usb=lambda: _usb(spec.reach), reporter=reporter, guard=guard))
 
 
 def _usb(reach: Reach) -> Any:
     """The one place where the machine's USB or a virtual one is chosen."""
-    backend = UsbIpBackend(Path(reach.usbip)) if reach.usbip else usb.backend.libusb1.get_backend()
+    if reach.usbip:
+        from station.virtual.usb.backend import UsbIpBackend  # noqa: PLC0415 (virtual phones are not in every worker)
+
+        return UsbIpBackend(Path(reach.usbip))
+    backend = usb.backend.libusb1.get_backend()
     if backend is None:
         raise JobFailed(Cause.INTERNAL, "libusb is not installed")
     return backend

@@ -7,9 +7,12 @@ import hashlib
 import os
 import select
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from station.worker.image4 import Reader
 from station.worker.plists import file_data_frame
+
+if TYPE_CHECKING:
+    from station.worker.image4 import Reader  # heavy, and most workers send no image
 
 Fill = Callable[[memoryview], int]
 """Puts the next bytes of the wire into a buffer and returns how many; 0 at the end."""
@@ -48,12 +51,12 @@ def pump(fd: int, fill: Fill, size: int, sent: Callable[[int], None]) -> None:
         os.close(fd)
 
 
-def plain(reader: Reader) -> Fill:
+def plain(reader: "Reader") -> Fill:
     """The bytes as they are."""
     return reader.readinto
 
 
-def checksummed(reader: Reader, chunk: int) -> Fill:
+def checksummed(reader: "Reader", chunk: int) -> Fill:
     """Chunks of `chunk` bytes, each followed by its SHA-1, as ASR wants them."""
 
     def fill(buffer: memoryview) -> int:
@@ -73,7 +76,7 @@ def checksummed_size(chunk: int, chunks: int) -> int:
     return chunks * (chunk + _CHECKSUM)
 
 
-def file_data(reader: Reader, length: int) -> Fill:
+def file_data(reader: "Reader", length: int) -> Fill:
     """`length` bytes as FileData messages: the library's, without building each of them anew."""
     head, tail = file_data_frame(FILE_DATA_CHUNK)
     frame = file_data_size(1)
@@ -98,7 +101,7 @@ def file_data_size(frames: int = _FRAMES) -> int:
     return frames * (FILE_DATA_CHUNK + sum(map(len, file_data_frame(FILE_DATA_CHUNK))))
 
 
-def _frame(reader: Reader, buffer: memoryview, at: int, length: int, head: bytes, tail: bytes) -> int:
+def _frame(reader: "Reader", buffer: memoryview, at: int, length: int, head: bytes, tail: bytes) -> int:
     """Put one message into `buffer` at `at`; where it ends."""
     begin, end = at + len(head), at + len(head) + length
     buffer[at:begin] = head

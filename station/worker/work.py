@@ -1,6 +1,8 @@
 """What every service in a worker is given."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from station.model.job import JobSpec
@@ -13,7 +15,12 @@ class Work:
     """One job in hand."""
 
     spec: JobSpec
-    usb: Any
-    """A pyusb backend: the machine's own, or a virtual one."""
+    find_usb: Callable[[], Any]
+    """Finds a pyusb backend: the machine's own, or a virtual one."""
     reporter: Reporter
     guard: Guard
+
+    @cached_property
+    def usb(self) -> Any:
+        """The pyusb backend, found when a service first asks for it: most only speak to usbmuxd."""
+        return self.find_usb()
