@@ -276,7 +276,7 @@ class Triage:
         guiding.saw(mode, now.at)
         if guiding.seen is Seen.ARRIVED and before is not Seen.ARRIVED and trouble.symptom is not None:
             trouble.tried.add(_LED_HERE[guiding.target])
-            trouble.asked = guiding.target is Target.RESTART
+            trouble.asked = True
 
     def _departed(self, trouble: Trouble, now: Moment) -> None:
         """It left without being told to."""
