@@ -11,6 +11,7 @@ from station.model.gates import Finding, Gate
 from station.screen import words
 from station.screen.canvas import Canvas, Target
 from station.screen.pages import AS_USUAL, Page, Turn, opened
+from station.screen.theme import LOOKS, NOT_YET, Look
 from station.screen.widgets import button
 
 
@@ -40,6 +41,11 @@ def obstacle(bay: BayView) -> Finding | None:
     if offer is None or not offer.findings:
         return None
     return next((finding for finding in offer.findings if finding.gate is not Gate.BACKUP), offer.findings[0])
+
+
+def look(bay: BayView) -> Look:
+    """How a bay looks: as its state, but not ready for what cannot begin yet."""
+    return NOT_YET if bay.state is BayState.READY and obstacle(bay) is not None else LOOKS[bay.state]
 
 
 def _chosen(bay: BayView) -> OfferView | None:

@@ -71,6 +71,9 @@ LOOKS: dict[BayState, Look] = {
     BayState.CANCELLED: Look(GREY, Shape.STOP, "Cancelled"),
 }
 
+NOT_YET = Look(WHITE, Shape.PAUSE, "Not yet")
+"""A phone that is ready, though not for the service that is chosen: the lamp is the same."""
+
 
 def mix(base: Colour, other: Colour, share: float) -> Colour:
     """`base` with a `share` (0..1) of `other`."""

@@ -6,6 +6,7 @@ from station.model.api import BayState, BayView, JobView, Select
 from station.model.job import PHASE_WORDS
 from station.screen import text, widgets, words
 from station.screen.canvas import Canvas, Target
+from station.screen.choices import look
 from station.screen.text import Style
 from station.screen.theme import INK, LINE, LOOKS, MUTED, TEXT, mix, tinted
 from station.screen.widgets import Part, column, label, paragraph
@@ -59,22 +60,22 @@ def _parts(canvas: Canvas, room: int, bay: BayView, scale: float, lines: int) ->
 
 def _head(canvas: Canvas, place: Rect, bay: BayView) -> None:
     """The bay's number on its state's colour, the badge, and the mark of an emulated phone."""
-    look = LOOKS[bay.state]
+    seen = look(bay)
     style = text.fitting(bay.bay, Style(round(place.height * 0.62), INK, bold=True), place.height, smallest=6)
     number = Rect(place.left, place.top, place.height, place.height)
-    canvas.panel(number, look.colour, place.height // 4)
+    canvas.panel(number, seen.colour, place.height // 4)
     label(canvas, number, bay.bay, style, align=0.5)
     gap = place.height // 4
     height = round(place.height * 0.76)
     pill = Rect(number.right + gap, 0, place.right - number.right - gap, height)
     pill.centery = place.centery
     if bay.phone is not None and bay.phone.emulated:
-        spelled = widgets.badge_width(look, height) + gap + widgets.tag_width(widgets.EMULATED, height) <= pill.width
+        spelled = widgets.badge_width(seen, height) + gap + widgets.tag_width(widgets.EMULATED, height) <= pill.width
         mark = widgets.EMULATED if spelled else widgets.EMULATED[0]
         width = min(widgets.tag_width(mark, height), pill.width // 2)
         widgets.emulated(canvas, Rect(pill.right - width, pill.top, width, height), mark)
         pill.width -= width + gap
-    widgets.badge(canvas, pill, look)
+    widgets.badge(canvas, pill, seen)
 
 
 def _progress(canvas: Canvas, room: int, job: JobView, scale: float) -> list[Part]:

@@ -11,10 +11,10 @@ from station.model.job import PHASE_WORDS
 from station.model.service import SERVICES, Service
 from station.screen import art, facts, text, widgets, words
 from station.screen.canvas import Canvas, Lengths, Target
-from station.screen.choices import Choice, buttons, choices, obstacle, subject
+from station.screen.choices import Choice, buttons, choices, look, obstacle, subject
 from station.screen.pages import AS_USUAL, SHOWN_IN, Page, Place, Turn, opened
 from station.screen.text import Style
-from station.screen.theme import BLUE, GREY, LOOKS, MUTED, TEXT, Shape, tinted
+from station.screen.theme import BLUE, LOOKS, MUTED, TEXT, tinted
 from station.screen.widgets import Part, column, label, largest, paragraph
 
 CHANGE = "Change"
@@ -50,13 +50,11 @@ def draw(canvas: Canvas, box: Rect, bay: BayView, place: Place | None = None, *,
 
 
 def _picture(canvas: Canvas, box: Rect, bay: BayView) -> None:
-    look = LOOKS[bay.state]
+    seen = look(bay)
     if bay.state is BayState.WORKING and bay.job is not None:
-        art.phone_filling(canvas, box, bay.job.fraction, words.percent(bay.job.fraction), look.colour)
-    elif bay.state is BayState.READY and obstacle(bay) is not None:
-        art.phone_with(canvas, box, Shape.PAUSE, GREY)
+        art.phone_filling(canvas, box, bay.job.fraction, words.percent(bay.job.fraction), seen.colour)
     else:
-        art.phone_with(canvas, box, look.shape, look.colour)
+        art.phone_with(canvas, box, seen.shape, seen.colour)
 
 
 def _speech(canvas: Canvas, px: Lengths, room: int, bay: BayView) -> list[Part]:
@@ -203,9 +201,9 @@ def _progress(canvas: Canvas, px: Lengths, room: int, bay: BayView, job: JobView
 
 
 def _tags(canvas: Canvas, place: Rect, bay: BayView) -> None:
-    look = LOOKS[bay.state]
-    widgets.badge(canvas, place, look)
-    left = place.left + widgets.badge_width(look, place.height) + canvas.px(10)
+    seen = look(bay)
+    widgets.badge(canvas, place, seen)
+    left = place.left + widgets.badge_width(seen, place.height) + canvas.px(10)
     outcome = words.OUTCOME_TAGS[bay.result.outcome] if bay.result is not None else ""
     if outcome and left < place.right:
         widgets.tag(canvas, Rect(left, place.top, place.right - left, place.height), outcome)
