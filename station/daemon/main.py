@@ -22,8 +22,8 @@ from station.adapters.gpio import Panel
 from station.adapters.health import Machine
 from station.adapters.jobshelf import JobShelf
 from station.adapters.orders import OrderShelf
-from station.adapters.releases import Releases
 from station.adapters.pairings import Pairings
+from station.adapters.releases import Releases
 from station.adapters.secrets_in_memory import MemoryShelf
 from station.adapters.vault import Vault
 from station.adapters.workers import LocalStarter
@@ -123,6 +123,7 @@ def policy_of(settings: Settings) -> Policy:
         operator_confirm=settings.operator_confirm,
         deadlines=settings.phase_deadlines,
         observe_seconds=settings.observe_seconds,
+        leave_seconds=settings.leave_seconds,
         purpose=settings.purpose,
         backup=settings.backup,
         min_battery=settings.min_battery,

@@ -130,6 +130,8 @@ class Settings(BaseSettings):
     """Phase name to seconds, where the default does not fit."""
     observe_seconds: float = Field(default=30.0, gt=0)
     """How long a phone that is away after a failure is waited for."""
+    leave_seconds: float = Field(default=120.0, gt=0)
+    """How long a phone that was told to restart may stay before that means that it did not."""
     virtual: Path | None = None
     """Directory of a virtual host: phones, USB and Apple come from there, and nothing real is touched."""
     gpio: Gpio = Gpio()
