@@ -56,6 +56,9 @@ def firmware(case: Case) -> Finding | None:
     """What is to be installed is here."""
     if not case.traits.firmware or case.chosen is not None:
         return None
+    model = "" if case.bay.stay is None else case.bay.stay.product_type
+    if model and model not in case.situation.firmware:
+        return Finding(gate=Gate.FIRMWARE, title="The station looks which firmware it has.", remedy="Wait a moment.")
     words = EXPLANATIONS[Cause.FIRMWARE_MISSING]
     build = case.options.build
     title = f"The station has no firmware with build {build} for this model." if build else words.title
