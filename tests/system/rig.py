@@ -275,7 +275,7 @@ class Station:
     async def command(self, command: type[Command], bay: str, **fields: object) -> Answer:
         """Give a command for a bay."""
         async with self._command_lock:
-            return await self._commanding.command(command(id=next(self._numbers), bay=BayId(bay), **fields))  # type: ignore[arg-type]  # tests know
+            return await self._commanding.command(command(id=next(self._numbers), bay=BayId(bay), **fields))  # type: ignore[arg-type, call-arg]  # tests know
 
     async def obeyed(self, command: type[Command], bay: str, **fields: object) -> None:
         """Give a command that must not be refused."""
