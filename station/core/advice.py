@@ -354,7 +354,7 @@ def _leads(symptom: Symptom, rung: Rung, tried: Container[Key]) -> bool:
 def view(symptom: Symptom, ladder: Ladder) -> AdviceView:
     """What is left, in words."""
     first = ladder[0]
-    then = f" {_then(ladder[1])}" if not first.end else ""
+    then = "" if first.end else f" {_then(first, ladder[1])}"
     return AdviceView(
         symptom=symptom,
         services=tuple(rung.service for rung in ladder if rung.service is not None),
@@ -365,10 +365,11 @@ def view(symptom: Symptom, ladder: Ladder) -> AdviceView:
     )
 
 
-def _then(rung: Rung) -> str:
+def _then(first: Rung, then: Rung) -> str:
     """What comes next."""
-    if rung.service is not None:
-        return f"If that does not help: “{SERVICES[rung.service].title}”."
-    if rung.guide is not None:
-        return f"If that does not help: its buttons, for {TARGET_WORDS[rung.guide]}."
-    return "If that does not help, say so."
+    when = "After that" if first.service is Service.BACKUP else "If that does not help"
+    if then.service is not None:
+        return f"{when}: “{SERVICES[then.service].title}”."
+    if then.guide is not None:
+        return f"{when}: its buttons, for {TARGET_WORDS[then.guide]}."
+    return f"{when}, say so."

@@ -91,6 +91,11 @@ class Bay:
     result: ResultView | None = None
     """Of the last job, until it is dismissed."""
 
+    led: bool = False
+    """Whether a person is being led through the buttons of its phone."""
+    described: bool = False
+    """Whether a person said what is wrong with it, and it is being seen to."""
+
     @property
     def running(self) -> bool:
         """Whether a job's worker lives here."""

@@ -238,7 +238,7 @@ class Orders:
 
     def _why_not(self, bay: Bay, stay: Stay) -> str | None:
         """Why a phone gets nothing; empty: it may have its turn; None: there is nothing to say yet, or any more."""
-        if bay.job is not None or bay.inspection is not None or bay.sighting is None:
+        if bay.job is not None or bay.inspection is not None or bay.sighting is None or bay.led:
             return None
         if stay.plug in self._second_tries:
             return self._why_no_second_try(bay, stay)
@@ -250,7 +250,7 @@ class Orders:
         if stay.failed is not None:
             return EXPLANATIONS[stay.failed.cause].title
         found = gates.closed(self._desk.case(bay, self.note.service))
-        if not found and state is BayState.NEEDS_PERSON:
+        if bay.described or (not found and state is BayState.NEEDS_PERSON):
             return "Somebody must see to it."
         return " ".join(finding.title for finding in found)
 

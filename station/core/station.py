@@ -70,6 +70,7 @@ class Station:
         """
         before = self._trusting()
         actions = self._dispatch(event, now)
+        self.triage.attend()
         actions += self.orders.consider(now)
         actions += self._scheduler.schedule(now, jobs=not self.desk.situation.records_trouble)
         self.triage.jobs(now)

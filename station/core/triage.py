@@ -203,6 +203,13 @@ class Triage:
                 self._end_if_ended(bay, trouble, now)
             self._tick(bay, trouble, now)
 
+    def attend(self) -> None:
+        """Mark the bays in which a person sees to a phone: nothing happens to it by itself meanwhile."""
+        for bay in self._bays:
+            trouble = self._by_bay.get(bay.id)
+            bay.led = trouble is not None and trouble.guiding is not None
+            bay.described = trouble is not None and trouble.symptom is not None and not trouble.noticed
+
     def jobs(self, now: Moment) -> None:
         """Look at the jobs: where one begins, nobody is led any more; where one waits for presses, somebody is."""
         for bay in self._bays:

@@ -8,7 +8,18 @@ from station.core.actions import StartWorker
 from station.core.events import WorkerEnded
 from station.core.triage import KEPT_SECONDS, LOOP_SECONDS, UNSEEN_SECONDS
 from station.errors import Refused
-from station.model.api import AdviceView, BayState, Describe, DidNotHelp, Dismiss, Guide, GuideNext, GuideView, Start
+from station.model.api import (
+    AdviceView,
+    BayState,
+    Describe,
+    DidNotHelp,
+    Dismiss,
+    Guide,
+    GuideNext,
+    GuideView,
+    Order,
+    Start,
+)
 from station.model.base import BayId
 from station.model.causes import Cause
 from station.model.events import PersonNeeded, Succeeded
@@ -287,6 +298,19 @@ def test_it_is_forgotten_a_while_after_the_phone_has_left(bench):
     bench.wait(UNSEEN_SECONDS + 1)
     assert bench.bay().advice is None
     assert bench.station.next_deadline() is None, "nothing is left to wait for"
+
+
+def test_a_standing_order_leaves_what_a_person_sees_to():
+    bench = Bench(operator_confirm=True)
+    bench.plug()
+    lead(bench, Target.RESTART)
+    bench.do(Order(id=1, service=Service.RESTORE, bays=(), count=1, seconds=3600.0))
+    assert bench.bay().job is None
+    describe(bench, Symptom.SLOW)
+    lead(bench, None)
+    assert bench.bay().job is None
+    describe(bench, None)
+    assert bench.bay().job is not None, "nobody sees to it any more"
 
 
 def test_whoever_takes_it_back_is_advised_no_more(bench):
