@@ -12,6 +12,9 @@ it, but not the station's own state: where `vault` is on a disk of its own, that
 somebody who takes the whole station it protects only as far as the secret's file does; a service manager that hands
 the secret in (systemd's credentials, which a TPM or the machine's own key can seal) is the place for more.
 
+What the format leaves in plain stays in plain: Info.plist, Status.plist and Manifest.plist tell whose phone it is, its
+numbers and the names of its apps. No content of the owner's is in them.
+
 Deleted means unlinked: blocks of a deleted backup may stay on the medium until something else is written there. They
 cannot be made unreadable one by one by forgetting a key, because there is but one secret for all; they stay encrypted.
 """
@@ -252,11 +255,6 @@ def held(data: Path) -> Iterator[None]:
         raise Refused(f"Backup {data.parent.name} is being worked with.", remedy="Wait until that is done.") from None
     finally:
         os.close(fd)
-
-
-def new_id() -> BackupId:
-    """A name that no other backup has: the time for people, chance for the rest."""
-    return BackupId(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}")
 
 
 def _later(utc: str, days: int) -> str:

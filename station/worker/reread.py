@@ -195,14 +195,16 @@ def _check(
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError as error:
         raise FaultFound(f"file {name} is missing") from error
-    with os.fdopen(fd, "rb", buffering=0) as file:
+    try:
         about = os.fstat(fd)
         if not stat.S_ISREG(about.st_mode):
             raise FaultFound(f"file {name} is no file")
         with suppress(OSError):  # not every file system lets go of what it has in memory
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        _compare(name, entry, _Digests.of(file.read, entry, keybag, name, alive), received)
-        return about.st_size
+        _compare(name, entry, _Digests.of(partial(os.read, fd), entry, keybag, name, alive), received)
+    finally:
+        os.close(fd)
+    return about.st_size
 
 
 @dataclass

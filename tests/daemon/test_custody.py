@@ -1,0 +1,207 @@
+"""What the station holds of other people's: backups and their end, passwords in memory, pairings."""
+
+import asyncio
+import plistlib
+import shutil
+import struct
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from station.adapters.pairings import Pairings, UsbmuxdSilent
+from station.adapters.secrets_in_memory import MemoryShelf, take
+from station.adapters.vault import Vault, held
+from station.errors import InputRejected, Refused, StorageError
+from station.model.backup import BackupState
+from station.model.base import BackupId, Ecid, JobId, Udid
+
+NOW, NEXT_DAY, LATER = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-02-01T00:00:00Z"
+ONE, TWO = BackupId("one"), BackupId("two")
+UDID = Udid("00008101-000000000000000A")
+HEADER = struct.Struct("<LLLL")
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Vault:
+    vault = Vault(tmp_path / "vault", secret=tmp_path / "keys" / "secret", days=30)
+    vault.open()
+    return vault
+
+
+def begin(vault: Vault, backup: BackupId, *, now: str = NOW, ecid: int = 0xA) -> Path:
+    vault.begin(backup, ecid=Ecid(ecid), udid=UDID, model="iPhone 12", now=now)
+    place = vault.data(backup) / UDID
+    place.mkdir(exist_ok=True)
+    (place / "file").write_bytes(b"content")
+    return place
+
+
+def test_a_backup_counts_only_when_somebody_says_so(vault):
+    begin(vault, ONE)
+    assert vault.note(ONE).state is BackupState.PARTIAL
+    begin(vault, ONE, now=NEXT_DAY)
+    assert vault.note(ONE).made == NOW, "gone on with"
+    vault.count(ONE, now=NEXT_DAY)
+    note = vault.note(ONE)
+    assert (note.state, note.files, note.size, note.keep_until) == (BackupState.VERIFIED, 1, 7, "2026-02-01T00:00:00Z")
+    with pytest.raises(InputRejected):
+        begin(vault, ONE, ecid=0xB)
+
+
+def test_what_broke_off_goes_when_another_counts(vault):
+    begin(vault, ONE)
+    begin(vault, TWO, now=NEXT_DAY)
+    begin(vault, BackupId("theirs"), ecid=0xB)
+    vault.count(TWO, now=NEXT_DAY)
+    assert [note.id for note in vault.notes()] == ["theirs", TWO]
+
+
+def test_a_backup_is_deleted_when_it_was_kept_long_enough(vault):
+    begin(vault, ONE)
+    begin(vault, TWO, ecid=0xB)
+    vault.count(ONE, now=NOW)
+    assert vault.expire(now=NEXT_DAY) == []
+    assert vault.expire(now="2026-01-03T00:00:00Z") == [TWO], "what broke off is not kept for long"
+    assert vault.expire(now="2026-01-30T23:59:59Z") == []
+    assert vault.expire(now=LATER) == [ONE]
+    assert {path.name for path in vault.path.iterdir()} == {"owed"}
+
+
+def test_what_is_worked_with_is_not_deleted(vault):
+    begin(vault, ONE)
+    with held(vault.data(ONE)):
+        with pytest.raises(Refused):
+            vault.delete(ONE)
+        assert vault.expire(now=LATER) == []
+    vault.delete(ONE)
+    with pytest.raises(InputRejected), held(vault.data(ONE)):
+        pass
+
+
+def test_what_was_deleted_half_way_is_deleted_whole(vault):
+    begin(vault, ONE)
+    shutil.rmtree(vault.data(ONE))
+    assert vault.expire(now=LATER) == [ONE]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "owed", "../vault/one", "none"])
+def test_no_name_leads_out_of_the_vault(vault, name):
+    begin(vault, ONE)
+    with pytest.raises(InputRejected):
+        vault.delete(BackupId(name))
+
+
+def test_each_backup_has_a_password_of_its_own(vault, tmp_path):
+    first = vault.password(ONE)
+    assert len(first) == 43
+    assert first != vault.password(TWO)
+    assert Vault(vault.path, secret=tmp_path / "keys" / "secret", days=1).password(ONE) == first
+    assert (tmp_path / "keys" / "secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_lost_secret_is_not_replaced(vault, tmp_path):
+    begin(vault, ONE)
+    (tmp_path / "keys" / "secret").unlink()
+    with pytest.raises(StorageError, match="gone"):
+        vault.open()
+    (tmp_path / "keys" / "secret").write_bytes(b"short")
+    with pytest.raises(StorageError, match="cut off"):
+        vault.open()
+
+
+def test_what_a_phone_still_has_is_remembered(vault):
+    vault.owe(Ecid(0xA), ONE)
+    vault.owe(Ecid(0xA), TWO)
+    assert vault.owed() == {0xA: TWO}
+    vault.settle(Ecid(0xA))
+    vault.settle(Ecid(0xA))
+    assert vault.owed() == {}
+
+
+@pytest.fixture
+def memory() -> Iterator[MemoryShelf]:
+    with TemporaryDirectory(dir="/dev/shm", prefix="st-") as directory:
+        yield MemoryShelf(Path(directory))
+
+
+def test_passwords_are_in_memory_only(memory, tmp_path):
+    path = memory.path / "job-1.secret"
+    memory.put(path, "secret")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert memory.path.stat().st_mode & 0o777 == 0o700
+    assert take(path) == "secret"
+    assert not path.exists()
+    with pytest.raises(StorageError):
+        take(path)
+
+
+def test_a_disk_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("station.adapters.secrets_in_memory._IN_MEMORY", ())
+    with pytest.raises(StorageError, match="on a disk"):
+        MemoryShelf(tmp_path).put(tmp_path / "secrets" / "job.secret", "secret")
+    assert list((tmp_path / "secrets").iterdir()) == []
+
+
+def test_what_was_not_taken_is_removed(memory):
+    for job in ("a", "b", "c"):
+        memory.put(memory.path / f"{job}.secret", "secret")
+    memory.clear(JobId("a"))
+    memory.sweep([JobId("b")])
+    assert [path.name for path in memory.path.iterdir()] == ["b.secret"]
+
+
+class Usbmuxd:
+    """What usbmuxd says about pair records."""
+
+    def __init__(self) -> None:
+        self.present = ["00008101000000000000000B"]
+        self.deleted: list[str] = []
+        self.result = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        length, *_ = HEADER.unpack(await reader.readexactly(HEADER.size))
+        asked = plistlib.loads(await reader.readexactly(length - HEADER.size))
+        answer: dict[str, object] = {"MessageType": "Result", "Number": self.result}
+        if asked["MessageType"] == "ListDevices":
+            answer = {"DeviceList": [{"Properties": {"SerialNumber": serial}} for serial in self.present]}
+        else:
+            self.deleted.append(asked["PairRecordID"])
+        body = plistlib.dumps(answer)
+        writer.write(HEADER.pack(HEADER.size + len(body), 1, 8, 1) + body)
+        writer.close()
+
+
+@pytest.fixture
+async def usbmuxd(sockets: Path) -> AsyncIterator[Usbmuxd]:
+    usbmuxd = Usbmuxd()
+    server = await asyncio.start_unix_server(usbmuxd.serve, sockets / "mux")
+    yield usbmuxd
+    server.close()
+
+
+async def test_a_pairing_is_forgotten(usbmuxd, sockets, tmp_path):
+    pairings = Pairings(str(sockets / "mux"), tmp_path / "ledger")
+    for udid in (UDID, Udid("00008101-000000000000000B"), Udid("00008101-000000000000000C")):
+        pairings.expect(udid)
+    # One is here, another is worked with; the third left while nobody looked.
+    assert await asyncio.to_thread(pairings.sweep, [Udid("00008101-000000000000000C")]) == [UDID]
+    assert usbmuxd.deleted == [UDID]
+    usbmuxd.result = 2  # it never had one
+    await asyncio.to_thread(pairings.forget, Udid("00008101-000000000000000B"))
+    usbmuxd.result = 13
+    with pytest.raises(UsbmuxdSilent):
+        await asyncio.to_thread(pairings.forget, Udid("00008101-000000000000000C"))
+    assert [path.name for path in (tmp_path / "ledger").iterdir()] == ["00008101-000000000000000C"]
+
+
+def test_without_usbmuxd_nothing_is_struck_out(tmp_path):
+    pairings = Pairings(str(tmp_path / "none"), tmp_path / "ledger")
+    assert pairings.sweep([]) == []
+    pairings.expect(UDID)
+    with pytest.raises(UsbmuxdSilent):
+        pairings.sweep([])
+    with pytest.raises(UsbmuxdSilent):
+        pairings.forget(Udid("../../etc/passwd"))
+    assert [path.name for path in (tmp_path / "ledger").iterdir()] == [UDID]
