@@ -158,6 +158,10 @@ class Bench:
     def all(self, kind: type[AnAction]) -> list[AnAction]:
         return [action for action in self.actions if isinstance(action, kind)]
 
+    def all_jobs(self) -> list[JobSpec]:
+        """Of every service that was begun."""
+        return [action.spec for action in self.all(StartWorker) if action.spec.service is not None]
+
     def view(self) -> Snapshot:
         return snapshot(self.station, at=self.now, sequence=1)
 
