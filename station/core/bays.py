@@ -9,6 +9,7 @@ from station.core.models import model_of_serial
 from station.core.policy import Policy
 from station.model.api import ResultView
 from station.model.base import BayId, Ecid, PlugId, SocketPath, Udid
+from station.model.consent import Options
 from station.model.events import Failed
 from station.model.gates import BackupDecision, Gate, Overruling
 from station.model.phone import PhoneFacts, PhoneMode, UsbArrived, identity_of_serial, mode_of_product
@@ -57,6 +58,8 @@ class Stay:
     """Why it could not be asked."""
     chosen: Service = Service.RESTORE
     """What START means."""
+    options: Options = field(default_factory=Options)
+    """What was chosen about it, for the button."""
     decided: BackupDecision | None = None
     """What was decided about a backup."""
     overruled: dict[Gate, Overruling] = field(default_factory=dict)

@@ -64,7 +64,7 @@ class Desk:
             case Start():
                 self._start(command.bay, command.service, command.options, Hand.SCREEN, now)
             case Choose():
-                self._choose(self._bay(command.bay), command.service)
+                self._choose(self._bay(command.bay), command.service, command.options)
             case Decide():
                 self._decide(command, now)
             case Overrule():
@@ -97,7 +97,8 @@ class Desk:
             bay, stay = self._bay(name), self._bay(name).stay
             if bay.result is not None and bay.result.outcome is not Outcome.VERIFIED:
                 return self._dismiss(bay)  # whoever presses has seen it: a station may have no screen to touch
-            self._start(name, Service.RESTORE if stay is None else stay.chosen, Options(), Hand.BUTTONS, now)
+            service, options = (Service.RESTORE, USUAL) if stay is None else (stay.chosen, stay.options)
+            self._start(name, service, options, Hand.BUTTONS, now)
         except Refused as refused:
             self.notice = f"{refused} {refused.remedy}".strip()
             self._notice_until = now.at + NOTICE_SECONDS
@@ -139,12 +140,12 @@ class Desk:
             self.arming.disarm()
         self.selected = bay.id
 
-    def _choose(self, bay: Bay, service: Service) -> None:
+    def _choose(self, bay: Bay, service: Service, options: Options) -> None:
         if bay.stay is None:
             raise Refused(f"There is no phone in bay {bay.id}.", remedy="Plug one in.")
         if self.arming.armed is not None and self.arming.armed.bay == bay.id:
             self.arming.disarm()
-        bay.stay.chosen = service
+        bay.stay.chosen, bay.stay.options = service, options
 
     def _decide(self, command: Decide, now: Moment) -> None:
         stay = self._stay(command.bay, command.ecid)
@@ -184,7 +185,9 @@ class Desk:
         firmware = may_start(self.case(bay, service, options))
         assert bay.stay is not None
         assert bay.stay.ecid is not None
-        self.selected, bay.stay.chosen = bay.id, service
+        if service is not bay.stay.chosen:
+            bay.stay.chosen, bay.stay.options = service, USUAL
+        self.selected = bay.id
         asked = Armed(
             bay=bay.id,
             ecid=bay.stay.ecid,

@@ -45,6 +45,9 @@ TO_DO: dict[Service, str] = {
     Service.RESTORE: "erase it and install iOS",
 }
 
+KEEP_IN_RECOVERY = "keep it in recovery"
+"""What rescue does with Options.stay_in_recovery."""
+
 RESTORE_SYSTEM_RUNS = frozenset({Phase.RESTORED, Phase.PREPARE, Phase.IMAGE, Phase.FIRMWARE})
 
 
@@ -118,12 +121,13 @@ def _ready_words(station: Station, bay: Bay) -> tuple[str, str]:
     assert bay.stay is not None
     service = bay.stay.chosen
     try:
-        firmware = may_start(station.desk.case(bay, service))
+        firmware = may_start(station.desk.case(bay, service, bay.stay.options))
     except Refused as refused:
         others = any(not offer.findings for offer in _offers(station, bay, BayState.READY))
         words = (str(refused), refused.remedy, "Or choose something else." if others else "")
         return f"Not ready to {TO_DO[service]}", " ".join(filter(None, words))
-    return "Ready", f"Press START to {TO_DO[service]}.".replace("iOS", f"iOS {firmware.version}" if firmware else "iOS")
+    to_do = KEEP_IN_RECOVERY if bay.stay.options.stay_in_recovery else TO_DO[service]
+    return "Ready", f"Press START to {to_do}.".replace("iOS", f"iOS {firmware.version}" if firmware else "iOS")
 
 
 def _offers(station: Station, bay: Bay, state: BayState) -> tuple[OfferView, ...]:

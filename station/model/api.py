@@ -253,6 +253,8 @@ class Choose(Message, frozen=True, kw_only=True, tag="choose"):
     id: int
     bay: BayId
     service: Service
+    options: Options = Options()
+    """What START then means with it."""
 
 
 class Decide(Message, frozen=True, kw_only=True, tag="decide"):

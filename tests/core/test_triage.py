@@ -11,6 +11,7 @@ from station.errors import Refused
 from station.model.api import (
     AdviceView,
     BayState,
+    Choose,
     Describe,
     DidNotHelp,
     Dismiss,
@@ -146,8 +147,15 @@ def test_a_loop_is_kept_in_recovery(bench):
     assert advice(bench).guide is Target.RECOVERY
     lead(bench, Target.RECOVERY)
     bench.do(gone(), arrived(A, product_id=RECOVERY))
-    assert advice(bench).services[0] is Service.RESCUE
-    assert advice(bench).options.stay_in_recovery
+    advised = advice(bench)
+    assert advised.services[0] is Service.RESCUE
+    assert advised.options.stay_in_recovery
+    bench.do(Choose(id=1, bay=ONE, service=Service.RESCUE, options=advised.options))
+    assert "keep it in recovery" in bench.bay().hint
+    bench.press()
+    consent = bench.all(StartWorker)[-1].spec.consent
+    assert consent is not None
+    assert consent.options.stay_in_recovery, "START means what was advised"
 
 
 @pytest.mark.parametrize(("cause", "words"), [(Cause.NOT_TRUSTED, "Trust"), (Cause.LOCKED, "passcode")])

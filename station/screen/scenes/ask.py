@@ -93,8 +93,9 @@ def _way(canvas: Canvas, box: Rect, bay: BayView, way: Goal | Service, options: 
         title, said = SERVICES[way].title, SERVICES[way].promise
         if offer is not None and offer.findings:
             said = offer.findings[0].title
-        home = dataclasses.replace(opened(bay, Page.PHONE), options=options or AS_USUAL)
-        target = Target(Turn(home, (Choose(id=0, bay=bay.bay, service=way),)))
+        chosen = options or AS_USUAL
+        home = dataclasses.replace(opened(bay, Page.PHONE), options=chosen)
+        target = Target(Turn(home, (Choose(id=0, bay=bay.bay, service=way, options=chosen),)))
     inner = card(canvas, box, target, chosen=first, quiet=blocked)
     side = canvas.px(22)
     mark = Rect(inner.right - side, inner.centery - side // 2, side, side)
