@@ -5,10 +5,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from station.core.policy import BackupRule
 from station.daemon import settings as settings_module
+from station.daemon.main import policy_of
+from station.daemon.presets import PRESETS, Preset
 from station.daemon.settings import load
 from station.errors import ConfigError
 from station.model.api import Lamp
+from station.model.gates import Purpose
 from station.model.job import DEADLINES, Phase, Reach
 from station.model.panel import Control
 
@@ -101,3 +105,60 @@ def test_real_phones_are_reached_as_the_machine_reaches_them(monkeypatch):
     monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", "127.0.0.1:27015")
     reach = load().reach()
     assert (reach.usbmuxd, reach.usbip) == ("127.0.0.1:27015", None)
+
+
+@pytest.mark.parametrize("preset", list(Preset))
+def test_every_preset_is_values_for_settings(preset, tmp_path):
+    settings = load(written(tmp_path, f'policy = "{preset.value}"\n'))
+    for name, value in PRESETS[preset].items():
+        assert getattr(settings, name) == value
+    assert PRESETS[preset].keys() == PRESETS[Preset.BENCH].keys()
+
+
+def test_what_each_kind_of_station_does(tmp_path):
+    kinds = {
+        preset: policy_of(load(written(tmp_path, f'policy = "{preset.value}"'), state=tmp_path)) for preset in Preset
+    }
+    walk_up, bench, overnight = kinds[Preset.WALK_UP], kinds[Preset.BENCH], kinds[Preset.OVERNIGHT]
+    assert (walk_up.purpose, walk_up.backup) == (Purpose.OWNER, BackupRule.ASK)
+    assert (bench.purpose, bench.backup) == (Purpose.RECYCLING, BackupRule.STANDING)
+    assert (bench.quarantine_after, overnight.quarantine_after) == (1, 2)
+    assert overnight.operator_confirm
+    assert not walk_up.operator_confirm
+    assert policy_of(load(state=tmp_path)) == bench
+
+
+def test_a_single_setting_outweighs_the_preset(tmp_path, monkeypatch):
+    file = written(tmp_path, 'policy = "walk-up"\npurpose = "sale"\nmin_free_mb = 1024\n')
+    monkeypatch.setenv("STATION_MIN_BATTERY", "50")
+    monkeypatch.setenv("STATION_BACKUP", "standing")
+    policy = policy_of(load(file))
+    assert (policy.purpose, policy.backup, policy.min_battery) == (Purpose.SALE, BackupRule.STANDING, 50)
+    assert policy.min_free == 1 << 30
+    assert policy.quarantine_after == 2  # as a walk-up station has it
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('policy = "bensh"', "'walk-up', 'bench' or 'overnight'"),
+        ('purpose = "sail"', "'owner', 'sale' or 'recycling'"),
+        ('backup = "maybe"', "'ask' or 'standing'"),
+        ("min_battery = 101", "less than or equal to 100"),
+        ("min_batery = 20", "no setting “min_batery”"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused_plainly(tmp_path, text, words):
+    with pytest.raises(ConfigError, match=words):
+        load(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("STATION_MIN_BATERY", "min_battery"), ("Station_Polcy", "policy"), ("STATION_X__Y", "settings.py")],
+)
+def test_a_misspelt_variable_is_refused(monkeypatch, name, meant):
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(ConfigError, match=name) as refused:
+        load()
+    assert meant in refused.value.remedy
