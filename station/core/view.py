@@ -20,6 +20,7 @@ from station.model.api import (
     Snapshot,
 )
 from station.model.causes import EXPLANATIONS
+from station.model.consent import Options
 from station.model.job import PHASE_WORDS, Phase
 from station.model.panel import Control
 from station.model.phone import PhoneMode
@@ -88,6 +89,7 @@ def _bay(station: Station, bay: Bay) -> BayView:
         result=_result(bay),
         offers=_offers(station, bay, state),
         chosen=None if bay.stay is None else bay.stay.chosen,
+        options=Options() if bay.stay is None else bay.stay.options,
         advice=station.triage.advice_view(bay),
         guide=station.triage.guide_view(bay),
     )

@@ -209,6 +209,8 @@ class BayView(Message, frozen=True, kw_only=True):
     """What this phone could be given, gentlest first."""
     chosen: Service | None = None
     """The service that START means here."""
+    options: Options = Options()
+    """What was chosen about it."""
     advice: AdviceView | None = None
     guide: GuideView | None = None
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pygame import Rect
 
 from station.model.api import BayState, BayView, Cancel, DidNotHelp, Dismiss, OfferView, Start
-from station.model.consent import Options
 from station.model.gates import Finding, Gate
 from station.screen import words
 from station.screen.canvas import Canvas, Target
-from station.screen.pages import AS_USUAL, Page, Turn, opened
+from station.screen.pages import Page, Turn, opened
 from station.screen.theme import LOOKS, NOT_YET, Look
 from station.screen.widgets import button
 
@@ -29,6 +28,7 @@ def subject(bay: BayView) -> tuple[object, ...]:
     return (
         bay.state,
         bay.chosen,
+        bay.options,
         bay.phone.ecid if bay.phone is not None else None,
         bay.job.job if bay.job is not None else None,
         bay.result.job if bay.result is not None else None,
@@ -52,12 +52,12 @@ def _chosen(bay: BayView) -> OfferView | None:
     return words.offer_of(bay, bay.chosen)
 
 
-def choices(bay: BayView, options: Options = AS_USUAL) -> list[Choice]:
+def choices(bay: BayView) -> list[Choice]:
     """The buttons a bay has in its state, the likeliest first."""
     cancel = Choice("Cancel", Target(Cancel(id=0, bay=bay.bay), about=subject(bay)))
     match bay.state:
         case BayState.READY if bay.chosen is not None:
-            return _to_start(bay, options)
+            return _to_start(bay)
         case BayState.ARMED | BayState.QUEUED:
             return [cancel]
         case BayState.WORKING | BayState.NEEDS_PERSON:
@@ -68,11 +68,11 @@ def choices(bay: BayView, options: Options = AS_USUAL) -> list[Choice]:
             return []
 
 
-def _to_start(bay: BayView, options: Options) -> list[Choice]:
+def _to_start(bay: BayView) -> list[Choice]:
     assert bay.chosen is not None
     found = obstacle(bay)
     if found is None:
-        start = Start(id=0, bay=bay.bay, service=bay.chosen, options=options)
+        start = Start(id=0, bay=bay.bay, service=bay.chosen, options=bay.options)
         return [Choice(words.STARTS[bay.chosen], Target(start, about=subject(bay)), main=True)]
     if found.gate is Gate.BACKUP:
         decide = Turn(opened(bay, Page.BACKUP))

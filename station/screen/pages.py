@@ -9,12 +9,8 @@ from enum import Enum
 
 from station.model.api import BayState, BayView, Command, Describe, Select, Snapshot
 from station.model.base import BayId
-from station.model.consent import Options
 from station.model.guide import Target
 from station.model.symptoms import Symptom
-
-AS_USUAL = Options()
-"""What START means when nobody chose anything."""
 
 Guest = tuple[bool, int | None]
 """Who is in a bay: whether there is a phone, and its ECID if it tells."""
@@ -45,14 +41,12 @@ class Place:
         page: Which.
         guest: Who was in the bay when it was opened.
         goal: Where presses of buttons shall lead.
-        options: What was chosen about the service that START means.
     """
 
     bay: BayId
     page: Page
     guest: Guest
     goal: Target | None = None
-    options: Options = AS_USUAL
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def render(view: View, canvas: Canvas) -> None:
     elif all(bay.state is BayState.EMPTY for bay in snapshot.bays):
         welcome.draw(canvas, chrome(canvas, snapshot, view.note), snapshot)
     elif len(snapshot.bays) == 1:
-        single.draw(canvas, chrome(canvas, snapshot, view.note), snapshot.bays[0], place)
+        single.draw(canvas, chrome(canvas, snapshot, view.note), snapshot.bays[0])
     else:
         bench.draw(canvas, chrome(canvas, snapshot, view.note), snapshot)
 
@@ -73,7 +73,7 @@ def _page(canvas: Canvas, snapshot: Snapshot, bay: BayView, place: Place, note: 
         return False
     match page:
         case Page.PHONE:
-            single.draw(canvas, chrome(canvas, snapshot, note), bay, place, alone=alone)
+            single.draw(canvas, chrome(canvas, snapshot, note), bay, alone=alone)
         case Page.SERVICES:
             services.draw(canvas, slim(canvas, snapshot), bay, note)
         case Page.ASK:

@@ -1,7 +1,6 @@
 """What the screen looks like. After an intended change: pytest --snapshot-update, and look at every new picture."""
 
 import dataclasses
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -54,9 +53,9 @@ def noted(view: View, note: str) -> View:
     return dataclasses.replace(view, note=note)
 
 
-def at(view: BayView, page: Page, **more: Any) -> View:
+def at(view: BayView, page: Page) -> View:
     """A page of a station's only bay."""
-    return View(station(view), place=dataclasses.replace(opened(view, page), **more))
+    return View(station(view), place=opened(view, page))
 
 
 RESTARTING = samples.offered(Service.RESTART)
@@ -66,7 +65,7 @@ PAGES: dict[str, View] = {
     "phone": View(station(RESTARTING)),
     "undecided": View(station(UNDECIDED)),
     "locked": View(station(samples.offered(Service.ERASE, samples.LOCKED, samples.UNDECIDED))),
-    "esim": at(ERASING, Page.PHONE, options=Options(keep_esim=False)),
+    "esim": at(replace(ERASING, options=Options(keep_esim=False)), Page.PHONE),
     "among-others": View(station(bay(BayState.EMPTY, 2), RESTARTING), place=opened(RESTARTING, Page.PHONE)),
     "services": at(samples.offered(Service.REINSTALL), Page.SERVICES),
     "symptoms": at(RESTARTING, Page.ASK),

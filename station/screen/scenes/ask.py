@@ -1,7 +1,5 @@
 """“What is wrong with it?”: what people say of a phone, and the gentlest that can help against it."""
 
-import dataclasses
-
 from pygame import Rect
 
 from station.model.api import AdviceView, BayView, Choose, Describe, DidNotHelp, Guide
@@ -12,7 +10,7 @@ from station.model.symptoms import SYMPTOM_WORDS
 from station.screen import text, words
 from station.screen.canvas import Canvas, Lengths, Target
 from station.screen.choices import Choice, buttons
-from station.screen.pages import AS_USUAL, Page, Place, Turn, guest, opened
+from station.screen.pages import Page, Place, Turn, guest, opened
 from station.screen.text import Style
 from station.screen.theme import BLUE, MUTED, TEXT, Shape
 from station.screen.widgets import NEEDED, Part, card, column, grid, heading, largest, paragraph
@@ -93,9 +91,8 @@ def _way(canvas: Canvas, box: Rect, bay: BayView, way: Goal | Service, options: 
         title, said = SERVICES[way].title, SERVICES[way].promise
         if offer is not None and offer.findings:
             said = offer.findings[0].title
-        chosen = options or AS_USUAL
-        home = dataclasses.replace(opened(bay, Page.PHONE), options=chosen)
-        target = Target(Turn(home, (Choose(id=0, bay=bay.bay, service=way, options=chosen),)))
+        choose = Choose(id=0, bay=bay.bay, service=way, options=options or Options())
+        target = Target(Turn(opened(bay, Page.PHONE), (choose,)))
     inner = card(canvas, box, target, chosen=first, quiet=blocked)
     side = canvas.px(22)
     mark = Rect(inner.right - side, inner.centery - side // 2, side, side)

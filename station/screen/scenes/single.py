@@ -1,18 +1,15 @@
 """One phone, with the whole screen: a station with one bay, or a page of one with several."""
 
-from dataclasses import replace
-
-import msgspec
+from msgspec.structs import replace
 from pygame import Rect
 
-from station.model.api import BayState, BayView, JobView
-from station.model.consent import Options
+from station.model.api import BayState, BayView, Choose, JobView
 from station.model.job import PHASE_WORDS
 from station.model.service import SERVICES, Service
 from station.screen import art, facts, text, widgets, words
 from station.screen.canvas import Canvas, Lengths, Target
 from station.screen.choices import Choice, buttons, choices, look, obstacle, subject
-from station.screen.pages import AS_USUAL, SHOWN_IN, Page, Place, Turn, opened
+from station.screen.pages import SHOWN_IN, Page, Turn, opened
 from station.screen.text import Style
 from station.screen.theme import BLUE, LOOKS, MUTED, TEXT, tinted
 from station.screen.widgets import Part, column, label, largest, paragraph
@@ -21,13 +18,12 @@ CHANGE = "Change"
 """Leads to the other services."""
 
 
-def draw(canvas: Canvas, box: Rect, bay: BayView, place: Place | None = None, *, alone: bool = True) -> None:
+def draw(canvas: Canvas, box: Rect, bay: BayView, *, alone: bool = True) -> None:
     """Fill the box. `alone`: there is no other bay to go back to."""
     canvas.panel(box, tinted(bay.state), canvas.px(24))
     inner = box.inflate(-2 * canvas.px(24), -2 * canvas.px(22))
     gap = canvas.px(28)
-    options = AS_USUAL if place is None else place.options
-    offered = choices(bay, options)
+    offered = choices(bay)
     if inner.width > inner.height:
         picture = Rect(inner.left, inner.top, round(inner.width * 0.27), inner.height)
         speech = Rect(picture.right + gap, inner.top, inner.right - picture.right - gap, inner.height)
@@ -39,7 +35,7 @@ def draw(canvas: Canvas, box: Rect, bay: BayView, place: Place | None = None, *,
     if aside:
         picture = _beside(canvas, picture, aside, below=wide)
     _picture(canvas, picture, bay)
-    if offered and (option := _option(bay, options)) is not None:
+    if offered and (option := _option(bay)) is not None:
         offered = [option, *offered]
     if offered:
         keys = Rect(speech.left, speech.bottom - canvas.px(68), speech.width, canvas.px(68))
@@ -105,19 +101,21 @@ def _beside(canvas: Canvas, box: Rect, offered: list[Choice], *, below: bool) ->
     return room
 
 
-def _option(bay: BayView, options: Options) -> Choice | None:
+def _option(bay: BayView) -> Choice | None:
     """What can be chosen about the service before START."""
     if obstacle(bay) is not None or words.offer_of(bay, bay.chosen) is None:
         return None
+    options = bay.options
     if bay.chosen is Service.ERASE:
         said = "eSIM: keep" if options.keep_esim else "eSIM: remove"
-        other = msgspec.structs.replace(options, keep_esim=not options.keep_esim)
+        other = replace(options, keep_esim=not options.keep_esim)
     elif bay.chosen is Service.RESCUE:
         said = "Keep in recovery: " + ("yes" if options.stay_in_recovery else "no")
-        other = msgspec.structs.replace(options, stay_in_recovery=not options.stay_in_recovery)
+        other = replace(options, stay_in_recovery=not options.stay_in_recovery)
     else:
         return None
-    return Choice(said, Target(Turn(replace(opened(bay, Page.PHONE), options=other)), about=subject(bay)))
+    choose = Choose(id=0, bay=bay.bay, service=bay.chosen, options=other)
+    return Choice(said, Target(choose, about=subject(bay)))
 
 
 def _ready(canvas: Canvas, px: Lengths, room: int, bay: BayView) -> list[Part]:
