@@ -23,7 +23,7 @@ from station.virtual.phones.buttons import SOS, Hold
 from station.virtual.phones.phone import VirtualPhone
 from tests.system.rig import Rig, Station, make_rig
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeout(90)]
 
 PACE = 0.05
 DFU = tuple(Hold(keys=press.keys, seconds=press.seconds) for press in guides.GUIDES[Family.FACE, Target.DFU])
