@@ -1,7 +1,7 @@
 """One service, from the consent to the record: a state machine that is told what happens and says what to do."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from station.core import again, progress, verification
@@ -74,6 +74,8 @@ ONLY_STARTS = frozenset({Service.RESTART, Service.RESCUE})
 
 SILENCED = frozenset({Cause.LOCKED, Cause.NOT_TRUSTED})
 """Why a phone that runs its system says nothing."""
+
+OWED = "The phone still has the station's backup password: back it up here once more, and it is taken off."
 
 RECORD_RETRY_SECONDS = 10.0
 
@@ -457,6 +459,8 @@ class Job:
     def _conclude(self, observed: Observed, now: Moment) -> list[Action]:
         assert self.verdict is not None
         self.verdict = again.advised(self.verdict, self.consent, self.policy.bays)
+        if self.story.owes_password:
+            self.verdict = replace(self.verdict, remedy=f"{self.verdict.remedy} {OWED}".strip())
         seconds = self.story.seconds + max(0.0, now.at - self._worked_until)
         self._record = record_of(self, observed, seconds=seconds, now=now)
         self._become(JobState.RECORDING)

@@ -11,6 +11,7 @@ wrong. Nothing of that leaves this package:
     installing, approach, preboard
                                 what those that install firmware share: the way to the phone, by somebody's hands
                                 where it must be; the passcode before its data is kept
+    backups, received, reread   the phone's backup service, what came from it, and whether all of it is still there
     work                        what each of them is given
     failures                    every error becomes one named cause
 
