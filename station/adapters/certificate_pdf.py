@@ -90,7 +90,8 @@ class _Page(FPDF):
             ("IMEI", certificate.imei),
             ("ECID", certificate.ecid),
             ("Firmware before, and now", f"{certificate.firmware_before}, {certificate.firmware_after}"),
-            ("Activation Lock before", _moments("; ".join((certificate.activation_lock, *certificate.overruled)))),
+            ("Activation Lock before", _moments(certificate.activation_lock)),
+            *((("Overruled", _moments("; ".join(certificate.overruled))),) if certificate.overruled else ()),
         )
         clock = "" if certificate.clock_trusted else ", by a clock not known to be right"
         work = (

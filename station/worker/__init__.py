@@ -8,12 +8,13 @@ wrong. Nothing of that leaves this package:
     confine, deadline           what the kernel enforces: private directories, memory, files, silence
     reporter, guard             what the worker says; the one door to every irreversible act
     services                    what a phone can be given, one module each; and `look`, which reads its facts
+    activation_lock, media      for a look: whose the phone is, by every means; the owner's pictures, counted
     installing, approach, preboard
                                 what those that install firmware share: the way to the phone, by somebody's hands
                                 where it must be; the passcode before its data is kept
     backups, received, reread   the phone's backup service, what came from it, and whether all of it is still there
     work                        what each of them is given
-    failures                    every error becomes one named cause
+    failures, answers           every error becomes one named cause; so does an answer that the library chokes on
 
     plists, connection          messages and connections to the phone, bounded; patience: waits that end
     firmware, image4, pump      the unpacked IPSW, streamed: never a component whole in memory

@@ -198,7 +198,8 @@ def test_an_erase_without_firmware_speaks_of_none(draft):
     for value in (
         "This phone erased all content and settings",
         "iOS 17.5.1 (21F90), iOS 17.5.1 (21F90)",
-        "locked, read 21 November 2026, 06:11 UTC; activation lock: the owner signed",
+        "locked, read 21 November 2026, 06:11 UTC",
+        "activation lock: the owner signed (21 November 2026, 06:12 UTC)",
         "made elsewhere, 21 November 2026, 06:11 UTC",
         "no firmware was installed",
     ):
