@@ -28,6 +28,9 @@ from station.worker.reporter import Reporter
 
 T = TypeVar("T")
 
+TAP_PAUSE = 0.25
+"""Between two questions whether somebody has tapped “Trust”: whoever did looks at the station, and waits."""
+
 
 class Lockdown(PlistUsbmuxLockdownClient):
     """A trusted connection to one phone's lockdownd.
@@ -130,7 +133,7 @@ class Lockdown(PlistUsbmuxLockdownClient):
     async def with_person(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask again while somebody must do something at the phone, until shortly before the deadline."""
         pending: PairingError = PairingDialogResponsePendingError()
-        async for _ in tries(self._reporter.deadline.share(0.6)):
+        async for _ in tries(self._reporter.deadline.share(0.6), longest=TAP_PAUSE):
             try:
                 return await ask()
             except PairingDialogResponsePendingError as error:

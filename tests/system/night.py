@@ -8,6 +8,7 @@ from station.model.base import BayId
 from station.model.record import Record
 from station.model.service import Service
 from station.virtual.phones.phone import Pace, VirtualPhone
+from station.virtual.system.trust import TAP_SECONDS
 from tests.system.rig import Rig, Station
 
 
@@ -25,6 +26,23 @@ class Stopwatch(Pace):
             self.own += time.monotonic() - began
 
 
+class Taps:
+    """How often the phone waited for a finger: that is nobody's time but the person's."""
+
+    def __init__(self, phone: VirtualPhone) -> None:
+        self._phone = phone
+        self._asked: dict[int, int] = {}
+        phone.passers_by.add(self._saw)
+
+    def _saw(self, step: str) -> None:
+        if step == "lockdown:Pair":  # asked more than once of the same system: it had said that it waits
+            self._asked[id(self._phone.system)] = self._asked.get(id(self._phone.system), 0) + 1
+
+    @property
+    def seconds(self) -> float:
+        return sum(asked > 1 for asked in self._asked.values()) * TAP_SECONDS * self._phone.pace.factor
+
+
 @dataclass(frozen=True)
 class Turn:
     """One phone's turn: from the plug to the record."""
@@ -33,7 +51,7 @@ class Turn:
     record: Record
     wall: float
     own: float
-    """Seconds of it that were the phone's."""
+    """Seconds of it that were the phone's, or its owner's, who taps “Trust”."""
     states: tuple[tuple[str, float], ...] = field(default=())
     """What the bay's tile said, each for how many seconds."""
 
@@ -63,6 +81,7 @@ def plug(rig: Rig, bay: str, *, pace: float) -> tuple[VirtualPhone, Stopwatch]:
 async def take_turn(station: Station, bay: str, *, pace: float = 0.0, seconds: float = 60.0) -> Turn:
     """Plug a phone in, wait for its record, and take it out."""
     phone, watch = plug(station.rig, bay, pace=pace)
+    taps = Taps(phone)
     began = time.monotonic()
     states: list[tuple[str, float]] = []
     seen: list[tuple[str, float]] = []
@@ -80,7 +99,7 @@ async def take_turn(station: Station, bay: str, *, pace: float = 0.0, seconds: f
     states = [(name, after - at) for (name, at), after in zip(seen, times[1:], strict=True)]
     assert view.result is not None
     record = station.rig.record(view.result.record)
-    turn = Turn(phone=phone, record=record, wall=ended - began, own=watch.own, states=tuple(states))
+    turn = Turn(phone=phone, record=record, wall=ended - began, own=watch.own + taps.seconds, states=tuple(states))
     assert phone.socket is not None
     await station.rig.host.bus.unplug(phone.socket)
     await station.until_state(bay, BayState.EMPTY)
