@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ipsw_parser.ipsw import IPSW
+from pymobiledevice3.restore.base_restore import Behavior
 from pymobiledevice3.restore.tss import TSSResponse
 
 from station.adapters.jobdir import EventReader, EventWriter, JobDirectory
@@ -137,6 +138,7 @@ class Attempt:
             socket=RecoverySocket(UsbIpBackend(Path("nowhere")), socket, ecid, guard),
             guard=guard,
             reporter=reporter,
+            behavior=Behavior.Erase,
         )
         restore.recovery.tss = TSSResponse({"ApImg4Ticket": b"\x30\x00"})
         async with asyncio.timeout(15):

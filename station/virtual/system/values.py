@@ -82,14 +82,16 @@ async def by_key_only(phone: VirtualPhone, system: System, key: str) -> Any:
             return True
         case "DeviceEnclosureColor":  # of the back; the front of all newer models is black (DeviceColor)
             return "1"
-        case "ApNonce":
-            return phone.ap_nonce
-        case "SEPNonce":
-            return b"\xff" * 20 if phone.identity.chip_id >= 0x8140 else phone.sep_nonce
-        case "ApParameters":
-            return {"ApNonce": phone.ap_nonce, "SepNonce": phone.sep_nonce}
         case _:
-            return None
+            return _nonces(phone).get(key)
+
+
+def _nonces(phone: VirtualPhone) -> dict[str, Any]:
+    return {
+        "ApNonce": phone.ap_nonce,
+        "SEPNonce": b"\xff" * 20 if phone.identity.chip_id >= 0x8140 else phone.sep_nonce,
+        "ApParameters": {"ApNonce": phone.ap_nonce, "SepNonce": phone.sep_nonce},
+    }
 
 
 def _identity(phone: VirtualPhone) -> dict[str, Any]:
