@@ -226,10 +226,19 @@ async def test_what_the_disk_did_not_keep_never_counts(house: House):
         assert await refused(station, "1", Service.PUT_BACK) == EXPLANATIONS[Cause.BACKUP_MISSING].title
 
 
-async def killed(house: House, station: Station, bay: str, phone: VirtualPhone, at: str, *, child: bool) -> Record:
+async def killed(
+    house: House,
+    station: Station,
+    bay: str,
+    phone: VirtualPhone,
+    at: str,
+    *,
+    child: bool,
+    service: Service = Service.BACKUP,
+) -> Record:
     """A worker, or its keeper, is killed while its phone is at a step."""
     window = Window(phone, at)
-    await station.confirm(bay, phone, Service.BACKUP)
+    await station.confirm(bay, phone, service)
     async with asyncio.timeout(LONG):
         await window.reached.wait()
     os.kill(house.rig.worker_of(phone, child=child), signal.SIGKILL)
@@ -257,6 +266,15 @@ async def test_nothing_is_left_when_a_worker_is_killed(house: House):
         assert phones[1].system is not None
         assert phones[1].system.backup_password is None
         assert phones[1].identity.ecid not in house.vault.owed()
+        # Half-way back on the phone: the backup is whole still, and read once more before it is put back again.
+        half = await killed(house, station, "2", phones[1], "restore:files", child=False, service=Service.PUT_BACK)
+        assert (half.outcome, half.backup) == (Outcome.FAILED_BETWEEN, whole.backup)
+        assert list((house.memory / "secrets").iterdir()) == []
+        await asyncio.to_thread(house.scan, *phones)
+        back = await give(station, "2", phones[1], Service.PUT_BACK)
+        assert back.outcome is Outcome.VERIFIED, (back.title, back.detail)
+        assert phones[1].system is not None
+        assert phones[1].system.backup_password is None
 
 
 async def test_nothing_is_left_when_the_daemon_is_killed(house: House):
