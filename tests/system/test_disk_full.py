@@ -91,7 +91,7 @@ async def small_disk(path: Path) -> AsyncGenerator[SmallDisk, None]:
 @asynccontextmanager
 async def rig_on_small_disk(store: FirmwareStore) -> AsyncGenerator[tuple[Rig, SmallDisk], None]:
     """A rig whose state directory is a small disk."""
-    settings = {"STATION_OBSERVE_SECONDS": "1", "STATION_DEADLINES": '{"verify": 4}'}
+    settings = {"STATION_OBSERVE_SECONDS": "1", "STATION_DEADLINES": '{"verify": 8}'}
     async with make_rig(store, settings=settings) as rig, small_disk(rig.state) as disk:
         rig.program = (*disk.inside, *rig.program)
         rig.state_seen = disk.seen
