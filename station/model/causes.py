@@ -185,7 +185,7 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     ),
     Cause.TYPE_PASSCODE: Explanation(
         title="The phone asks for its passcode.",
-        remedy="Its owner types it on the phone, so that the data opens again afterwards. The station does not see it.",
+        remedy="Its owner types it on the phone, perhaps more than once. The station does not see it.",
     ),
     Cause.ENTER_RECOVERY: Explanation(
         title="The phone does not enter recovery mode by itself.",
