@@ -7,6 +7,7 @@ from station.core.bays import Bay, Bays, Stay
 from station.core.consent import require
 from station.core.events import Moment
 from station.core.gates import Case, decision, overruled
+from station.core.gates.health import exhausted, heavy
 from station.core.inspection import Inspection
 from station.core.jobs import Job
 from station.core.policy import Policy
@@ -66,15 +67,22 @@ class Scheduler:
         """Start whatever may start now. `jobs`: whether jobs may; looks always may."""
         actions: list[Action] = []
         running = sum(bay.running for bay in self._bays)
-        while jobs and self._queue and running < self._policy.cap:
-            running += 1
-            actions += self._launch(self._queue.pop(0), now)
+        for job in [job for job in self._queue if jobs and not self._held(job)][: max(0, self._policy.cap - running)]:
+            self._queue.remove(job)
+            actions += self._launch(job, now)
         looking = sum(bay.inspection is not None for bay in self._bays)
         for bay in self._bays:
             if looking < self._policy.cap and self._wants_look(bay):
                 looking += 1
                 actions += self._look(bay, now)
         return actions
+
+    def _held(self, job: Job) -> bool:
+        """Whether the station itself is in no state to begin it: too hot, its supply too weak. It waits its turn."""
+        opened = {word.gate for word in job.spec.overruled}
+        return heavy(job.service) and any(
+            found.gate not in opened for found in exhausted(self.situation.health, self._policy)
+        )
 
     def _launch(self, job: Job, now: Moment) -> list[Action]:
         bay = self._bays.get(job.spec.bay)

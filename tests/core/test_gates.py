@@ -523,6 +523,21 @@ def test_what_ails_the_station_is_on_its_screen_and_lamp():
     assert bench.view().lamp is Lamp.READY
 
 
+def test_what_waits_for_its_turn_waits_for_the_station_to_cool_down():
+    bench = Bench(cap=1)
+    bench.confirm(A, ONE)
+    bench.plug(B, TWO)
+    bench.do(Start(id=1, bay=TWO, service=Service.RESTORE))
+    bench.hold()
+    health(temperature=85)(bench)
+    first = bench.all_jobs()[0]
+    bench.fail(first.job, Cause.SIGNING_REFUSED)
+    bench.inspect(facts(A))
+    assert bench.bay(TWO).state is BayState.QUEUED
+    health(temperature=70)(bench)
+    assert bench.bay(TWO).state is BayState.WORKING
+
+
 def test_a_serial_of_recovery_names_an_ipad():
     bench = Bench()
     line = serial(A, RECOVERY).replace("CPID:8101", "CPID:8132").replace("BDID:0C", "BDID:08")

@@ -5,7 +5,7 @@ from station.core.policy import Policy
 from station.core.situation import Health
 from station.model.gates import Finding, Gate
 from station.model.phone import PhoneMode
-from station.model.service import Keeps, Service
+from station.model.service import SERVICES, Keeps, Service
 
 _GIB = 1 << 30
 
@@ -29,12 +29,12 @@ def disk(case: Case) -> Finding | None:
 
 def power(case: Case) -> Finding | None:
     """A supply that sags resets hubs in the middle of a write."""
-    return weak(case.situation.health) if _heavy(case) else None
+    return weak(case.situation.health) if heavy(case.service) else None
 
 
 def temperature(case: Case) -> Finding | None:
     """Heat slows the station down, and ends its card and its supply early."""
-    return hot(case.situation.health, case.policy) if _heavy(case) else None
+    return hot(case.situation.health, case.policy) if heavy(case.service) else None
 
 
 def clock(case: Case) -> Finding | None:
@@ -76,9 +76,15 @@ def hot(health: Health, policy: Policy) -> Finding | None:
 
 def ailing(health: Health, policy: Policy) -> tuple[Finding, ...]:
     """What is wrong with the station itself, whichever phone is in it."""
-    return tuple(found for found in (full(health, policy), weak(health), hot(health, policy)) if found is not None)
+    found = full(health, policy)
+    return ((found,) if found is not None else ()) + exhausted(health, policy)
 
 
-def _heavy(case: Case) -> bool:
+def exhausted(health: Health, policy: Policy) -> tuple[Finding, ...]:
+    """What passes by itself, if the station is left alone: what waits for its turn waits longer."""
+    return tuple(found for found in (weak(health), hot(health, policy)) if found is not None)
+
+
+def heavy(service: Service) -> bool:
     """Whether a service takes long, or leaves a phone half-done when the station fails."""
-    return case.traits.confirmed or case.service is Service.BACKUP
+    return SERVICES[service].confirmed or service is Service.BACKUP
