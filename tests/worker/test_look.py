@@ -66,7 +66,7 @@ def test_a_model_nobody_knows_keeps_its_type():
 
 async def inspect(station: StationHost, *faults: Fault, installed: Installed = OLD, **changes: object) -> Worker:
     phone = station.plug(*faults, installed=installed)
-    changes = {"deadlines": deadlines(4.0, [Phase.CONNECT])} | changes
+    changes = {"deadlines": deadlines(6.0, [Phase.CONNECT])} | changes
     return await station.start(station.spec(phone, None, consent=None, firmware=None, **changes))
 
 
