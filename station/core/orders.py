@@ -190,9 +190,11 @@ class Orders:
 
     def consider(self, now: Moment) -> list[Action]:
         """See whether a phone's turn has come, or the order's end."""
-        if self.note is None or self._writing is not None:
+        if self.note is None:
             return []
-        if self._again_at is not None and now.at < self._again_at:
+        if self._ends_anew():  # at once, whatever is still being written: who ended it may rely on that after a crash
+            return self._write(now)
+        if self._writing is not None or (self._again_at is not None and now.at < self._again_at):
             return []
         self._again_at = None
         if self._end_unknown and not self._find_end(now):
@@ -203,6 +205,12 @@ class Orders:
             self._look_round(now)
             self._end_if_all_had_their_turn(now)
         return self._write(now)
+
+    def _ends_anew(self) -> bool:
+        """Whether it has ended, and nothing that says so was given to the disk yet."""
+        assert self.note is not None
+        given = self._written if self._writing is None else self._writing
+        return self.note.end is not None and (given is None or given.end is None) and self._again_at is None
 
     @property
     def deadline(self) -> float | None:

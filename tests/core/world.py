@@ -139,6 +139,7 @@ class World:
         """The next order that is to be saved is not."""
         self._saved: list[Event] = []
         """What the disk has done, and the daemon has not heard yet."""
+        self._end_lost = False
         self._daemons = 0
         self._start: tuple[float, Grant] | None = None
         self._down_at: float | None = None
@@ -304,6 +305,8 @@ class World:
         self._saved.clear()
         if self.night is not None and self.order_on_disk is None:
             self.night.ended = True  # it was never written down
+        elif self.night is not None and self._end_lost:
+            self.night.ended = False  # the disk did not take its end, and who would have tried again is dead
         self._start = None  # what was armed or queued in it died with it
         self.grants = [grant for grant in self.grants if any(job.spec.job == grant.job for job in self.disk.values())]
 
@@ -337,9 +340,10 @@ class World:
                     self.closed.append(self.disk.pop(name))
             case SaveOrder(note=note) if self.disk_fails:
                 self.disk_fails = False
+                self._end_lost = note.end is not None
                 self._saved.append(OrderNotSaved(detail="full"))
             case SaveOrder(note=note):
-                self.order_on_disk = note
+                self.order_on_disk, self._end_lost = note, False
                 self._saved.append(OrderSaved(note=note))
             case ForgetPhone() | KeepRelease():
                 pass
