@@ -165,18 +165,22 @@ async def _give(
     station: Station, bay: str, phone: VirtualPhone, service: Service, report: Report, cable: "_Cable | None" = None
 ) -> Record:
     """Have it done, or begun; its record."""
+    ecid = phone.identity.ecid
     await station.until_state(bay, BayState.READY, seconds=PATIENCE)
     if cable is not None:
         cable.watch()
     await station.confirm(bay, phone, service)
     report.jobs += 1
-    view = await station.until_recorded(bay, seconds=PATIENCE)
+    # A verified result goes with its phone: pulled late, it may be gone before it was seen.
+    await station.until_bay(
+        bay,
+        lambda view: (view.result is not None and view.result.record > 0) or view.state is BayState.EMPTY,
+        seconds=PATIENCE,
+    )
     if cable is not None:
         cable.let_be()
-    assert view.result is not None
-    record = await asyncio.to_thread(station.rig.record, view.result.record)
-    assert (record.ecid, record.service) == (phone.identity.ecid, service)
-    return record
+    records = await asyncio.to_thread(station.rig.records)
+    return next(record for record in reversed(records) if (record.ecid, record.service) == (ecid, service))
 
 
 class _Cable:
