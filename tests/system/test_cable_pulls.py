@@ -1,7 +1,7 @@
 """The cable is pulled at random steps of each service: whatever it was, the end has a name, and the words are true.
 
-PULLS sets how many steps of each service (20 by default), PULLS_SEED which ones; both are printed.
-PULLS_OF names the services, with commas between them (all by default).
+TESTS_PULLS sets how many steps of each service (3 by default; 20 take some minutes), TESTS_PULLS_SEED which ones.
+TESTS_PULLS_OF names the services, with commas between them (all by default).
 """
 
 import asyncio
@@ -32,10 +32,10 @@ from tests.system.rig import Rig, Station, make_rig
 
 pytestmark = pytest.mark.system
 
-PULLS = int(os.environ.get("PULLS", "20"))
-SEED = int(os.environ.get("PULLS_SEED", "20261121"))
+PULLS = int(os.environ.get("TESTS_PULLS", "3"))
+SEED = int(os.environ.get("TESTS_PULLS_SEED", "20261121"))
 SERVICES_PULLED = tuple(
-    service for service in Service if service.value in os.environ.get("PULLS_OF", service.value).split(",")
+    service for service in Service if service.value in os.environ.get("TESTS_PULLS_OF", service.value).split(",")
 )
 BAYS = tuple(str(number) for number in range(1, 8))
 SHORT = dict.fromkeys(Phase, 8.0) | DEADLINES
@@ -99,7 +99,7 @@ async def test_a_cable_pulled_anywhere_ends_in_one_named_way(store: FirmwareStor
         await _run_all(station, pulls, report)
         report.wrong += await asyncio.to_thread(lambda: list(_left_over(rig, report)))
     with capsys.disabled():
-        sys.stdout.write(f"\ncables pulled (PULLS_SEED={SEED}):\n")
+        sys.stdout.write(f"\ncables pulled (TESTS_PULLS_SEED={SEED}):\n")
         for service, steps in report.steps.items():
             at = ", ".join(str(pull.step) for pull in pulls if pull.service is service)
             ends = sorted({(report.ends[service].count(end), end) for end in report.ends[service]}, reverse=True)
