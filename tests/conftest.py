@@ -44,6 +44,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before -m and -k deselect
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:  # of the virtual phones themselves, which change less often than the station
+        if item.path.parent.name.startswith("virtual_"):
+            item.add_marker(pytest.mark.system)
     found = config.stash[table.ROWS] = table.rows(items)
     config.stash[table.WHOLE] = config.args == config.getini("testpaths")
     if config.getoption("--write-clients"):

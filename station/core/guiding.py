@@ -197,4 +197,4 @@ class Guiding:
         if not self.known:
             other = FAMILY_WORDS[guides.NEXT_FAMILY[self.family]]
             return f"“Next” shows other buttons: {other}."
-        return f"Try another cable and another socket. If nothing leads to {TARGET_WORDS[self.target]}, stop here."
+        return f"Try another cable and socket. If nothing leads to {TARGET_WORDS[self.target]}, stop here."
