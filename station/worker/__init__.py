@@ -16,6 +16,7 @@ wrong. Nothing of that leaves this package:
     work                        what each of them is given
     failures, answers           every error becomes one named cause; so does an answer that the library chokes on
 
+    present                     who is on the bus
     plists, connection          messages and connections to the phone, bounded; patience: waits that end
     firmware, image4, pump      the unpacked IPSW, streamed: never a component whole in memory
     fetch, signing, assets, fdr everything that leaves the station for Apple

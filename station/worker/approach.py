@@ -15,8 +15,8 @@ from station.worker.failures import JobFailed, explain
 from station.worker.iboot import Iboot, RecoverySocket
 from station.worker.lockdown import Lockdown
 from station.worker.patience import tries
+from station.worker.present import udid_of
 from station.worker.reporter import Reporter
-from station.worker.restored import udid_of
 
 log = logging.getLogger(__name__)
 

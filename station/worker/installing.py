@@ -16,9 +16,9 @@ from station.worker.iboot import RecoverySocket
 from station.worker.lockdown import Lockdown
 from station.worker.patience import tries
 from station.worker.preboard import Stashbag
+from station.worker.present import udid_of
 from station.worker.recovery import RestoreDevice
 from station.worker.restore import StationRestore
-from station.worker.restored import udid_of
 from station.worker.services.look import connect
 from station.worker.work import Work
 

@@ -31,10 +31,11 @@ from station.worker.image4 import Parts, whole_file
 from station.worker.messages import Journal, verdict
 from station.worker.patience import tries
 from station.worker.plists import file_data_frame
+from station.worker.present import serials
 from station.worker.pump import FILE_DATA_CHUNK, file_data, file_data_size
 from station.worker.recovery import RestoreDevice, StationRecovery
 from station.worker.reporter import Reporter
-from station.worker.restored import COMING_AND_GOING, Restored, serials
+from station.worker.restored import COMING_AND_GOING, Restored
 
 _ACTS = {Behavior.Erase.value: Act.ERASE, Behavior.Update.value: Act.INSTALL}
 """What the restore system does that an identity boots, by how the identity says that it behaves."""

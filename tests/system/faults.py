@@ -325,5 +325,8 @@ KILLED = (
     Case(what=Harm.KILL_WORKER, at="lockdown:GetValue", after=RESTARTED, cause=None, outcome=VERIFIED, status=0),
 )
 
-CASES: tuple[Case, ...] = (*SILENT, *REFUSED, *STAYED, *APPLE, *FIRMWARE, *KILLED, *STATUS, *UNPLUGGED)
+SOME = slice(None, None, None if EVERY_STEP else 3)
+"""Of what is alike at many steps, every third; all of it with TESTS_EVERY_STEP=1."""
+
+CASES: tuple[Case, ...] = (*SILENT, *REFUSED, *STAYED, *APPLE, *FIRMWARE, *KILLED, *STATUS[SOME], *UNPLUGGED[SOME])
 """The slow ones first."""

@@ -22,8 +22,8 @@ from station.worker.failures import JobFailed, printable
 from station.worker.lockdown import Lockdown
 from station.worker.media import count_media
 from station.worker.patience import tries
+from station.worker.present import udid_of
 from station.worker.reporter import Reporter
-from station.worker.restored import udid_of
 from station.worker.work import Work
 
 MAX_TEXT = 64
