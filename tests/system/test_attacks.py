@@ -33,9 +33,13 @@ SERIAL = "X] ECID:0000000000000007 Y:["
 """In recovery mode it stands between the real ECID's neighbours."""
 
 
+ASKED = ("connect:", "lockdown:", "service:", "afc:GET_", "afc:READ_", "diagnostics:IOReg", "management:GetCloud")
+"""How the steps begin of a look at a phone."""
+
+
 def untouched(phone: VirtualPhone) -> bool:
     """Whether nothing at all was done to a phone but asking it who it is."""
-    asked = all(step.startswith(("connect:62078", "lockdown:")) for step in phone.history)
+    asked = all(step.startswith(ASKED) for step in phone.history)
     return asked and "lockdown:EnterRecovery" not in phone.history and not phone.destructions
 
 

@@ -1,6 +1,6 @@
 """The cable is pulled at random steps of each service: whatever it was, the end has a name, and the words are true.
 
-TESTS_PULLS sets how many steps of each service (2 by default; 20 take some minutes), TESTS_PULLS_SEED which ones.
+TESTS_PULLS sets how many steps of each service (20 by default), TESTS_PULLS_SEED which ones.
 TESTS_PULLS_OF names the services, with commas between them (all by default).
 """
 
@@ -30,9 +30,9 @@ from station.virtual.phones.phone import VirtualPhone
 from tests.system.faults import DEADLINES, OBSERVE_SECONDS
 from tests.system.rig import Rig, Station, make_rig
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.long]
 
-PULLS = int(os.environ.get("TESTS_PULLS", "2"))
+PULLS = int(os.environ.get("TESTS_PULLS", "20"))
 SEED = int(os.environ.get("TESTS_PULLS_SEED", "20261121"))
 SERVICES_PULLED = tuple(
     service for service in Service if service.value in os.environ.get("TESTS_PULLS_OF", service.value).split(",")

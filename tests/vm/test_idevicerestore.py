@@ -48,7 +48,10 @@ async def test_erase_from_normal(guest: Guest, sockets: Sockets, firmware: Firmw
 
 @pytest.mark.client("idevicerestore", "erase, from recovery mode", phone="iPhone 8, iOS 13.5.1 → 13.7")
 @pytest.mark.client("idevicerestore", "erase, from DFU mode", phone="iPhone 6s, iOS 13.5.1 → 13.7")
-@pytest.mark.parametrize(("model", "mode"), [("iPhone 8", PhoneMode.RECOVERY), ("iPhone 6s", PhoneMode.DFU)])
+@pytest.mark.parametrize(
+    ("model", "mode"),
+    [("iPhone 8", PhoneMode.RECOVERY), pytest.param("iPhone 6s", PhoneMode.DFU, marks=pytest.mark.long)],
+)
 async def test_erase(guest: Guest, sockets: Sockets, firmware: Firmware, model: str, mode: PhoneMode):
     ipsw = await firmware(OLD)
     phone = await sockets.plug(model, *BEFORE, mode=mode)

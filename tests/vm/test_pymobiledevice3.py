@@ -14,7 +14,7 @@ from tests.vm.guest import Guest
 from tests.vm.media import lockdown_values, media
 from tests.vm.sockets import Sockets
 
-pytestmark = [pytest.mark.vm, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
 RESTORE = (sys.executable, "-m", "pymobiledevice3", "--no-color", "restore")
 SECONDS = 400.0
