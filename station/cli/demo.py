@@ -220,7 +220,8 @@ async def _lamp(hand: Hand, lamp: Lamp) -> bool:
 async def _until(client: ApiClient, *states: BayState, seconds: float) -> BayView:
     async with asyncio.timeout(seconds):
         bay = _bay(client.latest or await client.snapshot())
-        while bay.state not in states:
+        # A phone is ready some moments before the station knows which firmware it has for it.
+        while bay.state not in states or (bay.state is BayState.READY and _waits(bay)):
             before, bay = bay, _bay(await client.snapshot())
             if bay.state is BayState.NEEDS_PERSON and bay.title != before.title:
                 console.print(f"  “{bay.title}” Its virtual owner taps “Trust”.")
@@ -229,6 +230,11 @@ async def _until(client: ApiClient, *states: BayState, seconds: float) -> BayVie
 
 def _bay(snapshot: Snapshot) -> BayView:
     return next(bay for bay in snapshot.bays if bay.bay == BAY)
+
+
+def _waits(bay: BayView) -> bool:
+    """Whether a gate is closed to what START means."""
+    return any(offer.findings for offer in bay.offers if offer.service is bay.chosen)
 
 
 def _phone(bay: BayView) -> str:

@@ -1,4 +1,9 @@
-"""One service, from the consent to the record: a state machine that is told what happens and says what to do."""
+"""One service, from the consent to the record: a state machine that is told what happens and says what to do.
+
+It is long because it is one machine: what a departure means depends on the state, the phase and what was told before,
+and split up nobody could read off what becomes of a phone. What can be judged without the state lives elsewhere
+(`leash`, `vigil`, `story`, `verdict`, `verification`).
+"""
 
 import math
 from dataclasses import dataclass, field, replace

@@ -5,6 +5,8 @@ exactly its ECID, its bay and this stay, when it is ready and every gate is open
 disk before that consent is used. A phone that is named in there gets no other one from the same order after a crash,
 whatever became of the first. While the daemon lives it may get a second one: once, where `RETRIES` says that trying
 again can mend what went wrong, and only after the same phone was seen again in the same bay.
+
+It is long because it is one rule: who may get a turn, what is on the disk by then, and what an end takes back.
 """
 
 from dataclasses import dataclass, replace

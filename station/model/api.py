@@ -3,6 +3,8 @@
 Transport: websockets over the daemon's unix socket, one JSON message a frame, 256 KiB at most. On connect
 and after every change the daemon sends a whole `Snapshot`; a command gets one `Answer` with its `id`.
 Times are CLOCK_BOOTTIME seconds, the same for every process of the machine.
+
+It is long because it is everything that crosses that socket, to be read in one place; it has no logic.
 """
 
 from enum import Enum

@@ -181,6 +181,9 @@ class Request(Mobilebackup2Service):
         try:
             yield link
         finally:
+            # Nobody is being asked any more; what would say so may come after nobody listens, and the next request's
+            # prompt would be taken for this one's, and not be told.
+            self._reporter.person_came()
             with suppress(ConnectionTerminatedError):  # the phone may have hung up first
                 await link.disconnect()
 
