@@ -1,8 +1,9 @@
 """lockdownd, the phone in normal mode: pairing that waits for a person but not for ever, and the way to recovery."""
 
+import os
 import plistlib
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from ssl import SSLContext
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from pymobiledevice3.exceptions import (
     ConnectionTerminatedError,
     FatalPairingError,
     MuxException,
+    NotPairedError,
     PairingDialogResponsePendingError,
     PairingError,
     PasswordRequiredError,
@@ -118,6 +120,22 @@ class Lockdown(PlistUsbmuxLockdownClient):
             assert isinstance(mux, usbmux.PlistMuxConnection)
             record = plistlib.dumps(self.pair_record or {})
             await mux.save_pair_record(self.identifier, self.service.mux_device.devid, record)
+
+    @contextmanager
+    def ssl_file(self) -> Generator[str, None, None]:
+        """A file with the certificate and the key that open the phone, for the TLS library, which reads files only.
+
+        It is in memory and has no name: the library's own would be on the disk, and stay there when this process is
+        killed while it is read.
+
+        Raises:
+            NotPairedError: there is no pair record.
+        """
+        if self.pair_record is None:
+            raise NotPairedError
+        with os.fdopen(os.memfd_create("ssl", os.MFD_CLOEXEC), "wb", buffering=0) as file:
+            file.write(self.pair_record["HostCertificate"] + b"\n" + self.pair_record["HostPrivateKey"])
+            yield f"/proc/self/fd/{file.fileno()}"
 
     async def create_service_connection(
         self, port: int, ssl_context: SSLContext | None = None, strip_ssl: bool = False
