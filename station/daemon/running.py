@@ -138,6 +138,7 @@ class Running:
 
     async def _start(self, spec: JobSpec, directory: JobDirectory) -> None:
         bound = log.bind(job=spec.job, bay=spec.bay)
+        never: WorkerEnded | WorkerNotStarted | None = None
         try:
             if spec.firmware is not None:
                 await asyncio.to_thread(self._firmware.verify, spec.firmware)
@@ -149,18 +150,21 @@ class Running:
                 what = "look" if spec.service is None else spec.service.value
                 bound.info("worker started", service=what, pid=worker.pid)
             if spec.job in self._doomed and not self._follower.kill(spec.job):
-                self._tell(WorkerEnded(job=spec.job, exit=None))
+                never = WorkerEnded(job=spec.job, exit=None)
         except ConsentVoid:
-            self._tell(WorkerEnded(job=spec.job, exit=None))
+            never = WorkerEnded(job=spec.job, exit=None)
         except Refused as error:
-            self._tell(WorkerNotStarted(job=spec.job, cause=Cause.BACKUP_MISSING, detail=str(error)))
+            never = WorkerNotStarted(job=spec.job, cause=Cause.BACKUP_MISSING, detail=str(error))
         except InputRejected as error:
-            self._tell(WorkerNotStarted(job=spec.job, cause=Cause.FIRMWARE_CORRUPT, detail=str(error)))
+            never = WorkerNotStarted(job=spec.job, cause=Cause.FIRMWARE_CORRUPT, detail=str(error))
         except StorageError as error:
-            self._tell(WorkerNotStarted(job=spec.job, cause=Cause.INTERNAL, detail=str(error)))
+            never = WorkerNotStarted(job=spec.job, cause=Cause.INTERNAL, detail=str(error))
         finally:
             self._starting.discard(spec.job)
             self._doomed.discard(spec.job)
+        if never is not None:
+            await asyncio.to_thread(self._custody.ended, spec.job)  # nobody will take the password laid down for it
+            self._tell(never)
 
     async def _end_inspection(self, found: Found) -> None:
         """An inspection changes nothing: whoever wants to know, asks anew."""
