@@ -4,14 +4,16 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from station.adapters.jobdir import JobDirectory
 from station.errors import Refused, StorageError
 
 PROGRAM = (sys.executable, "-m", "station.worker")
-"""What a worker is; the job directory's path follows."""
+"""What a worker is. It gets ready, and reads its job directory's path from standard input."""
 
 
 class Worker:
@@ -40,38 +42,91 @@ class Worker:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
+    def discard(self) -> None:
+        """End the process and hold it no more. Blocks for its last milliseconds."""
+        self.kill()
+        os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED)
+        os.close(self._pidfd)
+        self._pidfd = -1
+
     def _reap(self) -> None:
         with suppress(ChildProcessError):  # an adopted one is not our child
             os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
 
 
+@dataclass(frozen=True)
+class _Waiting:
+    """A process that was told no job yet."""
+
+    worker: Worker
+    line: int
+    """File descriptor of the pipe to its standard input."""
+
+
 class LocalStarter:
-    """Starts workers as child processes of the daemon."""
+    """Starts workers as child processes of the daemon; one is kept waiting, so that the next phone does not."""
 
     def __init__(self, program: Sequence[str] = PROGRAM) -> None:
-        self._program = program
+        self._program = tuple(program)
+        self._spare: _Waiting | None = None
+        self._lock = threading.Lock()
 
     def start(self, directory: JobDirectory) -> Worker:
         """Start the worker of a job. Raises StorageError when there is no process to be had."""
-        command = [*self._program, str(directory.path)]
-        log = str(directory.path / "log")
+        with self._lock:
+            spare, self._spare = self._spare, None
+            try:
+                worker = (spare and self._tell(spare, directory)) or self._tell(self._spawn(), directory)
+            except OSError as error:
+                raise StorageError(f"The worker could not be started: {error.strerror}.") from error
+        if worker is None:
+            raise StorageError("The worker ended before it was told its job.")
+        self.prepare()
+        return worker
+
+    def prepare(self) -> None:
+        """Have a worker ready for the next job. One that cannot be had now is started when there is a job for it."""
+        with self._lock, suppress(OSError):
+            self._spare = self._spare or self._spawn()
+
+    def close(self) -> None:
+        """Let the worker go that waits for a job."""
+        with self._lock:
+            spare, self._spare = self._spare, None
+            if spare is not None:
+                os.close(spare.line)
+                spare.worker.discard()
+
+    def _tell(self, waiting: _Waiting, directory: JobDirectory) -> Worker | None:
+        """Give a job to a process that waits for one; None: it has ended meanwhile."""
+        told = f"{directory.path.absolute()}\n".encode()
+        try:
+            os.write(waiting.line, told)  # shorter than a pipe holds, so it neither waits nor goes in parts
+        except BrokenPipeError:
+            waiting.worker.discard()
+            return None
+        finally:
+            os.close(waiting.line)
+        return waiting.worker
+
+    def _spawn(self) -> _Waiting:
+        reading, writing = os.pipe()  # closed in whatever is started next, so that only this process holds its end
         try:
             pid = os.posix_spawn(
-                command[0],
-                command,
+                self._program[0],
+                self._program,
                 os.environ,
-                file_actions=[
-                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
-                    (os.POSIX_SPAWN_DUP2, 1, 2),
-                ],
+                file_actions=[(os.POSIX_SPAWN_DUP2, reading, 0)],
                 setsid=True,
                 setsigmask=[],
                 setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGALRM],
             )
-            return Worker(pid, os.pidfd_open(pid))
-        except OSError as error:
-            raise StorageError(f"The worker could not be started: {error.strerror}.") from error
+            return _Waiting(Worker(pid, os.pidfd_open(pid)), writing)
+        except OSError:
+            os.close(writing)
+            raise
+        finally:
+            os.close(reading)
 
 
 def adopt(directory: JobDirectory) -> Worker | None:

@@ -90,6 +90,8 @@ async def _serve(settings: Settings, starter: WorkerStarter) -> None:
     async with AsyncExitStack() as stack:
         proof = await RecordedProof.open(settings.state)
         stack.push_async_callback(proof.close)
+        stack.callback(starter.close)
+        await asyncio.to_thread(starter.prepare)
         loop = Loop(
             Station(policy, instance=_instance()),
             running=Running(shelf, starter, firmware, custody_of(settings, policy, shelf)),

@@ -23,7 +23,7 @@ def run(directory: JobDirectory, *, keeper: int, log: int) -> NoReturn:
         reporter = Reporter(EventWriter(directory), Deadline(spec.deadlines))
         reporter.started(keeper)
         reporter.enter(Phase.CONNECT)
-        from station.worker import job  # noqa: PLC0415 (the library is heavy: only here, under limits and a deadline)
+        from station.worker import job  # noqa: PLC0415 (heavy, where nobody had it loaded before: under limits and a deadline)
 
         code = 0 if job.do(directory, spec, reporter) else 1
     except BaseException:  # noqa: BLE001 (the process ends here, and the log is where this can still be told)

@@ -184,9 +184,10 @@ class House:
         self.daemons += 1
         proof = await RecordedProof.open(self.state)
         shelf = await asyncio.to_thread(JobShelf, self.state)
+        starter = LocalStarter(self.conductor.program)
         loop = Loop(
             Station(policy(**self.changes), instance=f"d{self.daemons}"),
-            running=Running(shelf, LocalStarter(self.conductor.program), self.firmware, self.custody(shelf)),
+            running=Running(shelf, starter, self.firmware, self.custody(shelf)),
             proof=proof,
             firmware=self.firmware,
             orders=OrderShelf(self.state),
@@ -206,6 +207,7 @@ class House:
                     with suppress(asyncio.CancelledError):
                         await running
         finally:
+            starter.close()
             await proof.close()
 
     def custody(self, shelf: JobShelf) -> Custody:

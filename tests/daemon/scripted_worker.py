@@ -1,9 +1,9 @@
 """A worker that keeps the job directory's contract and does what a conductor tells it: a program of its own.
 
-    scripted_worker.py CONDUCTOR JOBDIR
+    scripted_worker.py CONDUCTOR [JOBDIR]
 
-It connects to the unix socket CONDUCTOR and says its job's name. Each line it is then told is an event to write
-down, answered with "ok", or "exit N".
+Without JOBDIR it is told its directory on standard input. It connects to the unix socket CONDUCTOR and says its
+job's name. Each line it is then told is an event to write down, answered with "ok", or "exit N".
 """
 
 import os
@@ -17,7 +17,10 @@ from station.adapters.jobdir import EventWriter, JobDirectory
 from station.model.events import WorkerEvent, WorkerExit
 
 
-def main(conductor: str, path: str) -> int:
+def main(conductor: str, path: str = "") -> int:
+    path = path or sys.stdin.readline().rstrip("\n")
+    if not path:
+        return 0  # nobody has a job for it
     directory = JobDirectory(Path(path))
     with directory.living(), socket.socket(socket.AF_UNIX) as line:
         directory.claim()

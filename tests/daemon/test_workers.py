@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -86,25 +87,53 @@ def test_a_worker_that_cannot_be_started_is_told(directory):
         LocalStarter(("/nowhere/at/all",)).start(directory)
 
 
-async def test_what_a_worker_prints_is_in_the_log(directory):
-    worker = LocalStarter((sys.executable, "-c", "import sys; print('out'); print('err', file=sys.stderr)")).start(
-        directory
-    )
-    async with asyncio.timeout(10):
-        await worker.ended()
-    assert (directory.path / "log").read_text().split() == ["out", "err"]
+async def test_a_worker_waits_for_the_next_job_and_ends_when_there_is_none(house: House):
+    before = children()
+    starter = LocalStarter(house.conductor.program)
+    worker = starter.start(await asyncio.to_thread(lambda: JobShelf(house.state).create(specs()[1])))
+    assert (await house.conductor.worker()).pid == worker.pid
+    (spare,) = children() - {worker.pid} - before
+    starter.prepare()
+    assert children() - before == {worker.pid, spare}  # one is enough
+    starter.close()
+    assert children() - before == {worker.pid}
+    worker.discard()
+
+
+async def test_a_waiting_worker_that_died_is_replaced(house: House):
+    before = children()
+    starter = LocalStarter(house.conductor.program)
+    starter.prepare()
+    (spare,) = children() - before
+    os.kill(spare, signal.SIGKILL)
+    await asyncio.to_thread(os.waitid, os.P_PID, spare, os.WEXITED | os.WNOWAIT)
+    worker = starter.start(await asyncio.to_thread(lambda: JobShelf(house.state).create(specs()[1])))
+    assert (await house.conductor.worker()).pid == worker.pid != spare
+    worker.discard()
+    starter.close()
+    assert children() - before == set()
 
 
 async def test_a_worker_has_its_signals_back(directory):
-    script = "import signal; print(signal.getsignal(signal.SIGPIPE) is signal.SIG_DFL, signal.pthread_sigmask(0, []))"
+    script = (
+        "import signal, sys, pathlib; path = pathlib.Path(input()); (path / 'said').write_text("
+        "f'{signal.getsignal(signal.SIGPIPE) is signal.SIG_DFL} {signal.pthread_sigmask(0, [])}')"
+    )
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    starter = LocalStarter((sys.executable, "-c", script))
     try:
-        worker = LocalStarter((sys.executable, "-c", f"import os; {script}")).start(directory)
+        worker = starter.start(directory)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, previous)
     async with asyncio.timeout(10):
         await worker.ended()
-    assert "SIGTERM" not in (directory.path / "log").read_text()
+    starter.close()
+    assert "SIGTERM" not in (directory.path / "said").read_text()
+
+
+def children() -> set[int]:
+    """The processes that this one started and that are still there."""
+    return {int(pid) for pid in Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()}
 
 
 def test_open_jobs_are_found_oldest_first(shelf):

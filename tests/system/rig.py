@@ -12,7 +12,7 @@ import socket
 import sys
 import tempfile
 from asyncio.subprocess import Process
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Container, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -29,9 +29,10 @@ from station.adapters.firmware import FirmwareStore
 from station.adapters.jobdir import JobDirectory
 from station.adapters.records import chain_files
 from station.adapters.signing import DemonstrationKey, SigningKey
+from station.adapters.vault import Vault
 from station.errors import InputRejected, Refused
 from station.model.api import Answer, BayState, BayView, Command, Dismiss, OperatorConfirm, Snapshot, Start
-from station.model.base import BayId, Ecid, JobId, SocketPath
+from station.model.base import BackupId, BayId, Ecid, JobId, SocketPath
 from station.model.job import JobSpec
 from station.model.record import Record, SealedRecord
 from station.model.service import SERVICES, Service
@@ -40,6 +41,7 @@ from station.virtual.hosting.host import VirtualHost
 from station.virtual.hosting.panel import Hand
 from station.virtual.phones.models import find_model
 from station.virtual.phones.phone import VirtualPhone
+from tests.system.leaks import OF_A_KEY, Leak, anybodys, noting_pair_records
 
 OLD = Installed(version="26.1", build="23B85")
 PATIENCE = 30.0
@@ -50,10 +52,18 @@ class Rig:
     """A virtual world, and the place where a station keeps what it keeps."""
 
     def __init__(
-        self, directory: Path, host: VirtualHost, store: FirmwareStore, *, bays: Sequence[str], settings: dict[str, str]
+        self,
+        directory: Path,
+        host: VirtualHost,
+        store: FirmwareStore,
+        *,
+        bays: Sequence[str],
+        settings: dict[str, str],
+        pair_records: Sequence[bytes] = (),
     ) -> None:
         self.host = host
         self.store = store
+        self.directory = directory
         self.state = directory / "state"
         self.state_seen = self.state
         """The same, as this process sees it."""
@@ -61,7 +71,9 @@ class Rig:
         self.log = directory / "daemon.log"
         self.hand = Hand(host.directory / "panel")
         self.sockets = {BayId(bay): SocketPath(f"1-1.{bay}") for bay in bays}
+        self._pair_records = pair_records
         self.environment = {
+            **{name: str(directory / name.lower()) for name in ("HOME", "TMPDIR")},
             "STATION_NAME": "Test station",
             "STATION_STATE": str(self.state),
             "STATION_SOCKET": str(self.socket),
@@ -75,6 +87,8 @@ class Rig:
         }
         self.program: tuple[str, ...] = (sys.executable, "-m", "station", "daemon")
         self._notify = directory / "notify"
+        for name in ("HOME", "TMPDIR"):
+            Path(self.environment[name]).mkdir(exist_ok=True)
 
     def plug(self, bay: str, *, installed: Installed | None = OLD, **order: object) -> VirtualPhone:
         """Make a phone and plug it into a bay."""
@@ -186,20 +200,61 @@ class Rig:
     def worker_of(self, phone: VirtualPhone, *, child: bool = False) -> int:
         """The process id of a phone's living worker: of its keeper, or of the keeper's child that does the work."""
         (job,) = [job for job, spec in self.jobs() if spec.ecid == phone.identity.ecid and job.alive()]
-        both = {pid for pid, command in self.processes().items() if command.endswith(f"/{job.path.name}")}
         keeper = job.alive()
-        assert keeper in both
-        (working,) = both - {keeper}
-        return working if child else keeper
+        assert keeper is not None
+        return int(Path(f"/proc/{keeper}/task/{keeper}/children").read_text()) if child else keeper
+
+    @property
+    def memory(self) -> Path:
+        """Where passwords wait for workers."""
+        return Path(self.environment["STATION_RUNTIME"])
+
+    @property
+    def vault(self) -> Vault:
+        """The backups."""
+        path = self.environment.get("STATION_VAULT")
+        secret = self.state_seen / "keys" / "vault-secret"
+        return Vault(self.state_seen / "vault" if path is None else Path(path), secret=secret, days=30)
+
+    def leaks(self) -> list[Leak]:
+        """What lies where it may not (`leaks`), of all that this station ever held; and what is left in memory."""
+        vault, secrets, keys = self.vault, anybodys(), self.state_seen / "keys"
+        for record in self._pair_records:
+            secrets.add_pair_record(record)
+        if (keys / "vault-secret").exists():
+            secrets.add("the vault's secret", (keys / "vault-secret").read_bytes())
+            for backup in self._backups():
+                secrets.add(f"the password of {backup}", vault.password(backup).encode())
+        places = {self.directory, self.state_seen, vault.path, self.memory}
+        outer = [place for place in places if place.exists() and places.isdisjoint(place.parents)]
+        working = {spec.job for job, spec in self.jobs() if job.alive()}
+        waiting = [path for path in (self.memory / "secrets").glob("*") if path.stem not in working]
+        return [
+            *(Leak(str(path), "left in memory") for path in waiting),
+            *(leak for leak in secrets.search(outer) if not self._may_be_there(leak, working)),
+        ]
+
+    def _may_be_there(self, leak: Leak, working: Container[str]) -> bool:
+        path = Path(leak.path)
+        if path.parent == self.memory / "secrets":
+            return path.stem in working
+        own = leak.what.startswith(OF_A_KEY) or leak.what == "the vault's secret"
+        return own and path.is_relative_to(self.state_seen / "keys")
+
+    def _backups(self) -> set[BackupId]:
+        """The ids of all backups that ever were, as far as anything here knows."""
+        ids = {note.id for note in self.vault.notes()} | {*self.vault.owed().values()}
+        ids |= {spec.backup.id for _, spec in self.jobs() if spec.backup is not None}
+        return ids | {record.backup for record in self.records() if record.backup is not None}
 
     def processes(self) -> dict[int, str]:
-        """Every process of this station but the daemon: whoever has a job directory in its command line."""
+        """Every process of this station but the daemon, and what it is at: whoever holds something of a job's open."""
         found = {}
         for place in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                command = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-                if f"{self.state}/jobs/" in command:
-                    found[int(place.name)] = command
+                held = [link.readlink() for link in place.glob("fd/*")]
+                if any(path.is_relative_to(self.state / "jobs") for path in held):
+                    found[int(place.name)] = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
         return found
 
 
@@ -377,9 +432,14 @@ async def make_rig(
     with (
         tempfile.TemporaryDirectory(prefix="rig-") as name,
         tempfile.TemporaryDirectory(prefix="rig-", dir="/dev/shm") as memory,
+        noting_pair_records() as pair_records,
     ):
         directory = Path(name)
         async with VirtualHost(directory / "v", pace=pace) as host:
             for firmware in await asyncio.to_thread(store.list):
                 await asyncio.to_thread(host.apple.register, Path(firmware.directory))
-            yield Rig(directory, host, store, bays=bays, settings={"STATION_RUNTIME": memory, **(settings or {})})
+            settings = {"STATION_RUNTIME": memory, **(settings or {})}
+            rig = Rig(directory, host, store, bays=bays, settings=settings, pair_records=pair_records)
+            yield rig
+            leaks = await asyncio.to_thread(rig.leaks)  # whatever was tried with it
+            assert not leaks, leaks

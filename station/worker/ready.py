@@ -1,0 +1,39 @@
+"""A worker that waits for its job: what takes long to load is loaded before anybody's phone waits for it.
+
+Until it is told a job it touches no phone and no file. Whoever started it ends it by closing its standard input.
+"""
+
+import gc
+import importlib
+import os
+import sys
+from pathlib import Path
+
+_NEEDED = ("station.worker.job", "station.worker.services.look", "station.worker.services.erase")
+"""What most jobs begin with. What installs firmware is left out: seconds do not matter there, and memory does."""
+
+HOME = "/proc/self/cwd/../home"
+"""The library notes at its import where its home is. Read later, in a job's `cwd`, this is the job's own."""
+
+
+def await_job() -> Path | None:
+    """Get ready, and wait until somebody writes a job's directory, one line, to standard input; None: nobody did.
+
+    What the process prints from then on goes to the job's log.
+    """
+    os.environ["HOME"] = HOME
+    for name in _NEEDED:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # the keeper and its child go on with the same pages of memory; a collection would copy them all
+    told = sys.stdin.readline()
+    if not told.endswith("\n"):
+        return None
+    path = Path(told.removesuffix("\n"))
+    nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    log = os.open(path / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    for number, instead in ((0, nothing), (1, log), (2, log)):
+        os.dup2(instead, number)
+    os.close(nothing)
+    os.close(log)
+    return path
