@@ -4,23 +4,26 @@ Below both lies the preset that `policy` names (presets.py), and below that the 
 """
 
 import os
+import re
+import tomllib
 from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
 from station.core.policy import BackupRule
 from station.daemon.presets import PRESETS, Preset
+from station.daemon.setting_words import PREFIX, TABLES, faults, meant, phases
 from station.errors import ConfigError
 from station.model.api import DEFAULT_SOCKET, Lamp
 from station.model.base import BayId, SocketPath
@@ -30,7 +33,6 @@ from station.model.panel import Control
 
 DEFAULT_FILE = Path("/etc/restore-station/station.toml")
 
-PREFIX = "STATION_"
 NOT_SETTINGS = frozenset({"STATION_CONFIG"})
 """What else begins so in the environment: where the file is."""
 
@@ -50,6 +52,15 @@ class Gpio(BaseModel):
     working: Pin = 21
     done: Pin = 26
     fault: Pin = 19
+
+    @model_validator(mode="after")
+    def _distinct_pins(self) -> Self:
+        pins: dict[str, str] = {}
+        for control, pin in (self.buttons | self.lamps).items():
+            name = control.value
+            if (other := pins.setdefault(str(pin).upper().removeprefix("GPIO"), name)) != name:
+                raise ValueError(f"{other} and {name} have the same pin, {pin}. Each needs one of its own.")
+        return self
 
     @property
     def buttons(self) -> dict[Control, Pin]:
@@ -139,17 +150,20 @@ class Settings(BaseSettings):
     @field_validator("deadlines")
     @classmethod
     def _known_phases(cls, deadlines: dict[str, float]) -> dict[str, float]:
+        if wrong := phases(deadlines):
+            raise ValueError(wrong)
         for name, seconds in deadlines.items():
-            Phase(name)
-            if seconds <= 0:
-                raise ValueError(f"the deadline of {name} must be positive")
+            if not seconds > 0:
+                raise ValueError(f"the deadline of {name} is {seconds:g}. It must be a number of seconds above 0.")
         return deadlines
 
     @field_validator("bays")
     @classmethod
     def _distinct_sockets(cls, bays: dict[str, str]) -> dict[str, str]:
-        if len(set(bays.values())) != len(bays):
-            raise ValueError("two bays have the same socket")
+        named: dict[str, str] = {}
+        for name, socket in bays.items():
+            if (other := named.setdefault(socket, name)) != name:
+                raise ValueError(f"the bays {other} and {name} have the same socket, {socket}. Each needs its own.")
         return bays
 
     @classmethod
@@ -200,7 +214,10 @@ class Settings(BaseSettings):
         try:
             return msgspec.json.decode((self.virtual / "reach.json").read_bytes(), type=Reach)
         except (OSError, msgspec.DecodeError) as error:
-            raise ConfigError(f"There is no virtual host at {self.virtual}: {error}") from error
+            raise ConfigError(
+                f"There is no virtual host at {self.virtual}.",
+                remedy=f"Start one: station virtual --dir {self.virtual}",
+            ) from error
 
 
 def load(file: Path | None = None, **overrides: Any) -> Settings:
@@ -218,21 +235,30 @@ def load(file: Path | None = None, **overrides: Any) -> Settings:
     if named is not None and not named.is_file():
         raise ConfigError(f"There is no settings file {named}.")
 
+    file = named or DEFAULT_FILE
+
     class FromFile(Settings):
-        model_config = SettingsConfigDict(toml_file=named or DEFAULT_FILE)
+        model_config = SettingsConfigDict(toml_file=file)
 
     try:
         return FromFile(**overrides)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            raise ConfigError(
-                f"{named or DEFAULT_FILE}: there is no setting “{where}”.", remedy=_meant(where)
-            ) from error
-        raise ConfigError(f"{named or DEFAULT_FILE}: setting “{where}”: {first['msg']}") from error
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{named or DEFAULT_FILE} cannot be read: {error}") from error
+        raise ConfigError(faults(error, Settings, file=file, environment=os.environ)) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file} is not TOML: {error}.", remedy="Look at the example in README.md.") from error
+    except SettingsError as error:
+        raise ConfigError(_unreadable_variable(str(error))) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is not text.", remedy="Save it as UTF-8.") from error
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}.") from error
+
+
+def _unreadable_variable(says: str) -> str:
+    """A variable for a table is JSON; of one that is not, the library says only which setting it is for."""
+    setting = next((name for name in TABLES if re.search(rf"\b{name}\b", says)), "")
+    example = {"bays": '{"1": "1-1.1"}', "deadlines": '{"image": 900}'}.get(setting, '{"start": 5}')
+    return f"{PREFIX}{setting.upper()} in the environment cannot be read. It must be JSON, such as {example}."
 
 
 def _refuse_misspelt(environment: Iterable[str]) -> None:
@@ -243,9 +269,7 @@ def _refuse_misspelt(environment: Iterable[str]) -> None:
             continue
         setting = key.removeprefix(PREFIX).split("__")[0].lower()
         if setting not in Settings.model_fields:
-            raise ConfigError(f"The environment has {name}, and there is no such setting.", remedy=_meant(setting))
-
-
-def _meant(setting: str) -> str:
-    close = get_close_matches(setting, Settings.model_fields, n=1)
-    return f"Is it “{close[0]}” that is meant?" if close else "See what there is in station/daemon/settings.py."
+            raise ConfigError(
+                f"The environment has {name}, and there is no such setting.",
+                remedy=meant(setting, Settings.model_fields),
+            )

@@ -1,10 +1,12 @@
 """station.toml, the environment above it, and words for what is wrong."""
 
+import re
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from station.cli.plainly import in_words
 from station.core.policy import BackupRule
 from station.daemon import settings as settings_module
 from station.daemon.main import policy_of
@@ -141,16 +143,44 @@ def test_a_single_setting_outweighs_the_preset(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('policy = "bensh"', "'walk-up', 'bench' or 'overnight'"),
-        ('purpose = "sail"', "'owner', 'sale' or 'recycling'"),
-        ('backup = "maybe"', "'ask' or 'standing'"),
-        ("min_battery = 101", "less than or equal to 100"),
-        ("min_batery = 20", "no setting “min_batery”"),
+        ('policy = "bensh"', 'FILE: “policy” is "bensh". It must be "walk-up", "bench" or "overnight".'),
+        ('purpose = "sail"', 'FILE: “purpose” is "sail". It must be "owner", "sale" or "recycling".'),
+        ('backup = "maybe"', 'FILE: “backup” is "maybe". It must be "ask" or "standing".'),
+        ("min_battery = 101", "FILE: “min_battery” is 101. It must be a whole number from 0 to 100."),
+        ("min_batery = 20", "FILE: there is no setting “min_batery”. Is it “min_battery” that is meant?"),
+        ("quarantine_after = -1", "FILE: “quarantine_after” is -1. It must be a whole number, 0 or more."),
+        ("observe_seconds = 0", "FILE: “observe_seconds” is 0. It must be a number above 0."),
+        ('touch_confirms = "perhaps"', 'FILE: “touch_confirms” is "perhaps". It must be true or false.'),
+        ('name = ""', 'FILE: “name” is "". It must be text in quotes, 1 to 64 characters.'),
+        ("state = 5", 'FILE: “state” is 5. It must be a path in quotes, such as "/media/disk".'),
+        ("bays.1 = 5", 'FILE: “bays.1” is 5. It must be a USB socket in quotes, such as "1-1.1".'),
+        ("deadlines.imge = 60", "FILE: “deadlines”: there is no phase “imge”. Is it “image” that is meant?"),
+        ("gpio.start = [5]", "FILE: “gpio.start” is a list. It must be the number of a pin, such as 17, or its name,"),
+        ("gpio.start = 6", "FILE: “gpio”: start and confirm have the same pin, 6. Each needs one of its own."),
+        ("gpio.blink = 6", "FILE: there is no setting “gpio.blink”. There are enabled, start, confirm,"),
+        ("cap = 0\nvault_days = 0", "FILE: “vault_days” is 0."),
+        ("name = Counter", "FILE is not TOML: Invalid value (at line 1, column 8). Look at the example"),
     ],
 )
-def test_a_policy_that_makes_no_sense_is_refused_plainly(tmp_path, text, words):
-    with pytest.raises(ConfigError, match=words):
-        load(written(tmp_path, text))
+def test_what_is_wrong_is_said_plainly(tmp_path, text, words):
+    file = written(tmp_path, text)
+    with pytest.raises(ConfigError) as refused:
+        load(file)
+    assert words.replace("FILE", str(file)) in in_words(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("STATION_CAP", "many", "STATION_CAP in the environment: “cap” is"),
+        ("STATION_BAYS", "1-1.1", 'STATION_BAYS in the environment cannot be read. It must be JSON, such as {"1": '),
+        ("STATION_GPIO__START", "6", "station.toml and the environment: “gpio”: start and confirm have the same pin"),
+    ],
+)
+def test_a_wrong_variable_is_named(tmp_path, monkeypatch, name, value, words):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        load(written(tmp_path, ""))
 
 
 @pytest.mark.parametrize(
