@@ -1,5 +1,7 @@
 """What people do at the station: choose a bay, START, HOLD CONFIRM, cancel, dismiss."""
 
+from msgspec.structs import replace
+
 from station.core import rulings
 from station.core.actions import Action, CloseJob, KeepRelease
 from station.core.arming import ARMED_SECONDS, Armed, Arming
@@ -100,8 +102,7 @@ class Desk:
             service, options = (Service.RESTORE, USUAL) if stay is None else (stay.chosen, stay.options)
             self._start(name, service, options, Hand.BUTTONS, now)
         except Refused as refused:
-            self.notice = f"{refused} {refused.remedy}".strip()
-            self._notice_until = now.at + NOTICE_SECONDS
+            self._say_why(refused, now)
         return []
 
     def phone_arrived(self, bay: Bay) -> None:
@@ -111,12 +112,17 @@ class Desk:
             self.selected = bay.id
 
     def tick(self, now: Moment) -> None:
-        """Do what is due: the one place where holding CONFIRM becomes a job."""
+        """Do what is due: the one place where holding CONFIRM becomes a job, if every gate is still open."""
         if self._notice_until is not None and now.at >= self._notice_until:
             self.notice, self._notice_until = "", None
         consent = self.arming.tick(now)
-        if consent is not None:
+        if consent is None:
+            return
+        try:
             self._confirmed(consent)
+        except Refused as refused:
+            self.arming.disarm()
+            self._say_why(refused, now)
 
     @property
     def deadline(self) -> float | None:
@@ -216,9 +222,20 @@ class Desk:
         self._confirmed(self.arming.operator(command.bay, command.ecid, now))
 
     def _confirmed(self, consent: Consent) -> None:
-        assert self.arming.armed is not None
-        self._scheduler.submit(self._bay(consent.bay), consent, self.arming.armed.firmware)
+        """Make the job. Raises Refused: a gate has closed since START, and then there is no consent."""
+        armed = self.arming.armed
+        assert armed is not None
+        bay, options = self._bay(consent.bay), consent.options
+        if armed.firmware is not None:  # what was shown is what is meant, whatever has become the newest since
+            options = replace(options, build=armed.firmware.build)
+        may_start(self.case(bay, consent.service, options))
+        self._scheduler.submit(bay, consent, armed.firmware)
         self.arming.disarm()
+
+    def _say_why(self, refused: Refused, now: Moment) -> None:
+        """Show for a while why a button did nothing."""
+        self.notice = f"{refused} {refused.remedy}".strip()
+        self._notice_until = now.at + NOTICE_SECONDS
 
     def _cancel(self, bay: Bay, now: Moment) -> list[Action]:
         if bay.job is None:

@@ -45,7 +45,18 @@ from station.daemon.follow import Ended, Stirred
 from station.daemon.ports import Clock, Face, FirmwareShelf, OrderKeeper, Proof, ReleaseKeeper
 from station.daemon.running import Running
 from station.errors import Refused, StationError, StorageError
-from station.model.api import Answer, Cancel, Command, Decide, Overrule, Release, Snapshot, Start
+from station.model.api import (
+    Answer,
+    Cancel,
+    Command,
+    Decide,
+    HoldBegan,
+    OperatorConfirm,
+    Overrule,
+    Release,
+    Snapshot,
+    Start,
+)
 from station.model.base import JobId, format_ecid
 from station.model.causes import Cause
 from station.model.order import OrderNote
@@ -217,8 +228,9 @@ class Loop:
             case Ended():
                 await self._catch_up(item.job)
                 await self._handle(WorkerEnded(job=item.job, exit=await self._running.leave(item.job)))
-            case ButtonChanged(control=Control.START, state=ControlState.DOWN) | OrderSaved():
-                await self._refresh()  # an order's consents begin to count here, with nobody there to look
+            case ButtonChanged(state=ControlState.DOWN) | OrderSaved():
+                # The gates are asked at START, and when CONFIRM was held; an order's consents begin to count here.
+                await self._refresh()
                 await self._handle(item)
             case _:
                 await self._handle(item)
@@ -236,7 +248,7 @@ class Loop:
     async def _obey(self, command: Command) -> None:
         if isinstance(command, Cancel):
             await self._catch_up_all()
-        elif isinstance(command, Start):
+        elif isinstance(command, Start | HoldBegan | OperatorConfirm):
             await self._refresh()
         await self._handle(command)
         if isinstance(command, Decide | Overrule | Release):
@@ -349,7 +361,7 @@ class Loop:
         return FirmwareFound(product_type=product_type, firmware=newest, older=tuple(found))
 
     async def _refresh(self) -> None:
-        """Look at what START depends on and nobody announces: the machine, and the firmware store."""
+        """Look at what gates depend on and nobody announces: the machine, the vault and the firmware store."""
         await self._handle(TroubleChanged(trouble=self._proof.trouble))
         await self._handle(VaultSeen(vault=await self._running.vault()))
         await self._handle(HealthChanged(health=await asyncio.to_thread(self._health)))

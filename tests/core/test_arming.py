@@ -1,17 +1,19 @@
 """START, then HOLD CONFIRM; and everything that must not be taken for it."""
 
+import msgspec
 import pytest
 
 from station.core.actions import StartWorker
 from station.core.arming import ARMED_SECONDS, HOLD_SECONDS
-from station.core.events import ButtonChanged, FirmwareFound, Tick, TroubleChanged
+from station.core.events import ButtonChanged, FirmwareFound, HealthChanged, Tick, TroubleChanged
+from station.core.situation import Health
 from station.errors import Refused
 from station.model.api import BayState, Cancel, HoldBegan, HoldEnded, Lamp, OperatorConfirm, Select, Start
 from station.model.consent import Hand
 from station.model.panel import Control, ControlState
-from station.model.phone import UsbArrived
+from station.model.phone import ActivationLock, LockReading, UsbArrived
 from station.model.service import Service
-from tests.core.helpers import ONE, RECOVERY, SOCKETS, TWO, A, B, Bench, arrived, facts, gone
+from tests.core.helpers import FIRMWARE, ONE, RECOVERY, SOCKETS, TWO, A, B, Bench, arrived, facts, gone
 
 DOWN, UP, FAULT = ControlState.DOWN, ControlState.UP, ControlState.FAULT
 
@@ -271,9 +273,75 @@ def test_what_is_confirmed_is_the_firmware_that_was_shown():
     bench = Bench()
     bench.plug()
     bench.press()
-    bench.do(FirmwareFound(product_type="iPhone13,2", firmware=None))
+    newer = msgspec.structs.replace(FIRMWARE, version="26.3", build="23D10")
+    bench.do(FirmwareFound(product_type="iPhone13,2", firmware=newer, older=(FIRMWARE,)))
     bench.hold()
-    assert [action.spec.firmware for action in restores(bench)] == [bench.firmware]
+    assert [action.spec.firmware for action in restores(bench)] == [FIRMWARE]
+
+
+def close_lock(bench: Bench) -> None:
+    """The phone is asked once more, and says something else."""
+    bay = bench.station.bays.get(ONE)
+    assert bay is not None
+    assert bay.stay is not None
+    locked = LockReading(state=ActivationLock.LOCKED, at="2026-01-01T00:00:00Z", signs=())
+    bench.station.bays.remember(bay.stay, facts(battery_percent=80, lock=locked))
+
+
+def drain(bench: Bench) -> None:
+    bay = bench.station.bays.get(ONE)
+    assert bay is not None
+    assert bay.stay is not None
+    bench.station.bays.remember(bay.stay, facts(battery_percent=9))
+
+
+CLOSING = {
+    "disk": lambda bench: bench.do(HealthChanged(health=Health(free=1))),
+    "supply": lambda bench: bench.do(HealthChanged(health=Health(under_voltage=True))),
+    "clock": lambda bench: bench.do(HealthChanged(health=Health(clock_trusted=False))),
+    "firmware": lambda bench: bench.do(FirmwareFound(product_type="iPhone13,2", firmware=None)),
+    "records": lambda bench: bench.do(TroubleChanged(trouble="The records are broken.")),
+    "battery": drain,
+    "lock": close_lock,
+}
+"""What can close a gate between START and the end of the hold, and words of the reason."""
+REASONS = {
+    "disk": "disk is nearly full",
+    "supply": "power supply is too weak",
+    "clock": "clock is not known",
+    "firmware": "no firmware",
+    "records": "records are broken",
+    "battery": "9 percent",
+    "lock": "Find My",
+}
+
+
+@pytest.mark.parametrize("what", CLOSING)
+def test_a_gate_that_closes_before_the_hold_ends_makes_no_consent(what):
+    bench = Bench(min_battery=10)
+    bench.plug()
+    bench.press()
+    bench.do(change(Control.CONFIRM, DOWN))
+    bench.wait(1.0)
+    CLOSING[what](bench)
+    bench.wait(1.5)
+    assert not restores(bench)
+    assert bench.bay().state is BayState.READY
+    assert REASONS[what] in bench.view().notice
+    bench.do(change(Control.CONFIRM, UP))
+    bench.hold()
+    assert not restores(bench), "START is asked for anew"
+
+
+@pytest.mark.parametrize("what", ["disk", "firmware", "battery"])
+def test_a_gate_that_closes_stands_in_an_operators_way_too(what):
+    bench = Bench(min_battery=10, operator_confirm=True)
+    bench.plug()
+    bench.press()
+    CLOSING[what](bench)
+    with pytest.raises(Refused, match=REASONS[what]):
+        bench.do(OperatorConfirm(id=1, bay=ONE, ecid=A))
+    assert not restores(bench)
 
 
 def test_start_is_refused_while_the_station_is_in_trouble(bench):

@@ -290,6 +290,17 @@ async def test_start_is_refused_on_a_full_disk(house):
         assert await daemon.command(Start, bay=ONE, service=Service.RESTORE) == ""
 
 
+async def test_the_machine_is_looked_at_again_when_it_is_confirmed(house):
+    async with house.daemon() as daemon:
+        await ready(house, daemon)
+        assert await daemon.command(Start, bay=ONE, service=Service.RESTORE) == ""
+        house.health = Health(free=1000)
+        assert "disk" in await daemon.command(OperatorConfirm, bay=ONE, ecid=A)
+        daemon.loop.button(Control.CONFIRM, ControlState.DOWN)
+        await daemon.until(lambda bay: bay.state is BayState.READY)
+        assert house.conductor.nobody()
+
+
 async def test_start_is_refused_when_the_records_are_broken(house):
     async with house.daemon() as daemon:
         worker = await confirmed(house, daemon)
