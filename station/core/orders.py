@@ -4,7 +4,8 @@ Whoever gives one answers beforehand for phones that nobody has seen yet. So eac
 exactly its ECID, its bay and this stay, when it is ready and every gate is open; and the note that it did is on the
 disk before that consent is used. A phone that is named in there gets no other one from the same order after a crash,
 whatever became of the first. While the daemon lives it may get a second one: once, where `RETRIES` says that trying
-again can mend what went wrong, and only after the same phone was seen again in the same bay.
+again can mend what went wrong, and only after the same phone was seen again in the same bay. One that was unplugged
+while it waited for its turn has not had it.
 
 It is long because it is one rule: who may get a turn, what is on the disk by then, and what an end takes back.
 """
@@ -77,6 +78,10 @@ class Orders:
         self._end_unknown = False
         """Whether it was given before the machine was switched off, and the clock does not tell yet for how long."""
         self._second_tries: dict[PlugId, _SecondTry] = {}
+        self._begun: set[JobId] = set()
+        """The jobs that this daemon made: what another one began before a crash gets no second try."""
+        self._waiting: list[Consent] = []
+        """Used, but the job of each waits for its turn still: it has not begun."""
         self._unclaimed: list[OrderResult] = []
         """Of results that an earlier daemon left, told before the order they belong to."""
 
@@ -186,7 +191,8 @@ class Orders:
         stay = None if bay is None else bay.stay
         # Seen afresh: by the station itself, after it failed; and there since.
         seen = record.observed.mode is not None and stay is not None and stay.ecid == record.ecid
-        if seen and first and not verified and can_retry(record.cause, record.status):
+        known = record.job in self._begun
+        if known and seen and first and not verified and can_retry(record.cause, record.status):
             assert stay is not None
             self._second_tries[stay.plug] = _SecondTry(ecid=record.ecid, failed=record.job, firmware=record.firmware)
 
@@ -194,6 +200,7 @@ class Orders:
         """See whether a phone's turn has come, or the order's end."""
         if self.note is None:
             return []
+        self._miss_the_unplugged()
         if self._ends_anew():  # at once, whatever is still being written: who ended it may rely on that after a crash
             return self._write(now)
         if self._writing is not None or (self._again_at is not None and now.at < self._again_at):
@@ -207,6 +214,16 @@ class Orders:
             self._look_round(now)
             self._end_if_all_had_their_turn(now)
         return self._write(now)
+
+    def _miss_the_unplugged(self) -> None:
+        """A phone that left while it waited for its turn has not had it; one that somebody cancelled has."""
+        waiting, self._waiting = self._waiting, []
+        for consent in waiting:
+            bay = self._bays.get(consent.bay)
+            if bay is not None and bay.job is not None and bay.job.consent == consent:
+                self._waiting += [consent] if self._scheduler.waits(bay) else []
+            elif bay is None or bay.stay is None or bay.stay.plug != consent.plug:
+                self._take_back(consent)
 
     def _ends_anew(self) -> bool:
         """Whether it has ended, and nothing that says so was given to the disk yet."""
@@ -252,6 +269,8 @@ class Orders:
             return None
         if stay.plug in self._second_tries:
             return self._why_no_second_try(bay, stay)
+        if self._is_of_an_earlier_phone(bay, stay):
+            bay = replace(bay, result=None)
         state = state_of(bay, self._bays, self._desk.arming)
         own_result = bay.result is not None and bay.result.ecid == stay.ecid
         if own_result or state in (BayState.READING, BayState.ARMED) or self._is_looked_for(stay):
@@ -259,10 +278,21 @@ class Orders:
         assert self.note is not None
         if stay.failed is not None:
             return EXPLANATIONS[stay.failed.cause].title
-        found = gates.closed(self._desk.case(bay, self.note.service))
+        found = gates.closed(self._desk.case(bay, self.note.service, self.note.options))
         if bay.described or (not found and state is BayState.NEEDS_PERSON):
             return "Somebody must see to it."
         return " ".join(finding.title for finding in found)
+
+    def _is_of_an_earlier_phone(self, bay: Bay, stay: Stay) -> bool:
+        """Whether the result in a bay is this order's own, of a phone that somebody has taken away since.
+
+        It is in the order's report, and quarantine knows its phone wherever it turns up: so it need not hold up the
+        next one. What others left in the bay waits for somebody to see it.
+        """
+        result = bay.result
+        if result is None or self.note is None or stay.ecid is None or result.ecid == stay.ecid:
+            return False
+        return any((each.ecid, each.record) == (result.ecid, result.record) for each in self.note.results)
 
     def _is_looked_for(self, stay: Stay) -> bool:
         """Whether the store has not said yet what firmware it has for this phone."""
@@ -285,7 +315,7 @@ class Orders:
         """The gates that are closed to a second try, beyond those that the first one's failure closed."""
         assert self.note is not None
         cleared = replace(bay, result=None)
-        found = gates.closed(self._desk.case(cleared, self.note.service))
+        found = gates.closed(self._desk.case(cleared, self.note.service, self.note.options))
         return tuple(finding for finding in found if finding.gate is not Gate.QUARANTINE)
 
     def _ask(self, bay: Bay, stay: Stay, now: Moment) -> None:
@@ -315,13 +345,16 @@ class Orders:
             self._take_back(consent)
             return []
         second = self._second_tries.pop(stay.plug, None)
+        done, bay.result = bay.result, None  # the first try's, or of the phone before this one: it is in the report
         if second is None:
             firmware = gates.may_start(self._desk.case(bay, consent.service, consent.options))
-            self._scheduler.submit(bay, consent, firmware)
-            return []
-        bay.result = None
-        self._scheduler.submit(bay, consent, second.firmware)
-        return [CloseJob(job=second.failed)]
+        else:
+            firmware = second.firmware
+        self._scheduler.submit(bay, consent, firmware)
+        assert bay.job is not None
+        self._begun.add(bay.job.id)
+        self._waiting.append(consent)
+        return [] if done is None else [CloseJob(job=done.job)]
 
     def _take_back(self, consent: Consent) -> None:
         """It was never used, and whoever knows that is still alive."""
@@ -373,6 +406,7 @@ class Orders:
                 self._take_back(consent)
                 if stay is not None:
                     self._pass_over(bay, stay, "The order ended before its turn came.", now)
+        self._waiting.clear()
 
     def _write(self, now: Moment) -> list[Action]:
         """Have the note written, if it says anything new."""
@@ -410,6 +444,8 @@ class Orders:
         self._asked, self._writing, self._written, self._again_at = (), None, None, None
         self._end_unknown = False
         self._second_tries.clear()
+        self._begun.clear()
+        self._waiting.clear()
 
     def _require_operator(self) -> None:
         if not self._policy.operator_confirm:

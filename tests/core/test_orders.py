@@ -7,9 +7,9 @@ from station.core.actions import CloseJob, StartWorker
 from station.core.events import JobFound, Moment, OrderFound, OrderNotSaved, OrderSaved, ResultFound, WorkerEnded
 from station.core.orders import AGAIN_SECONDS
 from station.errors import Refused
-from station.model.api import BayState, Dismiss, EndOrder, Order, Snapshot
+from station.model.api import BayState, Cancel, Dismiss, EndOrder, Order, Snapshot
 from station.model.causes import Cause
-from station.model.consent import Hand
+from station.model.consent import Hand, Options
 from station.model.events import FactsRead, Succeeded, WorkerExit
 from station.model.job import JobSpec
 from station.model.order import MAX_COUNT, MAX_SECONDS, OrderEnd, OrderNote
@@ -184,16 +184,88 @@ def test_a_phone_that_does_not_trust_the_station_is_named(bench):
     assert [passed.why for passed in note(bench).passed] == ["The phone does not trust this station."]
 
 
-def test_a_result_that_nobody_has_seen_keeps_its_bay(bench):
-    give(bench)
-    bench.fail(turn(bench).job, Cause.SIGNING_REFUSED)
+def test_a_failure_of_the_order_does_not_hold_up_the_next_phone(bench):
+    """Nobody is there to dismiss it; it is in the report, and its own phone gets no other turn."""
+    give(bench, count=3)
+    first = turn(bench)
+    bench.fail(first.job, Cause.SIGNING_REFUSED)
+    looked_at(bench)
+    assert bench.bay().state is BayState.FAILED
+    bench.do(gone())
+    assert plug(bench) is None, "the same one"
+    bench.do(gone())
+    second = turn(bench, B)
+    assert CloseJob(job=first.job) in bench.actions
+    assert bench.bay().result is None
+    assert [result.verified for result in note(bench).results] == [False]
+    assert view(bench.view()) == (1, 0, 1)
+    restored(bench, second, B)
+
+
+def test_a_failure_of_the_order_holds_up_nobody_after_a_crash_either(bench):
+    give(bench, count=3)
+    first = turn(bench)
+    bench.fail(first.job, Cause.SIGNING_REFUSED)
+    looked_at(bench)
+    again = Bench(operator_confirm=True, instance="u")
+    found = ResultFound(spec=first, record=bench.records[0], number=1, certificate=None)
+    again.do(found, OrderFound(note=note(bench), same_boot=True))
+    turn(again, B)
+
+
+def test_a_result_of_somebody_elses_that_nobody_has_seen_keeps_its_bay(bench):
+    bench.fail(bench.confirm().job, Cause.SIGNING_REFUSED)
     looked_at(bench)
     bench.do(gone())
+    give(bench)
     assert plug(bench, B) is None
     assert "has not been dismissed" in note(bench).passed[0].why
     bench.do(Dismiss(id=2, bay=ONE))
     assert bench.bay().state is BayState.WORKING
     assert note(bench).passed == ()
+
+
+def test_a_phone_that_was_unplugged_while_it_waited_has_not_had_its_turn():
+    bench = Bench(operator_confirm=True, cap=1)
+    give(bench)
+    first = turn(bench)
+    assert plug(bench, B, TWO) is None
+    assert bench.bay(TWO).state is BayState.QUEUED
+    bench.do(gone(TWO))
+    assert [consent.ecid for consent in note(bench).consents] == [A]
+    assert plug(bench, B, TWO) is None
+    restored(bench, first)
+    assert bench.bay(TWO).state is BayState.WORKING
+    assert bench.all_jobs()[-1].ecid == B
+    bench.do(EndOrder(id=2), gone(TWO))
+
+
+def test_a_phone_that_was_cancelled_while_it_waited_gets_no_other_turn():
+    bench = Bench(operator_confirm=True, cap=1)
+    give(bench)
+    first = turn(bench)
+    plug(bench, B, TWO)
+    bench.do(Cancel(id=2, bay=TWO))
+    restored(bench, first)
+    assert bench.bay(TWO).state is BayState.READY
+
+
+def test_what_waited_when_the_order_ended_may_be_unplugged():
+    bench = Bench(operator_confirm=True, cap=1)
+    give(bench)
+    turn(bench)
+    plug(bench, B, TWO)
+    bench.do(EndOrder(id=2), gone(TWO))
+    assert [consent.ecid for consent in note(bench).consents] == [A]
+
+
+def test_an_order_for_a_build_that_is_not_here_passes_phones_over(bench):
+    options = Options(build="22A100")
+    bench.do(Order(id=1, service=Service.RESTORE, bays=(), count=2, seconds=60.0, options=options))
+    assert plug(bench) is None
+    assert [passed.why for passed in note(bench).passed] == [
+        "The station has no firmware with build 22A100 for this model."
+    ]
 
 
 def failed(bench: Bench, cause: Cause = Cause.DEADLINE, status: int | None = None) -> JobSpec:
@@ -274,6 +346,18 @@ def test_no_second_turn_after_a_crash(bench, step):
     again.do(gone())
     restored(again, turn(again, B), B)
     assert again.view().order is None  # nobody waits for a turn that was lost
+
+
+def test_no_second_try_for_what_began_before_a_crash(bench):
+    give(bench)
+    spec = turn(bench)
+    again = Bench(operator_confirm=True, instance="u")
+    again.do(JobFound(spec=spec), OrderFound(note=note(bench), same_boot=True), arrived(A))
+    again.fail(spec.job, Cause.DEADLINE)
+    looked_at(again)
+    assert again.bay().state is BayState.FAILED
+    assert view(again.view()) == (1, 0, 1)
+    assert len(note(again).consents) == 1
 
 
 def test_a_turn_that_was_never_written_down_is_given_anew(bench):

@@ -482,7 +482,7 @@ class World:
             ((daemon, first),) = earlier
             assert daemon == self._daemons, "a second turn after a crash"
             record = next(job.record for job in (*self.disk.values(), *self.closed) if job.spec.job == first)
-            assert record is not None
+            assert record is not None, "a second turn before the first had ended"
             assert record.outcome is not Outcome.VERIFIED, "a second turn after the first went well"
         night.turns.append((ecid, self._daemons, spec.job))
         assert len({whose for whose, *_ in night.turns}) <= night.count, "more turns than were ordered"
