@@ -12,9 +12,11 @@ from enum import Enum
 from station.model.base import BayId, Ecid, JobId, Message
 from station.model.causes import Cause
 from station.model.consent import Options
+from station.model.face import Face
 from station.model.gates import Choice, Finding, Gate
 from station.model.guide import Family, Press, Seen, Target
 from station.model.job import Phase
+from station.model.operator import OperatorView, PinState, Power
 from station.model.phone import PhoneFacts, PhoneMode
 from station.model.record import Check, Outcome
 from station.model.service import Service
@@ -233,6 +235,12 @@ class Snapshot(Message, frozen=True, kw_only=True, tag="snapshot"):
     emulated: bool
     """Whether this station has virtual phones."""
     order: OrderView | None = None
+    face: Face = Face()
+    pin: PinState = PinState.UNSET
+    pin_until: float = 0.0
+    """Until when it must be waited, while `pin` is WAIT."""
+    operator: OperatorView | None = None
+    """None: nobody has opened the operator's pages."""
 
 
 class Select(Message, frozen=True, kw_only=True, tag="select"):
@@ -338,12 +346,23 @@ class EndOrder(Message, frozen=True, kw_only=True, tag="end_order"):
     id: int
 
 
+HOLD_BEAT = 0.25
+"""Seconds between two words of a screen that a finger is still there. After twice as long without, the hold is over:
+a screen that froze must not confirm."""
+
+
 class HoldBegan(Message, frozen=True, kw_only=True, tag="hold_began"):
     """A finger began to hold the screen's confirm; obeyed only where `touch_confirms`.
 
-    The hold goes on until `HoldEnded` or the end of the connection. A screen that freezes, still connected, between
-    the two thus confirms: whoever draws must end its own process when it hangs. Buttons have no such gap.
+    The hold goes on while `HoldGoesOn` follows, until `HoldEnded` or the end of the connection.
     """
+
+    id: int
+    bay: BayId
+
+
+class HoldGoesOn(Message, frozen=True, kw_only=True, tag="hold_goes_on"):
+    """The finger is still there: said at least every HOLD_BEAT seconds by a screen that is alive and sees it."""
 
     id: int
     bay: BayId
@@ -379,6 +398,84 @@ class Dismiss(Message, frozen=True, kw_only=True, tag="dismiss"):
     bay: BayId
 
 
+class Unlock(Message, frozen=True, kw_only=True, tag="unlock"):
+    """Open the operator's pages. Where no PIN is set yet, this one is set."""
+
+    id: int
+    pin: str
+
+
+class Lock(Message, frozen=True, kw_only=True, tag="lock"):
+    """Close the operator's pages."""
+
+    id: int
+
+
+class SetPin(Message, frozen=True, kw_only=True, tag="set_pin"):
+    """Change the PIN. An operator's command, as all that follow."""
+
+    id: int
+    pin: str
+
+
+class SetFace(Message, frozen=True, kw_only=True, tag="set_face"):
+    """Change how the station looks and sounds."""
+
+    id: int
+    face: Face
+
+
+class UsePolicy(Message, frozen=True, kw_only=True, tag="use_policy"):
+    """Make this the kind of station that it is from now on. The daemon starts anew with it; workers go on."""
+
+    id: int
+    policy: str
+
+
+class LearnBay(Message, frozen=True, kw_only=True, tag="learn_bay"):
+    """The next phone in a socket that is no bay makes that socket this bay, new or not; None: stop waiting for one."""
+
+    id: int
+    bay: BayId | None
+
+
+class ForgetBay(Message, frozen=True, kw_only=True, tag="forget_bay"):
+    """A bay is no more. Refused while there is a phone in it, or a job."""
+
+    id: int
+    bay: BayId
+
+
+class TestPanel(Message, frozen=True, kw_only=True, tag="test_panel"):
+    """Begin or end trying the buttons and lamps. Refused while something waits to be confirmed."""
+
+    id: int
+    on: bool
+
+
+class LightLamp(Message, frozen=True, kw_only=True, tag="light_lamp"):
+    """While they are being tried: light this lamp and no other."""
+
+    id: int
+    lamp: Lamp | None
+    bay: BayId | None = None
+    """None: the station's own."""
+
+
+class SaveLogs(Message, frozen=True, kw_only=True, tag="save_logs"):
+    """Write the logs, without anything private, to a USB stick."""
+
+    id: int
+    stick: str
+
+
+class SwitchOff(Message, frozen=True, kw_only=True, tag="switch_off"):
+    """Shut the machine down, or restart it. Refused while a job runs."""
+
+    id: int
+    how: Power
+
+
 Command = (
     Select
     | Start
@@ -387,6 +484,7 @@ Command = (
     | Overrule
     | Release
     | HoldBegan
+    | HoldGoesOn
     | HoldEnded
     | OperatorConfirm
     | Cancel
@@ -397,6 +495,17 @@ Command = (
     | GuideNext
     | Order
     | EndOrder
+    | Unlock
+    | Lock
+    | SetPin
+    | SetFace
+    | UsePolicy
+    | LearnBay
+    | ForgetBay
+    | TestPanel
+    | LightLamp
+    | SaveLogs
+    | SwitchOff
 )
 
 
