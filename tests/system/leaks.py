@@ -102,7 +102,7 @@ class Secrets:
             elif isinstance(secret, bytes) and not name.endswith("Key"):
                 self.add(name, secret)
             elif isinstance(secret, bytes):
-                self.add(f"{name}, its text", secret.split(b"\n")[5])
+                self.add(f"{name}, its text", secret.split(b"\n")[8])  # of the part that the public key has not
                 key = load_pem_private_key(secret, password=None, unsafe_skip_rsa_key_validation=True)  # it is not used
                 assert isinstance(key, RSAPrivateKey)
                 self.add(f"{name}, a prime", key.private_numbers().p.to_bytes(key.key_size // 16))

@@ -27,6 +27,7 @@ from station.adapters import chain
 from station.adapters.api import ApiClient, connect
 from station.adapters.firmware import FirmwareStore
 from station.adapters.jobdir import JobDirectory
+from station.adapters.pairings import Pairings
 from station.adapters.records import chain_files
 from station.adapters.signing import DemonstrationKey, SigningKey
 from station.adapters.vault import Vault
@@ -215,6 +216,12 @@ class Rig:
         path = self.environment.get("STATION_VAULT")
         secret = self.state_seen / "keys" / "vault-secret"
         return Vault(self.state_seen / "vault" if path is None else Path(path), secret=secret, days=30)
+
+    def remembers(self, phone: VirtualPhone) -> bool:
+        """Whether usbmuxd could open the phone."""
+        pairings = Pairings(self.host.reach.usbmuxd, self.directory / "none")
+        answer = pairings._ask({"MessageType": "ReadPairRecord", "PairRecordID": phone.identity.udid})
+        return "PairRecordData" in answer
 
     def leaks(self) -> list[Leak]:
         """What lies where it may not (`leaks`), of all that this station ever held; and what is left in memory."""

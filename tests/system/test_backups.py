@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 import pytest
 
 from station.adapters.firmware import FirmwareStore
-from station.adapters.pairings import Pairings
 from station.model.api import BayState, BayView, Dismiss, Start
 from station.model.backup import BackupState
 from station.model.base import BackupId
@@ -50,12 +49,6 @@ class House:
         """Nothing of anybody's lies on any disk."""
         leaks = self.rig.leaks()
         assert not leaks, leaks
-
-    def remembers(self, phone: VirtualPhone) -> bool:
-        """Whether usbmuxd could open the phone."""
-        pairings = Pairings(self.rig.host.reach.usbmuxd, self.rig.directory / "none")
-        answer = pairings._ask({"MessageType": "ReadPairRecord", "PairRecordID": phone.identity.udid})
-        return "PairRecordData" in answer
 
 
 @pytest.fixture
@@ -152,13 +145,13 @@ async def test_there_and_back(house: House):
         await asyncio.to_thread(house.scan)
         assert house.vault.owed() == {}
         assert list((house.memory / "secrets").iterdir()) == []
-        assert await asyncio.to_thread(house.remembers, phone)
+        assert await asyncio.to_thread(house.rig.remembers, phone)
         await station_backups(house.rig, "delete", "--yes", made.backup)
         assert house.vault.notes() == []
         async with unplugged(station, phone):
             await station.until_empty("1")
             async with asyncio.timeout(5):
-                while await asyncio.to_thread(house.remembers, phone):
+                while await asyncio.to_thread(house.rig.remembers, phone):
                     pass  # each question takes usbmuxd its time
 
 
@@ -265,7 +258,7 @@ async def test_nothing_is_left_when_the_daemon_is_killed(house: House):
             await window.reached.wait()
         await station.kill()
     assert other.socket is not None
-    assert await asyncio.to_thread(house.remembers, other)
+    assert await asyncio.to_thread(house.rig.remembers, other)
     await house.rig.host.bus.unplug(other.socket)
     (house.memory / "secrets" / "left.secret").write_text("a password that nobody took")
     async with house.rig.station() as station:
@@ -275,7 +268,7 @@ async def test_nothing_is_left_when_the_daemon_is_killed(house: House):
         assert record.backup is not None
         assert house.vault.note(record.backup).state is BackupState.VERIFIED
         assert list((house.memory / "secrets").iterdir()) == []
-        assert not await asyncio.to_thread(house.remembers, other), "it left while nobody looked"
+        assert not await asyncio.to_thread(house.rig.remembers, other), "it left while nobody looked"
         assert station.snapshot is not None
         assert bay_of(station.snapshot, "2").phone is None
         await asyncio.to_thread(house.scan)
