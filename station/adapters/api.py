@@ -1,7 +1,6 @@
 """The daemon's socket: websockets over a unix socket, as model/api.py says."""
 
 import asyncio
-import os
 import socket
 import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -211,7 +210,9 @@ async def connect(path: Path) -> AsyncGenerator[ApiClient, None]:
             str(path), max_size=MAX_FRAME, compression=None, open_timeout=CONNECT_SECONDS, close_timeout=1
         )
     except (OSError, TimeoutError, WebSocketException) as error:
-        why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
-        raise Refused(f"No station answers at {path}: {why}.", remedy="Is “station daemon” running?") from error
+        if isinstance(error, PermissionError):
+            raise Refused(f"You may not talk to the station at {path}.", remedy="Try it as root (sudo).") from error
+        remedy = "Start it (systemctl start station, or by hand: station daemon), or name its socket: --socket."
+        raise Refused(f"No station answers at {path}.", remedy=remedy) from error
     async with connection:
         yield ApiClient(connection)

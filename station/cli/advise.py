@@ -13,10 +13,14 @@ from station.model.guide import TARGET_WORDS
 from station.model.service import SERVICES
 from station.model.symptoms import SYMPTOM_WORDS, Symptom
 
+SYMPTOMS = "What is wrong with the phone in it. " + " ".join(
+    f"{symptom.value}: {words[0].lower()}{words[1:]}." for symptom, words in SYMPTOM_WORDS.items()
+)
+
 
 def advise(
     bay: Bay,
-    symptom: Annotated[Symptom, typer.Argument(help="What is wrong with the phone in it.")],
+    symptom: Annotated[Symptom, typer.Argument(metavar="SYMPTOM", help=SYMPTOMS)],
     socket: Socket = SOCKET,
 ) -> None:
     """Say what is wrong with a phone, and be told what can help."""

@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.filesize import decimal
 from rich.progress import Progress
-from rich.table import Table
+from rich.table import Column, Table
 
 from station.adapters.secrets_in_memory import MemoryShelf
 from station.adapters.vault import Vault, held
@@ -16,7 +17,7 @@ from station.errors import StationError
 from station.model.backup import BackupNote, BackupState
 from station.model.base import BackupId, JobId, format_ecid
 
-app = typer.Typer(help="Backups the station keeps.", no_args_is_help=True)
+app = typer.Typer(help="Backups the station keeps.", no_args_is_help=True, add_completion=False)
 
 WORDS = {BackupState.PARTIAL: "broke off", BackupState.VERIFIED: "verified"}
 
@@ -27,12 +28,20 @@ Name = Annotated[str, typer.Argument(help="The backup's name, as `station backup
 def list_backups() -> None:
     """Show every backup, oldest first."""
     _, vault = _open()
-    table = Table("Backup", "Phone", "ECID", "Made", "State", "Size", "Kept until", box=None)
-    for note in vault.notes():
-        size = f"{note.size / 1e9:.1f} GB" if note.state is BackupState.VERIFIED else ""
-        table.add_row(note.id, note.model, format_ecid(note.ecid), note.made, WORDS[note.state], size, note.keep_until)
-    Console().print(table)
-    for ecid, backup in vault.owed().items():
+    with plain_errors():
+        notes, owed = vault.notes(), vault.owed()
+    if not notes:
+        typer.echo("There are no backups.")
+    # Only the phone's name may be cut: what names a backup has to be typed again.
+    fixed = [Column(title, no_wrap=True, overflow="ignore") for title in ("Backup", "ECID", "State", "Size", "Until")]
+    table = Table(fixed[0], Column("Phone", overflow="fold"), *fixed[1:], box=None)
+    for note in notes:
+        size = decimal(note.size) if note.state is BackupState.VERIFIED else ""
+        until = note.keep_until.partition("T")[0]
+        table.add_row(note.id, note.model, format_ecid(note.ecid), WORDS[note.state], size, until)
+    if notes:
+        Console().print(table)
+    for ecid, backup in owed.items():
         typer.echo(f"{format_ecid(ecid)} still has the password of backup {backup}: back it up here once more.")
 
 
@@ -52,12 +61,14 @@ def delete_backup(
 
 @app.command("verify")
 def verify_backups(
-    backup: Annotated[str | None, typer.Argument(help="A backup; every one that counts by default.")] = None,
+    backup: Annotated[str | None, typer.Argument(help="A backup's name; every one that counts by default.")] = None,
 ) -> None:
     """Read every byte of a backup again, and decrypt it. Faults are told; nothing is changed."""
     chosen, vault = _open()
     with plain_errors():
         notes = [vault.note(BackupId(backup))] if backup else vault.notes()
+    if not notes:
+        typer.echo("There are no backups.")
     failed = False
     for note in notes:
         if backup is None and note.state is not BackupState.VERIFIED:
@@ -82,7 +93,7 @@ def _verify(chosen: Settings, vault: Vault, note: BackupNote) -> tuple[str, ...]
     job = JobId(f"verify-{note.id}")
     data = vault.data(note.id)
     try:
-        with held(data), Received(data) as received, Progress(console=Console(stderr=True), transient=True) as bars:
+        with held(data), Received(data) as received, _bars() as bars:
             bar = bars.add_task(f"Reading {note.id}", total=1.0)
             reading = reread(
                 data / note.udid,
@@ -94,6 +105,12 @@ def _verify(chosen: Settings, vault: Vault, note: BackupNote) -> tuple[str, ...]
     finally:
         memory.clear(job)
     return reading.faults
+
+
+def _bars() -> Progress:
+    """A bar on a terminal, gone when it is done; nothing where there is none."""
+    console = Console(stderr=True)
+    return Progress(console=console, transient=True, disable=not console.is_terminal)
 
 
 def _open() -> tuple[Settings, Vault]:

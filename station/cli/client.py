@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,57 +13,91 @@ import typer
 from station.adapters.api import ApiClient, connect
 from station.cli.plainly import plain_errors
 from station.errors import Refused
-from station.model.api import DEFAULT_SOCKET, BayView, Cancel, Command, Dismiss, OperatorConfirm, Snapshot, Start
+from station.model.api import (
+    DEFAULT_SOCKET,
+    BayState,
+    BayView,
+    Cancel,
+    Command,
+    Dismiss,
+    Lamp,
+    OperatorConfirm,
+    OrderView,
+    Snapshot,
+    Start,
+)
 from station.model.base import BayId, Ecid, format_ecid
 from station.model.consent import Options
-from station.model.service import Service
+from station.model.service import SERVICES, Service
 
 SOCKET = Path(DEFAULT_SOCKET)
 
 SETTLE_SECONDS = 1.0
 """The daemon tells of every change within a tenth of a second."""
 
+LAMP_WORDS = {
+    Lamp.READY: "ready",
+    Lamp.PERSON: "somebody is needed",
+    Lamp.WORKING: "working",
+    Lamp.DONE: "done",
+    Lamp.FAULT: "fault",
+}
+
+LARGEST_ECID = (1 << 64) - 1
+
+OPTIONS_OF = {
+    "--build": {Service.REINSTALL, Service.RESTORE},
+    "--no-keep-esim": {Service.ERASE},
+    "--stay-in-recovery": {Service.RESCUE},
+}
+"""Which services an option means something for."""
+
 Socket = Annotated[Path, typer.Option("--socket", help="The daemon's socket.", envvar="STATION_SOCKET")]
 Bay = Annotated[str, typer.Argument(help="The bay's name, as printed beside its socket.")]
 PhoneEcid = Annotated[
-    Ecid,
-    typer.Argument(
-        parser=lambda word: Ecid(int(word, 16)),
-        metavar="ECID",
-        help="The ECID of the phone you mean, in hexadecimal (0x…).",
-    ),
+    str, typer.Argument(metavar="ECID", help="The ECID of the phone you mean, as `station status` shows it (0x…).")
 ]
 Json = Annotated[bool, typer.Option("--json", help="The whole snapshot, for programs.")]
 
 
 def status(socket: Socket = SOCKET, json: Json = False) -> None:
-    """Show what is plugged in and what it is doing."""
+    """Show what is plugged in, and what is going on with it."""
     run(_show(socket, json=json, follow=False))
 
 
 def watch(socket: Socket = SOCKET, json: Json = False) -> None:
-    """Show it again whenever it changes."""
+    """Show the status again whenever it changes, until Ctrl-C."""
     run(_show(socket, json=json, follow=True))
 
 
 def start(
     bay: Bay,
-    service: Annotated[Service | None, typer.Argument(help="By default the one that is chosen in the bay.")] = None,
-    build: Annotated[str, typer.Option(help="Install this build, such as 23C71, and not the newest.")] = "",
-    keep_esim: Annotated[bool, typer.Option(help="Erase: whether the phone's mobile plans stay.")] = True,
+    service: Annotated[
+        Service | None,
+        typer.Argument(help="What the phone gets (station offers BAY); by default what is chosen in the bay."),
+    ] = None,
+    build: Annotated[
+        str, typer.Option(help="reinstall, restore: install this build, such as 23C71, and not the newest.")
+    ] = "",
+    keep_esim: Annotated[bool, typer.Option(help="erase: whether the phone's mobile plans stay.")] = True,
     stay_in_recovery: Annotated[
-        bool, typer.Option("--stay-in-recovery", help="Rescue: keep it there instead.")
+        bool, typer.Option("--stay-in-recovery", help="rescue: keep the phone in recovery, out of a boot loop.")
     ] = False,
     socket: Socket = SOCKET,
 ) -> None:
-    """Press START for a bay."""
+    """Press START for a bay. What erases a phone, or could, waits for CONFIRM then."""
+    given = {"--build": bool(build), "--no-keep-esim": not keep_esim, "--stay-in-recovery": stay_in_recovery}
+    for name, services in OPTIONS_OF.items():
+        if given[name] and service is not None and service not in services:
+            words = " and ".join(sorted(each.value for each in services))
+            raise typer.BadParameter(f"only {words} can have it, not {service.value}.", param_hint=name)
     options = Options(build=build, keep_esim=keep_esim, stay_in_recovery=stay_in_recovery)
     run(_start(socket, BayId(bay), service, options))
 
 
 def confirm(bay: Bay, ecid: PhoneEcid, socket: Socket = SOCKET) -> None:
-    """Confirm that exactly this phone is erased, where the station's policy allows it."""
-    run_command(socket, OperatorConfirm(id=1, bay=BayId(bay), ecid=ecid))
+    """Hold CONFIRM for exactly this phone after START, where the settings allow it (operator_confirm)."""
+    run_command(socket, OperatorConfirm(id=1, bay=BayId(bay), ecid=ecid_of(ecid)))
 
 
 def cancel(bay: Bay, socket: Socket = SOCKET) -> None:
@@ -71,8 +106,21 @@ def cancel(bay: Bay, socket: Socket = SOCKET) -> None:
 
 
 def dismiss(bay: Bay, socket: Socket = SOCKET) -> None:
-    """Say that you have seen a bay's result."""
+    """Say that you have seen a bay's last result: the bay is free for the next."""
     run(_command(socket, Dismiss(id=1, bay=BayId(bay))))
+
+
+def ecid_of(word: str) -> Ecid:
+    """What somebody typed, as an ECID. Raises BadParameter."""
+    try:
+        number = int(word, 16)
+    except ValueError:
+        number = 0
+    if not 0 < number <= LARGEST_ECID:
+        raise typer.BadParameter(
+            f"“{word}” is no ECID. “station status” shows each phone's, such as 0x0005C11D331E9122.", param_hint="ECID"
+        )
+    return Ecid(number)
 
 
 def run_command(socket: Path, command: Command) -> None:
@@ -90,13 +138,14 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _show(socket: Path, *, json: bool, follow: bool) -> None:
+    shown = ""
     async with connect(socket) as client:
         while True:
             snapshot = await client.snapshot()
-            if json:
-                typer.echo(msgspec.json.encode(snapshot).decode())
-            else:
-                _print(snapshot)
+            words = msgspec.json.encode(snapshot).decode() if json else _text(snapshot)
+            if words != shown:  # a snapshot differs in more than is shown
+                typer.echo(words)
+            shown = words
             if not follow:
                 return
             sys.stdout.flush()
@@ -106,7 +155,9 @@ def bay_of(snapshot: Snapshot, name: BayId) -> BayView:
     """One bay of a snapshot. Raises Refused when there is none of that name."""
     found = next((bay for bay in snapshot.bays if bay.bay == name), None)
     if found is None:
-        raise Refused(f"There is no bay {name}.")
+        names = ", ".join(bay.bay for bay in snapshot.bays)
+        there = f"There is: {names}." if names else "A socket becomes a bay when the first phone is plugged into it."
+        raise Refused(f"There is no bay {name}.", remedy=there)
     return found
 
 
@@ -123,29 +174,50 @@ async def _command(socket: Path, command: Command) -> None:
         answer = await client.command(command)
         if answer.refused:
             raise Refused(answer.refused, remedy=answer.remedy)
-        await _settled(client)
+        snapshot = await _settled(client)
+    name = getattr(command, "bay", None)
+    typer.echo(_text(snapshot, only=name))
+    for bay in snapshot.bays:
+        if bay.bay == name and bay.state is BayState.ARMED and bay.phone is not None and bay.phone.ecid is not None:
+            typer.echo(f"       Or, where it may: station confirm {bay.bay} {format_ecid(bay.phone.ecid)}")
 
 
-async def _settled(client: ApiClient) -> None:
-    """Show what became of a command: the snapshot after it, or the one there is when it changed nothing."""
+async def _settled(client: ApiClient) -> Snapshot:
+    """What became of a command: the snapshot after it, or the one there is when it changed nothing."""
     before = client.latest or await client.snapshot()
     try:
         async with asyncio.timeout(SETTLE_SECONDS):
-            _print(await client.snapshot())
+            return await client.snapshot()
     except TimeoutError:
-        _print(before)
+        return before
 
 
-def _print(snapshot: Snapshot) -> None:
-    typer.echo(f"{snapshot.station}: {snapshot.lamp.value}. {snapshot.notice}".strip())
+def _text(snapshot: Snapshot, *, only: BayId | None = None) -> str:
+    """The station in lines; `only` one bay of it, where that is what somebody asked about."""
+    lines = [f"{snapshot.station}: {LAMP_WORDS[snapshot.lamp]}. {snapshot.notice}".strip()]
+    if snapshot.order is not None:
+        lines.append(_order(snapshot.order))
     for bay in snapshot.bays:
-        typer.echo(f"  {bay.bay:>3}  {' · '.join(filter(None, _words(bay)))}")
+        if only in (None, bay.bay):
+            lines.append(f"  {bay.bay:>3}  {' · '.join(filter(None, _words(bay)))}")
+            lines += [f"       {bay.hint}"] if bay.hint and bay.hint.isprintable() else []
+    if not snapshot.bays:
+        lines.append("  No phone has been plugged in yet.")
+    return "\n".join(lines)
+
+
+def _order(order: OrderView) -> str:
+    """The standing order that holds."""
+    where = f"bays {', '.join(order.bays)}" if order.bays else "every bay"
+    counts = f"{order.left} to come, {order.done} done, {order.failed} not done"
+    return f"  Standing order “{SERVICES[order.service].title}”, {where}: {counts}. (station order --report | --end)"
 
 
 def _words(bay: BayView) -> list[str]:
     words = [bay.title]
     if bay.job is not None:
         words.append(f"{int(bay.job.fraction * 100)} %")
+        words.append("" if bay.job.eta is None else _left(bay.job.eta))
     if bay.phone is not None:
         phone = bay.phone
         name = phone.model_name or phone.product_type or "iPhone"
@@ -154,5 +226,11 @@ def _words(bay: BayView) -> list[str]:
         words.append("EMULATED" if phone.emulated else "")
     if bay.result is not None and bay.result.record:
         words.append(f"record {bay.result.record}")
-    words.append(bay.hint)
     return [word for word in words if word.isprintable()]
+
+
+def _left(eta: float) -> str:
+    """The time until `eta` (CLOCK_BOOTTIME seconds)."""
+    from station.screen.words import time_left  # noqa: PLC0415 (pygame comes with it, and most answers need none)
+
+    return time_left(eta - time.clock_gettime(time.CLOCK_BOOTTIME))

@@ -10,7 +10,10 @@ from station.cli.plainly import plain_errors
 
 
 def daemon(
-    config: Annotated[Path | None, typer.Option(help="station.toml.", envvar="STATION_CONFIG")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="The settings, in place of /etc/restore-station/station.toml.", envvar="STATION_CONFIG"),
+    ] = None,
     virtual: Annotated[Path | None, typer.Option(help="Directory of a virtual host, in place of real phones.")] = None,
 ) -> None:
     """Own the station: watch phones, run jobs, keep records, until told to end."""

@@ -202,10 +202,19 @@ async def _tell(stage: Stage, hand: Hand, bay: BayView, *, verified: bool) -> bo
         certificate = Path(result.certificate)
         console.print(f"  Certificate: {certificate}")
         console.print(f"               {certificate.with_suffix('.json')}")
-    console.print(f"  Check it: station records verify --state {stage.state} --emulated")
+    console.print(f"  Check it: {_program()} records verify --state {stage.state} --emulated")
     console.print(f"  Pictures of the screen: {stage.pictures}")
     console.print(f"  Logs: {stage.home / 'daemon.log'}, {stage.home / 'screen.log'}")
     return verified and lit and result.certificate is not None
+
+
+def _program() -> str:
+    """What to type for this program: its name, or where it is when a shell would not find it."""
+    here = Path(sys.argv[0])
+    found = shutil.which("station")
+    if found is not None and here.exists() and Path(found).samefile(here):
+        return "station"
+    return str(here) if here.name == "station" else f"{sys.executable} -m station"
 
 
 async def _lamp(hand: Hand, lamp: Lamp) -> bool:

@@ -17,7 +17,9 @@ from station.daemon import settings
 from station.errors import StationError
 from station.model.firmware import Firmware
 
-app = typer.Typer(help="Firmware the station keeps.", no_args_is_help=True)
+app = typer.Typer(help="Firmware the station keeps.", no_args_is_help=True, add_completion=False)
+
+EMPTY = "There is no firmware in the store. Import some: station firmware import FILE.ipsw"
 
 Store = Annotated[Path | None, typer.Option("--store", help="The firmware store, if not the settings' one.")]
 
@@ -27,9 +29,14 @@ def list_firmware(store: Store = None) -> None:
     """Show every firmware, oldest version first."""
     table = Table("Version", "Build", "Models", box=None)
     kept = _open(store)
-    for firmware in kept.list():
+    with plain_errors():
+        everything = kept.list()
+    for firmware in everything:
         table.add_row(firmware.version, firmware.build, ", ".join(firmware.product_types))
-    Console().print(table)
+    if table.row_count:
+        Console().print(table)
+    else:
+        typer.echo(EMPTY)
     _warn_of_unusable(kept)
 
 
@@ -39,6 +46,8 @@ def import_firmware(
     store: Store = None,
 ) -> None:
     """Copy an IPSW into the store, whole or not at all."""
+    if not path.exists():
+        fail(f"There is no file {path}.")
     with plain_errors(), _progress("Importing") as advance:
         firmware = _open(store).import_ipsw(path, advance)
     typer.echo(f"{_name(firmware)} is in the store.")
@@ -51,9 +60,13 @@ def verify_firmware(
 ) -> None:
     """Read every file of the firmware again, and compare it with what was imported."""
     kept = _open(store)
-    chosen = [firmware for firmware in kept.list() if build in (None, firmware.build)]
+    with plain_errors():
+        everything = kept.list()
+    if build is None and not everything:
+        typer.echo(EMPTY)
+    chosen = [firmware for firmware in everything if build in (None, firmware.build)]
     if build is not None and not chosen:
-        fail(f"There is no firmware {build} in the store.")
+        fail(f"There is no firmware {build} in the store. See what there is: station firmware list")
     failed = build is None and _warn_of_unusable(kept)
     for firmware in chosen:
         try:
@@ -88,6 +101,7 @@ def _name(firmware: Firmware) -> str:
 def _progress(words: str) -> Iterator[Advance]:
     """A bar on the terminal, gone when it is done."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         bar = bars.add_task(words, total=None)
         yield lambda done, total: bars.update(bar, completed=done, total=total)

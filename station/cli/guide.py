@@ -23,12 +23,15 @@ from station.model.guide import FAMILY_WORDS, TARGET_WORDS, Family, Seen, Target
 console = Console(highlight=False, soft_wrap=True)
 
 
+FAMILIES = "Whose buttons; by default those of the phone that is in the bay. " + " ".join(
+    f"{family.value}: {words}." for family, words in FAMILY_WORDS.items()
+)
+
+
 def guide(
     bay: Bay,
     target: Annotated[Target, typer.Argument(help="Where the buttons are to lead.")],
-    family: Annotated[
-        Family | None, typer.Option(help="Whose buttons; by default those of the phone that is in the bay.")
-    ] = None,
+    family: Annotated[Family | None, typer.Option(help=FAMILIES)] = None,
     socket: Socket = SOCKET,
 ) -> None:
     """Be led through a phone's buttons: a forced restart, recovery or DFU mode."""
@@ -129,12 +132,13 @@ class _Lines:
         """Bring what is shown up to date."""
         if view.family is not self._family:
             console.print(f"{FAMILY_WORDS[view.family]}: {TARGET_WORDS[view.target]}.")
-            console.print(f"! {view.warning}" if view.warning else "")
+            if view.warning:
+                console.print(f"! {view.warning}")
         if view.step < len(view.steps) and (view.family, view.step) != (self._family, self._step):
             press = view.steps[view.step]
             console.print(f"  {view.step + 1}. {press.says} ({press.seconds:.0f} s)")
         if view.says not in ("", self._says):
-            console.print(f"  {view.says}")
+            console.print(f"  {view.says.replace('“Next”', 'ENTER') if asks else view.says}")
         self._family, self._step, self._says = view.family, view.step, view.says
         if console.is_terminal:
             left = self._left(view)

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import re
 from typing import Any
 
 import typer
@@ -35,6 +36,25 @@ COMMANDS = {
 }
 
 
+PANELS = {
+    "The phones": ("status", "watch", "offers", "advise", "did-not-help", "guide", "start", "cancel", "dismiss"),
+    "What an operator decides": ("confirm", "decide", "overrule", "release", "order"),
+    "What the station keeps": ("records", "backups", "firmware"),
+    "Trying and mending": ("demo", "virtual", "doctor"),
+    "What the units run": ("daemon", "screen", "worker"),
+}
+"""How `station --help` puts them in order."""
+
+PLAINER = (
+    (re.compile(r"^Value error, "), ""),
+    (re.compile(r"^Input should be a valid integer.*"), "it must be a whole number."),
+    (re.compile(r"^Input should be a valid number.*"), "it must be a number."),
+    (re.compile(r"^Input should be greater than or equal to (\S+)"), r"it must be \1 or more."),
+    (re.compile(r"^Input should be less than or equal to (\S+)"), r"it must be \1 or less."),
+)
+"""What the library says of a wrong argument, and what a person can read."""
+
+
 class LazyGroup(TyperGroup):
     """A group whose commands are imported one by one.
 
@@ -44,7 +64,17 @@ class LazyGroup(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:
         """Every command that is installed."""
         del ctx
-        return [name for name, module in COMMANDS.items() if importlib.util.find_spec(f"station.cli.{module}")]
+        there = {name for name, module in COMMANDS.items() if importlib.util.find_spec(f"station.cli.{module}")}
+        return [name for names in PANELS.values() for name in names if name in there]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run what was typed; what is wrong with it is told in plain words."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            for said, plainer in PLAINER:
+                error.message = said.sub(plainer, error.message)
+            raise
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Import one command."""
@@ -52,6 +82,7 @@ class LazyGroup(TyperGroup):
             return None
         module = importlib.import_module(f"station.cli.{COMMANDS[cmd_name]}")
         found = getattr(module, cmd_name.replace("-", "_"), None)
+        command: Any
         if callable(found):
             alone = typer.Typer(add_completion=False)
             alone.command(cmd_name)(found)
@@ -59,6 +90,7 @@ class LazyGroup(TyperGroup):
         else:
             command = typer.main.get_command(module.app)
         command.name = cmd_name
+        command.rich_help_panel = next((panel for panel, names in PANELS.items() if cmd_name in names), None)
         return command
 
 

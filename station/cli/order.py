@@ -28,16 +28,18 @@ def order(
     lasts: Annotated[str, typer.Option("--for", help="For how long from now: 45m, 8h.")] = "12h",
     keep_esim: Annotated[bool, typer.Option(help="Erase: whether the phones' mobile plans stay.")] = True,
     end: Annotated[bool, typer.Option("--end", help="End the order; what has begun goes on.")] = False,
-    report: Annotated[bool, typer.Option("--report", help="What came of the last order, or of this one.")] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="What came of the last order, or of the one that holds.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="With --report: for programs.")] = False,
     state: Annotated[
         Path | None, typer.Option("--state", help="With --report: the station's state directory, if not as set.")
     ] = None,
     socket: Socket = SOCKET,
 ) -> None:
-    """Give the next phones a service with nobody there: each is confirmed by this order, once."""
+    """Give the next phones a service with nobody there (operator_confirm): each is confirmed by this order, once."""
     if sum((service is not None, end, report)) != 1:
-        raise typer.BadParameter("Say a service, or --end, or --report.")
+        raise typer.BadParameter("Say a service, or --end, or --report, and only one of them.")
     if report:
         _report(state, json=json)
     elif service is None:
@@ -48,7 +50,8 @@ def order(
         options = Options(keep_esim=keep_esim)
         run_command(socket, Order(id=1, service=service, bays=names, count=count, seconds=seconds, options=options))
         where = f"bays {', '.join(names)}" if names else "every bay"
-        typer.echo(f"The next {count} phones, {where}: “{SERVICES[service].title}”, unattended, for {lasts}.")
+        phones = "The next phone" if count == 1 else f"The next {count} phones"
+        typer.echo(f"{phones}, {where}: “{SERVICES[service].title}”, unattended, for {lasts}.")
 
 
 def _report(state: Path | None, *, json: bool) -> None:

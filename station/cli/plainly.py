@@ -16,6 +16,11 @@ def plain_errors() -> Iterator[None]:
         yield
     except StationError as error:
         fail(in_words(error))
+    except PermissionError as error:
+        fail(f"You may not use {error.filename or 'it'}. Try it as root (sudo), or as the station's user.")
+    except OSError as error:
+        where = f"{error.filename} cannot be used" if error.filename else "A file cannot be used"
+        fail(f"{where}: {error.strerror or error}.")
 
 
 def in_words(error: StationError) -> str:

@@ -19,6 +19,7 @@ from station.cli.plainly import fail, plain_errors
 from station.daemon import settings
 from station.model.base import format_ecid
 from station.model.certificate import Certificate
+from station.model.service import SERVICES
 
 MAX_FINDINGS = 20
 
@@ -27,10 +28,10 @@ LIMIT_OF_PROOF = (
     "what was noted elsewhere (--expect-head), or with a certificate that somebody holds (--certificate)."
 )
 
-app = typer.Typer(help="Records and certificates.", no_args_is_help=True)
+app = typer.Typer(help="Records and certificates.", no_args_is_help=True, add_completion=False)
 
 State = Annotated[Path | None, typer.Option("--state", help="The station's state directory, if not as set.")]
-Emulated = Annotated[bool, typer.Option("--emulated", help="The demonstration's records instead.")]
+Emulated = Annotated[bool, typer.Option("--emulated", help="The records of virtual phones instead.")]
 
 
 class Format(Enum):
@@ -47,7 +48,7 @@ def list_records(
     newest: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
 ) -> None:
     """Show the newest records."""
-    table = Table("Number", "Ended", Column("Phone", overflow="fold"), "ECID", "Bay", "Outcome", box=None)
+    table = Table("Number", "Ended", Column("Phone", overflow="fold"), "ECID", "Bay", "Given", "Outcome", box=None)
     for column in table.columns[:2] + table.columns[3:4]:
         column.no_wrap, column.overflow = True, "ignore"
     with plain_errors():
@@ -56,13 +57,21 @@ def list_records(
             phone = record.before or record.observed.facts
             name = phone.model_name if phone else "not known"
             outcome = record.outcome.value.replace("_", " ")
-            cells = (str(sealed.number), record.ended, name, format_ecid(record.ecid), record.bay, outcome)
+            given = SERVICES[record.service].title
+            cells = (str(sealed.number), record.ended, name, format_ecid(record.ecid), record.bay, given, outcome)
             table.add_row(*(Text(_printable(cell)) for cell in cells))  # as Text: a phone's words are no markup
-    Console().print(table)
+    if table.row_count:
+        Console().print(table)
+    else:
+        typer.echo("There are no records yet." + ("" if emulated else " Those of virtual phones: --emulated"))
 
 
 @app.command("show")
-def show_record(number: int, state: State = None, emulated: Emulated = False) -> None:
+def show_record(
+    number: Annotated[int, typer.Argument(help="As `station records list` shows it.")],
+    state: State = None,
+    emulated: Emulated = False,
+) -> None:
     """Show one record whole, as JSON."""
     with plain_errors():
         found = next(chain.read(_files(state, emulated), number=number), None)

@@ -34,7 +34,7 @@ Scene = Callable[[VirtualHost], Awaitable[None]]
 
 def virtual(
     name: Annotated[
-        str | None, typer.Argument(metavar="[SCENARIO]", help="A scenario to play: its name (--list), or its file.")
+        str | None, typer.Argument(metavar="SCENARIO", help="A scenario to play: its name (--list), or its file.")
     ] = None,
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Where the sockets are made; by default somewhere new under /tmp.")

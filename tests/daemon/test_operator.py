@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from station.cli import doctor
+from station.cli import checkup
 from station.cli.main import COMMANDS, app
 from station.daemon.settings import load
 from station.model.api import BayState, Snapshot
@@ -72,8 +72,30 @@ async def test_the_command_line_may_not_confirm_by_default(house):
         assert house.conductor.nobody()
 
 
-async def test_a_misspelt_ecid_is_not_sent(house):
-    assert (await station(house, "confirm", "1", "my phone")).exit_code == 2
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["confirm", "1", "my phone"], "“my phone” is no ECID."),
+        (["confirm", "1", "0x0"], "“0x0” is no ECID."),
+        (["start", "1", "melt"], "for 'service': 'melt' is not one of 'restart'"),
+        (["start", "1", "erase", "--build", "23C71"], "only reinstall and restore can have it"),
+        (["records", "show", "first"], "it must be a whole number"),
+        (["order", "erase", "--count", "0"], "it must be 1 or more"),
+    ],
+)
+def test_what_is_typed_wrong_is_not_sent(arguments, says):
+    shown = CliRunner().invoke(app, arguments, terminal_width=1000)
+    assert shown.exit_code == 2
+    assert says in " ".join(shown.output.replace("│", " ").split())
+
+
+async def test_a_bay_that_is_not_there(house):
+    async with house.daemon() as daemon:
+        await plugged(house, daemon)
+        shown = await station(house, "offers", "9")
+        assert shown.exit_code == 1
+        assert "There is no bay 9." in shown.output
+        assert f"There is: {ONE}" in shown.output
 
 
 async def test_without_a_daemon_an_operator_is_told_so(house):
@@ -93,22 +115,49 @@ def test_every_command_is_there():
 def test_the_doctor_finds_what_is_wrong(tmp_path):
     (tmp_path / "reach.json").write_bytes(msgspec.json.encode(Reach(usbmuxd="x")))
     settings = load(virtual=tmp_path, state=tmp_path, socket=tmp_path / "none", firmware=tmp_path)
-    found = {finding.what: finding for finding in doctor.examine(settings)}
+    found = {finding.what: finding for finding in checkup.examine(settings)}
     assert not found["daemon"].fine
     assert "No such file" in found["daemon"].found
+    assert not found["firmware"].fine
     disks = {f"disk for {what}" for what in ("state", "firmware", "vault")}
-    assert set(found) == {"daemon", *disks, "memory for passwords", "clock"}
+    others = {"confirming", "keys", "firmware", "memory for passwords", "clock"}
+    assert set(found) - {"power supply", "heat"} == {"daemon", *disks, *others}
+    assert all(finding.remedy for finding in found.values() if not finding.fine)
+
+
+def test_the_doctor_sees_what_nobody_would(tmp_path):
+    (tmp_path / "reach.json").write_bytes(msgspec.json.encode(Reach(usbmuxd="x")))
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "station.pem").touch(mode=0o644)
+    unplugged, nobody = tmp_path / "unplugged", {"enabled": False}
+    settings = load(virtual=tmp_path, state=tmp_path, socket=tmp_path / "none", vault=unplugged, gpio=nobody)
+    found = {finding.what: finding for finding in checkup.examine(settings)}
+    assert "nobody can" in found["confirming"].found
+    assert "station.pem" in found["keys"].found
+    assert f"{unplugged} is not there" in found["disk for vault"].found
+
+
+async def test_the_doctor_hears_the_daemon(house):
+    def look() -> dict[str, checkup.Finding]:
+        settings = load(state=house.state, socket=house.socket, gpio={"enabled": False})
+        return {finding.what: finding for finding in checkup.examine(settings)}
+
+    async with house.daemon():
+        found = await asyncio.to_thread(look)
+    assert found["daemon"].fine
+    assert found["daemon's word"].found == "nothing is in its way"
 
 
 def test_the_doctor_finds_what_is_right(sockets, monkeypatch):
-    monkeypatch.setattr(doctor, "LOW_DISK", 0)
+    monkeypatch.setattr(checkup, "LOW_STATE", 0)
+    monkeypatch.setattr(checkup, "TIMEOUT", 0.1)  # of a daemon that answers nobody
     path = Path(sockets) / "s"
     with sockets_module.socket(sockets_module.AF_UNIX) as listening:
         listening.bind(str(path))
         listening.listen()
         monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", str(path))
         settings = load(state=sockets, socket=path, firmware=sockets, gpio={"enabled": False})
-        found = {finding.what: finding.fine for finding in doctor.examine(settings)}
+        found = {finding.what: finding.fine for finding in checkup.examine(settings)}
     assert found["daemon"]
     assert found["usbmuxd"]
     assert found["disk for state"]
@@ -117,7 +166,7 @@ def test_the_doctor_finds_what_is_right(sockets, monkeypatch):
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense:port"])
 def test_the_doctor_understands_addresses(address, tmp_path, monkeypatch):
     monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", address)
-    found = {finding.what: finding for finding in doctor.examine(load(state=tmp_path, socket=tmp_path / "none"))}
+    found = {finding.what: finding for finding in checkup.examine(load(state=tmp_path, socket=tmp_path / "none"))}
     assert not found["usbmuxd"].fine
     assert address in found["usbmuxd"].found
 
