@@ -21,16 +21,28 @@ from station.model.api import (
     DidNotHelp,
     Dismiss,
     EndOrder,
+    ForgetBay,
     Guide,
     GuideNext,
     HoldBegan,
     HoldEnded,
+    HoldGoesOn,
+    LearnBay,
+    LightLamp,
+    Lock,
     OperatorConfirm,
     Order,
     Overrule,
     Release,
+    SaveLogs,
     Select,
+    SetFace,
+    SetPin,
     Start,
+    SwitchOff,
+    TestPanel,
+    Unlock,
+    UsePolicy,
 )
 from station.model.base import BayId, Ecid, format_ecid
 from station.model.causes import Cause
@@ -88,6 +100,10 @@ class Desk:
                 pass  # a standing order's: the station gives them to `Orders`
             case Describe() | DidNotHelp() | Guide() | GuideNext():
                 pass  # what is wrong with a phone: the station gives them to `Triage`
+            case Unlock() | Lock() | SetPin() | SetFace() | UsePolicy() | LearnBay() | ForgetBay():
+                raise _not_yet()
+            case HoldGoesOn() | TestPanel() | LightLamp() | SaveLogs() | SwitchOff():
+                raise _not_yet()
         return []
 
     def button(self, event: ButtonChanged, now: Moment) -> list[Action]:
@@ -253,3 +269,7 @@ class Desk:
             raise Refused("There is nothing to dismiss here.", remedy="A result can be dismissed once it is recorded.")
         job, bay.result = bay.result.job, None
         return [CloseJob(job=job)]
+
+
+def _not_yet() -> Refused:
+    return Refused("This station cannot do that yet.")
