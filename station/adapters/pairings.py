@@ -16,6 +16,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from xml.parsers.expat import ExpatError
 
 from station.errors import StationError, StorageError
 from station.model.base import Udid
@@ -74,7 +75,10 @@ class Pairings:
         devices = self._ask({"MessageType": "ListDevices"}).get("DeviceList")
         if not isinstance(devices, list):
             raise UsbmuxdSilent("usbmuxd does not tell which phones there are.")
-        serials = {str(device.get("Properties", {}).get("SerialNumber")) for device in devices}
+        try:
+            serials = {str(device["Properties"]["SerialNumber"]) for device in devices}
+        except (KeyError, TypeError) as error:
+            raise UsbmuxdSilent("usbmuxd does not tell which phones there are.") from error
         return {Udid(udid) for serial in serials for udid in (serial, _dashed(serial))}
 
     def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -88,7 +92,7 @@ class Pairings:
                 answer = plistlib.loads(_receive(stream, length - _HEADER.size))
         except OSError as error:
             raise UsbmuxdSilent(f"usbmuxd does not answer at {self._address}: {error}.") from error
-        except (ValueError, EOFError) as error:
+        except (ValueError, EOFError, ExpatError) as error:
             raise UsbmuxdSilent("usbmuxd answers something else.") from error
         if not isinstance(answer, dict):
             raise UsbmuxdSilent("usbmuxd answers something else.")

@@ -4,6 +4,7 @@ VAULT/ID/note.json      whose it is, how far it is (`model.backup`)
 VAULT/ID/lock           flock'ed by whoever works with it: what is worked with is not deleted
 VAULT/ID/received.db    what came from the phone, digest by digest (`worker.received`)
 VAULT/ID/data/UDID/…    the backup, as the phone laid it out, encrypted by the phone
+VAULT/ID/deleted/…      what is left of it while it is deleted: a backup without `data` is none, whatever its note says
 VAULT/owed/ECID         the id of the backup whose password is still set on that phone
 
 The password of a backup is never kept: it is derived, whenever it is needed, from the vault's one secret and the
@@ -24,7 +25,7 @@ import os
 import secrets
 import shutil
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,7 +41,7 @@ from station.model.backup import BackupNote, BackupState
 from station.model.base import BackupId, Ecid, Udid, format_ecid
 
 SECRET_BYTES = 32
-DATA, NOTE, LOCK, OWED = "data", "note.json", "lock", "owed"
+DATA, DELETED, NOTE, LOCK, OWED = "data", "deleted", "note.json", "lock", "owed"
 PARTIAL_DAYS = 2
 """For so long a backup that broke off can be gone on with."""
 TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -88,49 +89,59 @@ class Vault:
         return urlsafe_b64encode(derive.derive(self._read_secret())).rstrip(b"=").decode()
 
     def notes(self) -> list[BackupNote]:
-        """Every backup, oldest first. What cannot be read is no backup, and is left alone."""
-        notes = []
-        for path in self.path.glob(f"*/{NOTE}"):
-            with suppress(InputRejected):
-                notes.append(self._read(path))
-        return sorted(notes, key=lambda note: (note.made, note.id))
+        """Every backup, oldest first. What cannot be read is no backup, and is left alone. Raises StorageError."""
+        return [note for note in self._all() if self._is_there(note)]
 
     def note(self, backup: BackupId) -> BackupNote:
         """One backup. Raises InputRejected when there is none of this name."""
-        if "/" in backup or backup in ("", ".", "..", OWED):
+        note = self._named(backup)
+        if not self._is_there(note):
             raise InputRejected(f"There is no backup {backup}.")
-        return self._read(self.path / backup / NOTE)
+        return note
 
     def data(self, backup: BackupId) -> Path:
         """Where the backup itself is: what is of one phone lies in a directory below, named by its UDID."""
         return self.path / backup / DATA
 
-    def begin(self, backup: BackupId, *, ecid: Ecid, udid: Udid, model: str, now: str) -> None:
-        """A backup begins, or is gone on with. Raises StorageError, InputRejected."""
+    def begin(self, backup: BackupId, *, ecid: Ecid, udid: Udid, model: str, now: str, trusted: bool) -> None:
+        """A backup begins, or is gone on with. `trusted`: whether the clock is right. Raises as `count`.
+
+        Each is dated after all others of its phone, however wrong the clock is: the newest is put back.
+        """
         place = self.path / backup
+        keep_until = _later(now, PARTIAL_DAYS) if trusted else ""
         try:
             self.data(backup).mkdir(mode=0o700, parents=True, exist_ok=True)
             (place / LOCK).touch(mode=0o600)
         except OSError as error:
             raise StorageError(f"The backup could not be begun: {error.strerror}.", remedy=_REMEDY) from error
-        if not (place / NOTE).exists():
-            note = BackupNote(
-                id=backup,
-                ecid=ecid,
-                udid=udid,
-                model=model,
-                made=now,
-                state=BackupState.PARTIAL,
-                keep_until=_later(now, PARTIAL_DAYS),
-            )
-            self._write(note)
-        elif self.note(backup).ecid != ecid:
-            raise InputRejected(f"Backup {backup} is of another phone.")
+        if (place / NOTE).exists():
+            known = self.note(backup)
+            if known.ecid != ecid:
+                raise InputRejected(f"Backup {backup} is of another phone.")
+            self._write(msgspec.structs.replace(known, keep_until=keep_until))
+            return
+        latest = max((note.made for note in self.notes() if note.ecid == ecid), default="")
+        note = BackupNote(
+            id=backup,
+            ecid=ecid,
+            udid=udid,
+            model=model,
+            made=now if now > latest else _later(latest, seconds=1),
+            state=BackupState.PARTIAL,
+            keep_until=keep_until,
+        )
+        self._write(note)
 
-    def count(self, backup: BackupId, *, now: str) -> None:
+    def count(self, backup: BackupId, *, now: str, trusted: bool) -> None:
         """It is on record that this backup was read back without a fault: from now on it counts.
 
         What the same phone began before and never ended is of no use any more, and goes.
+
+        Args:
+            backup: which one.
+            now: when it was recorded.
+            trusted: whether the clock was right then; else it is kept from when the clock is.
 
         Raises:
             StorageError: it could not be written down; ask again.
@@ -139,8 +150,11 @@ class Vault:
         note = self.note(backup)
         if note.state is BackupState.VERIFIED:
             return
-        sizes = [path.lstat().st_size for path in self.data(backup).rglob("*") if path.is_file()]
-        keep_until = _later(now, self._days)
+        try:
+            sizes = [path.lstat().st_size for path in self.data(backup).rglob("*") if path.is_file()]
+        except OSError as error:
+            raise StorageError(f"The backup cannot be read: {error.strerror}.", remedy=_REMEDY) from error
+        keep_until = _later(now, self._days) if trusted else ""
         counted = msgspec.structs.replace(
             note, state=BackupState.VERIFIED, files=len(sizes), size=sum(sizes), keep_until=keep_until
         )
@@ -151,19 +165,23 @@ class Vault:
                     self.delete(other.id)
 
     def delete(self, backup: BackupId) -> None:
-        """Delete a backup: the note last, so that what was deleted half-way is found again.
+        """Delete a backup. It is none from the first moment on; the note goes last, so that what is left is found.
 
         Raises:
             InputRejected: there is none of this name.
             Refused: somebody works with it.
             StorageError: not all of it could be deleted.
         """
-        self.note(backup)
+        self._named(backup)
         with held(self.data(backup)):
             place = self.path / backup
             try:
+                if (place / DELETED).exists():
+                    shutil.rmtree(place / DELETED)
                 if (place / DATA).exists():
-                    shutil.rmtree(place / DATA)
+                    (place / DATA).rename(place / DELETED)  # takes no room, which a full disk does not have
+                    durable.sync_directory(place)
+                    shutil.rmtree(place / DELETED)
                 for path in sorted(place.iterdir(), key=lambda path: path.name == NOTE):
                     path.unlink()
                 place.rmdir()
@@ -171,25 +189,36 @@ class Vault:
             except OSError as error:
                 raise StorageError(f"Backup {backup} could not be deleted whole: {error.strerror}.") from error
 
-    def expire(self, *, now: str) -> list[BackupId]:
-        """Delete what has been kept long enough, and is not worked with; what was deleted."""
+    def expire(self, *, now: str, spared: Callable[[BackupId], bool] = lambda _: False) -> list[BackupId]:
+        """Delete what has been kept long enough, and is not worked with; what was deleted. Raises StorageError.
+
+        Args:
+            now: the time, which must be right. What was made while it was not is kept from now on.
+            spared: says which backups somebody is about to work with.
+        """
         gone = []
-        for note in self.notes():
-            if note.keep_until <= now:
-                try:
+        for note in self._all():
+            try:
+                if not self._is_there(note) or (note.keep_until and note.keep_until <= now and not spared(note.id)):
                     self.delete(note.id)
                     gone.append(note.id)
-                except (Refused, InputRejected):
-                    continue  # the next time
-                except StorageError as error:
-                    log.warning("backup not deleted", backup=note.id, error=str(error))
+                elif not note.keep_until:
+                    days = self._days if note.state is BackupState.VERIFIED else PARTIAL_DAYS
+                    self._write(msgspec.structs.replace(note, keep_until=_later(now, days)))
+            except (Refused, InputRejected):
+                continue  # the next time
+            except StorageError as error:
+                log.warning("backup not deleted", backup=note.id, error=str(error))
         return gone
 
     # -- passwords that could not be taken off again
 
     def owe(self, ecid: Ecid, backup: BackupId) -> None:
         """The phone has the password of this backup. Raises StorageError."""
-        durable.write(self.path / OWED / format_ecid(ecid), backup.encode(), mode=0o600)
+        try:
+            durable.write(self.path / OWED / format_ecid(ecid), backup.encode(), mode=0o600)
+        except StorageError as error:
+            raise StorageError(str(error), remedy=_REMEDY) from error
 
     def settle(self, ecid: Ecid) -> None:
         """The phone has no password of ours. Raises StorageError."""
@@ -222,6 +251,28 @@ class Vault:
             raise StorageError(f"The vault's secret {self._secret} is cut off.", remedy="Bring the whole file back.")
         return secret
 
+    def _all(self) -> list[BackupNote]:
+        """Every note, oldest first, of what is being deleted too. Raises StorageError."""
+        notes = []
+        try:
+            for path in self.path.glob(f"*/{NOTE}"):
+                with suppress(InputRejected):
+                    notes.append(self._read(path))
+        except OSError as error:
+            raise StorageError(f"The vault {self.path} cannot be read: {error.strerror}.", remedy=_REMEDY) from error
+        return sorted(notes, key=lambda note: (note.made, note.id))
+
+    def _named(self, backup: BackupId) -> BackupNote:
+        if "/" in backup or backup in ("", ".", "..", OWED):
+            raise InputRejected(f"There is no backup {backup}.")
+        return self._read(self.path / backup / NOTE)
+
+    def _is_there(self, note: BackupNote) -> bool:
+        """Whether it is more than a note; what cannot be looked at is not."""
+        with suppress(OSError):
+            return self.data(note.id).is_dir()
+        return False
+
     def _read(self, path: Path) -> BackupNote:
         try:
             note = _note_decoder.decode(path.read_bytes())
@@ -233,7 +284,10 @@ class Vault:
 
     def _write(self, note: BackupNote) -> None:
         durable.write(self.path / note.id / NOTE, msgspec.json.encode(note), mode=0o600)
-        durable.sync_directory(self.path)
+        try:
+            durable.sync_directory(self.path)
+        except OSError as error:
+            raise StorageError(f"The vault could not be written to: {error.strerror}.", remedy=_REMEDY) from error
 
 
 @contextmanager
@@ -257,8 +311,9 @@ def held(data: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def _later(utc: str, days: int) -> str:
-    return (datetime.strptime(utc, TIME).replace(tzinfo=UTC) + timedelta(days=days)).strftime(TIME)
+def _later(utc: str, days: int = 0, *, seconds: int = 0) -> str:
+    when = datetime.strptime(utc, TIME).replace(tzinfo=UTC) + timedelta(days=days, seconds=seconds)
+    return when.strftime(TIME)
 
 
-_REMEDY = "Free some space, or set `vault` to another disk."
+_REMEDY = "See that its disk is there and has room, or set `vault` to another one."

@@ -40,6 +40,10 @@ class Custody:
         self._memory = memory
         self._pairings = pairings
         self._shelf = shelf
+        self._promised: dict[JobId, BackupId] = {}
+        """Backups that workers are about to work with, or do: each locks its own, but not before it runs."""
+        self._unforgotten: set[Udid] = set()
+        """Phones that have left, and whose pairing usbmuxd did not forget when it was asked to."""
 
     def look(self) -> VaultState:
         """Look into the vault. What is wrong with it is told, and stops only what needs it."""
@@ -71,8 +75,13 @@ class Custody:
             owed=owed,
         )
 
-    def prepare(self, spec: JobSpec, *, now: str) -> None:
+    def prepare(self, spec: JobSpec, *, now: str, trusted: bool) -> None:
         """Lay out what a job needs, right before its worker starts.
+
+        Args:
+            spec: the job.
+            now: the time, RFC 3339 in UTC.
+            trusted: whether it is known to be right.
 
         Raises:
             Refused: there is no such backup any more.
@@ -80,16 +89,18 @@ class Custody:
         """
         if spec.udid is not None:
             self._pairings.expect(spec.udid)
+            self._unforgotten.discard(spec.udid)
         if spec.service not in (Service.BACKUP, Service.PUT_BACK):
             return
         place = spec.backup
         if place is None or spec.ecid is None or spec.udid is None:
             raise Refused("There is no backup of this phone here.")
         self._vault.open()
+        self._promised[spec.job] = place.id
         try:
             if spec.service is Service.BACKUP:
                 model = "" if spec.before is None else spec.before.model_name
-                self._vault.begin(place.id, ecid=spec.ecid, udid=spec.udid, model=model, now=now)
+                self._vault.begin(place.id, ecid=spec.ecid, udid=spec.udid, model=model, now=now, trusted=trusted)
             else:
                 self._require_verified(self._vault.note(place.id), spec.ecid)
         except InputRejected as error:
@@ -103,6 +114,7 @@ class Custody:
         """A job's worker is gone: what it left unread, and the keys in its home, go too."""
         self._memory.clear(job)
         self._shelf.directory(job).clear_home()
+        self._promised.pop(job, None)
 
     def sweep(self, specs: Collection[JobSpec], living: Collection[JobId]) -> None:
         """Clear away what an earlier daemon left.
@@ -135,26 +147,45 @@ class Custody:
             return
         with suppress(InputRejected, Refused):  # it is gone, or somebody else looks after it
             if record.outcome is Outcome.VERIFIED:
-                self._vault.count(record.backup, now=record.ended)
+                self._vault.count(record.backup, now=record.ended, trusted=record.clock_trusted)
                 log.info("backup counts", backup=record.backup)
             elif record.cause in USELESS and self._vault.note(record.backup).state is BackupState.PARTIAL:
-                self._vault.delete(record.backup)
-                log.info("backup deleted", backup=record.backup, why=record.cause.value)
+                self._discard(record.backup, record.cause)
+
+    def _discard(self, backup: BackupId, why: Cause) -> None:
+        """Delete what is of no use. What cannot be deleted counts for nothing, and goes when its time is over."""
+        try:
+            self._vault.delete(backup)
+            log.info("backup deleted", backup=backup, why=why.value)
+        except StorageError as error:
+            log.warning("backup not deleted", backup=backup, error=str(error))
 
     def forget(self, udid: Udid) -> None:
-        """A phone has left."""
-        try:
-            self._pairings.forget(udid)
-        except UsbmuxdSilent as error:
-            log.warning("pairing not forgotten", error=str(error))
+        """A phone has left. One that usbmuxd does not forget now it is told of again."""
+        self._unforgotten.add(udid)
+        self._forget_the_rest()
 
     def expire(self, now: Moment) -> bool:
-        """Delete what was kept long enough; whether the clock could be trusted with that."""
+        """Delete what was kept long enough; whether the clock could be trusted with that, and the vault read."""
+        self._forget_the_rest()
         if not now.trusted:
             return False
-        for backup in self._vault.expire(now=now.utc):
-            log.info("backup deleted", backup=backup, why="kept long enough")
+        try:
+            for backup in self._vault.expire(now=now.utc, spared=lambda backup: backup in [*self._promised.values()]):
+                log.info("backup deleted", backup=backup, why="kept long enough")
+        except StorageError as error:
+            log.warning("the vault was not looked through", error=str(error))
+            return False
         return True
+
+    def _forget_the_rest(self) -> None:
+        for udid in sorted(self._unforgotten):
+            try:
+                self._pairings.forget(udid)
+            except UsbmuxdSilent as error:
+                log.warning("pairing not forgotten", error=str(error))
+            else:
+                self._unforgotten.discard(udid)
 
     def _settle_password(self, record: Record) -> None:
         """Remember whether the phone still has our password. The worst is believed of events that cannot be read."""

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 
 import structlog
 
-from station.adapters.clock import utc_now
+from station.adapters import clock
 from station.adapters.jobdir import EventReader, JobDirectory
 from station.adapters.jobshelf import Finished, Found, JobShelf
 from station.adapters.workers import Worker, adopt
@@ -19,15 +20,17 @@ from station.core.events import (
     WorkerNotStarted,
     WorkerSaid,
 )
+from station.core.leash import KILL_SECONDS
 from station.core.situation import VaultState
 from station.daemon.custody import Custody
 from station.daemon.follow import Ended, Follower, Stirred
 from station.daemon.ports import FirmwareShelf, WorkerStarter
-from station.errors import ConsentVoid, InputRejected, Refused, StorageError
+from station.errors import ConsentVoid, InputRejected, Refused, StationError, StorageError
 from station.model.base import JobId, Udid
 from station.model.causes import Cause
 from station.model.events import WorkerEvent, WorkerExit
 from station.model.job import JobSpec
+from station.model.record import Record
 
 log = structlog.get_logger(__name__)
 
@@ -106,9 +109,12 @@ class Running:
         await asyncio.to_thread(self._custody.ended, job)
         return how
 
+    async def settle(self, record: Record) -> None:
+        """A job is recorded: what it says of a backup counts from now on. Raises StorageError: ask again."""
+        await asyncio.to_thread(self._custody.settle, record)
+
     async def finish(self, finished: Finished) -> None:
-        """A job is recorded: what it says of a backup counts from now on."""
-        await asyncio.to_thread(self._custody.settle, finished.record)
+        """A job is recorded, and what follows from that is done. Raises StorageError: ask again."""
         await asyncio.to_thread(self._shelf.finish, finished.record.job, finished)
 
     async def forget(self, udid: Udid) -> None:
@@ -142,7 +148,7 @@ class Running:
         try:
             if spec.firmware is not None:
                 await asyncio.to_thread(self._firmware.verify, spec.firmware)
-            await asyncio.to_thread(self._custody.prepare, spec, now=utc_now())
+            await asyncio.to_thread(self._prepare, spec)
             if spec.job not in self._doomed:
                 await asyncio.to_thread(directory.require_unrevoked)
                 worker = await asyncio.to_thread(self._starter.start, directory)
@@ -157,7 +163,7 @@ class Running:
             never = WorkerNotStarted(job=spec.job, cause=Cause.BACKUP_MISSING, detail=str(error))
         except InputRejected as error:
             never = WorkerNotStarted(job=spec.job, cause=Cause.FIRMWARE_CORRUPT, detail=str(error))
-        except StorageError as error:
+        except (StationError, OSError) as error:  # whatever it is, it is this one job's end and not the daemon's
             never = WorkerNotStarted(job=spec.job, cause=Cause.INTERNAL, detail=str(error))
         finally:
             self._starting.discard(spec.job)
@@ -166,12 +172,17 @@ class Running:
             await asyncio.to_thread(self._custody.ended, spec.job)  # nobody will take the password laid down for it
             self._tell(never)
 
+    def _prepare(self, spec: JobSpec) -> None:
+        self._custody.prepare(spec, now=clock.utc_now(), trusted=clock.trusted())
+
     async def _end_inspection(self, found: Found) -> None:
         """An inspection changes nothing: whoever wants to know, asks anew."""
         worker = await asyncio.to_thread(adopt, found.directory)
         if worker is not None:
             worker.kill()
-            await worker.ended()
+            with suppress(TimeoutError):  # one that is stuck in the kernel ends when it can; nobody listens to it
+                async with asyncio.timeout(KILL_SECONDS):
+                    await worker.ended()
         await self.close(found.spec.job)
 
     async def _take_up_job(self, found: Found) -> list[Event]:

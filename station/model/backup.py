@@ -23,10 +23,10 @@ class BackupNote(Message, frozen=True, kw_only=True):
     model: str
     """The name on the box; empty: not known."""
     made: str
-    """When it was begun, RFC 3339 in UTC."""
+    """When it was begun, RFC 3339 in UTC; after all others of its phone, where the clock was wrong."""
     state: BackupState
     keep_until: str
-    """From when on it is deleted, RFC 3339 in UTC."""
+    """From when on it is deleted, RFC 3339 in UTC; empty: not known before the clock is known to be right."""
     files: int = 0
     """Of a verified one: as they lie in the vault."""
     size: int = 0

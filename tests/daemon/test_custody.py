@@ -1,6 +1,7 @@
 """What the station holds of other people's: backups and their end, passwords in memory, pairings."""
 
 import asyncio
+import errno
 import plistlib
 import shutil
 import struct
@@ -8,14 +9,20 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
 import pytest
 
+from station.adapters.jobshelf import JobShelf
 from station.adapters.pairings import Pairings, UsbmuxdSilent
 from station.adapters.secrets_in_memory import MemoryShelf, take
 from station.adapters.vault import Vault, held
+from station.core.events import Moment
+from station.daemon.custody import Custody
 from station.errors import InputRejected, Refused, StorageError
 from station.model.backup import BackupState
-from station.model.base import BackupId, Ecid, JobId, Udid
+from station.model.base import BackupId, BayId, Ecid, JobId, PlugId, SocketPath, Udid
+from station.model.job import BackupPlace, JobSpec, Reach
+from station.model.service import Service
 
 NOW, NEXT_DAY, LATER = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-02-01T00:00:00Z"
 ONE, TWO = BackupId("one"), BackupId("two")
@@ -30,8 +37,8 @@ def vault(tmp_path: Path) -> Vault:
     return vault
 
 
-def begin(vault: Vault, backup: BackupId, *, now: str = NOW, ecid: int = 0xA) -> Path:
-    vault.begin(backup, ecid=Ecid(ecid), udid=UDID, model="iPhone 12", now=now)
+def begin(vault: Vault, backup: BackupId, *, now: str = NOW, ecid: int = 0xA, trusted: bool = True) -> Path:
+    vault.begin(backup, ecid=Ecid(ecid), udid=UDID, model="iPhone 12", now=now, trusted=trusted)
     place = vault.data(backup) / UDID
     place.mkdir(exist_ok=True)
     (place / "file").write_bytes(b"content")
@@ -43,7 +50,7 @@ def test_a_backup_counts_only_when_somebody_says_so(vault):
     assert vault.note(ONE).state is BackupState.PARTIAL
     begin(vault, ONE, now=NEXT_DAY)
     assert vault.note(ONE).made == NOW, "gone on with"
-    vault.count(ONE, now=NEXT_DAY)
+    vault.count(ONE, now=NEXT_DAY, trusted=True)
     note = vault.note(ONE)
     assert (note.state, note.files, note.size, note.keep_until) == (BackupState.VERIFIED, 1, 7, "2026-02-01T00:00:00Z")
     with pytest.raises(InputRejected):
@@ -54,14 +61,14 @@ def test_what_broke_off_goes_when_another_counts(vault):
     begin(vault, ONE)
     begin(vault, TWO, now=NEXT_DAY)
     begin(vault, BackupId("theirs"), ecid=0xB)
-    vault.count(TWO, now=NEXT_DAY)
+    vault.count(TWO, now=NEXT_DAY, trusted=True)
     assert [note.id for note in vault.notes()] == ["theirs", TWO]
 
 
 def test_a_backup_is_deleted_when_it_was_kept_long_enough(vault):
     begin(vault, ONE)
     begin(vault, TWO, ecid=0xB)
-    vault.count(ONE, now=NOW)
+    vault.count(ONE, now=NOW, trusted=True)
     assert vault.expire(now=NEXT_DAY) == []
     assert vault.expire(now="2026-01-03T00:00:00Z") == [TWO], "what broke off is not kept for long"
     assert vault.expire(now="2026-01-30T23:59:59Z") == []
@@ -84,6 +91,68 @@ def test_what_was_deleted_half_way_is_deleted_whole(vault):
     begin(vault, ONE)
     shutil.rmtree(vault.data(ONE))
     assert vault.expire(now=LATER) == [ONE]
+
+
+@pytest.mark.parametrize("step", ["rename", "rmtree", "unlink"])
+def test_what_is_deleted_half_way_counts_no_more(vault, monkeypatch, step):
+    """The power goes in the middle of it: what is left is no backup, and goes at the next look."""
+    begin(vault, ONE)
+    vault.count(ONE, now=NOW, trusted=True)
+
+    def power_cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    where = {
+        "rename": "station.adapters.durable.sync_directory",
+        "rmtree": "shutil.rmtree",
+        "unlink": "pathlib.Path.unlink",
+    }
+    with monkeypatch.context() as cut:
+        cut.setattr(where[step], power_cut)
+        with pytest.raises(KeyboardInterrupt):
+            vault.delete(ONE)
+    assert vault.notes() == []
+    with pytest.raises(InputRejected):
+        vault.note(ONE)
+    assert vault.expire(now=NOW) == [ONE]
+    assert {path.name for path in vault.path.iterdir()} == {"owed"}
+
+
+def test_a_backup_that_was_made_under_a_wrong_clock_is_kept_as_long_as_others(vault):
+    """Without a battery for its clock, a station that was off for months believes that no time has passed."""
+    begin(vault, ONE, now="2025-06-01T00:00:00Z", trusted=False)
+    vault.count(ONE, now="2025-06-01T01:00:00Z", trusted=False)
+    begin(vault, TWO, now="2025-06-01T00:00:00Z", trusted=False, ecid=0xB)
+    assert vault.expire(now=NOW) == []
+    assert vault.note(ONE).keep_until == "2026-01-31T00:00:00Z"
+    assert vault.expire(now="2026-01-03T00:00:00Z") == [TWO]
+    assert vault.expire(now=LATER) == [ONE]
+
+
+def test_the_newest_backup_is_the_last_one_however_wrong_the_clock_is(vault):
+    begin(vault, ONE)
+    vault.count(ONE, now=NOW, trusted=True)
+    begin(vault, TWO, now="2025-06-01T00:00:00Z", trusted=False)
+    assert [note.id for note in vault.notes()] == [ONE, TWO]
+
+
+def test_what_broke_off_is_kept_from_when_it_broke_off_last(vault):
+    begin(vault, ONE)
+    begin(vault, ONE, now=NEXT_DAY)
+    assert vault.expire(now="2026-01-03T00:00:00Z") == []
+    assert vault.expire(now="2026-01-04T00:00:00Z") == [ONE]
+
+
+def test_a_disk_that_fails_is_told_as_one(vault, monkeypatch):
+    begin(vault, ONE)
+
+    def failing(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("os.scandir", failing)
+    for ask in (vault.notes, lambda: vault.expire(now=LATER), lambda: vault.count(ONE, now=NOW, trusted=True)):
+        with pytest.raises(StorageError):
+            ask()
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "owed", "../vault/one", "none"])
@@ -194,6 +263,77 @@ async def test_a_pairing_is_forgotten(usbmuxd, sockets, tmp_path):
     with pytest.raises(UsbmuxdSilent):
         await asyncio.to_thread(pairings.forget, Udid("00008101-000000000000000C"))
     assert [path.name for path in (tmp_path / "ledger").iterdir()] == ["00008101-000000000000000C"]
+
+
+@pytest.fixture
+def custody(vault, memory, sockets, tmp_path) -> Custody:
+    return Custody(vault, memory, Pairings(str(sockets / "mux"), tmp_path / "ledger"), JobShelf(tmp_path))
+
+
+def moment(utc: str) -> Moment:
+    return Moment(at=1.0, utc=utc)
+
+
+async def test_a_pairing_that_could_not_be_forgotten_is_forgotten_later(usbmuxd, custody, tmp_path):
+    await asyncio.to_thread(custody.prepare, look(UDID), now=NOW, trusted=True)
+    usbmuxd.result = 13
+    await asyncio.to_thread(custody.forget, UDID)
+    assert [path.name for path in (tmp_path / "ledger").iterdir()] == [UDID]
+    usbmuxd.result = 0
+    await asyncio.to_thread(custody.expire, moment(NOW))
+    assert list((tmp_path / "ledger").iterdir()) == []
+
+
+async def test_a_phone_that_has_come_back_is_not_forgotten_meanwhile(usbmuxd, custody):
+    usbmuxd.result = 13
+    await asyncio.to_thread(custody.forget, UDID)
+    usbmuxd.result, usbmuxd.deleted = 0, []
+    await asyncio.to_thread(custody.prepare, look(UDID), now=NOW, trusted=True)
+    await asyncio.to_thread(custody.expire, moment(NOW))
+    assert usbmuxd.deleted == []
+
+
+async def test_an_answer_that_is_none_is_silence(usbmuxd, sockets, tmp_path):
+    async def garbled(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(16)
+        writer.write(HEADER.pack(HEADER.size + 9, 1, 8, 1) + b"<?xml ><<")
+        writer.close()
+
+    async with await asyncio.start_unix_server(garbled, sockets / "garbled"):
+        with pytest.raises(UsbmuxdSilent):
+            await asyncio.to_thread(Pairings(str(sockets / "garbled"), tmp_path / "ledger").forget, UDID)
+
+
+def test_what_a_worker_is_about_to_work_with_is_not_deleted(vault, custody, memory):
+    begin(vault, ONE)
+    vault.count(ONE, now=NOW, trusted=True)
+    spec = put_back(ONE, memory)
+    custody.prepare(spec, now=NOW, trusted=True)
+    assert custody.expire(moment(LATER))
+    assert [note.id for note in vault.notes()] == [ONE]
+    custody.ended(spec.job)
+    assert custody.expire(moment(LATER))
+    assert vault.notes() == []
+
+
+def look(udid: Udid) -> JobSpec:
+    return JobSpec(
+        job=JobId("j-1"),
+        service=None,
+        bay=BayId("1"),
+        socket=SocketPath("1-1.1"),
+        plug=PlugId("p-1"),
+        ecid=Ecid(0xA),
+        udid=udid,
+        emulated=False,
+        reach=Reach(usbmuxd="/run/usbmuxd"),
+        deadlines={},
+    )
+
+
+def put_back(backup: BackupId, memory: MemoryShelf) -> JobSpec:
+    place = BackupPlace(id=backup, directory="", secret=f"{memory.path}/j-1.secret")
+    return msgspec.structs.replace(look(UDID), service=Service.PUT_BACK, backup=place)
 
 
 def test_without_usbmuxd_nothing_is_struck_out(tmp_path):

@@ -33,7 +33,8 @@ class Place:
 
     def of(self, phone: VirtualPhone, *, owed: BackupId | None = None, backup: BackupId = BACKUP) -> BackupPlace:
         """What the daemon does before it starts a worker."""
-        self.vault.begin(backup, ecid=phone.identity.ecid, udid=phone.identity.udid, model="iPhone 12", now=NOW)
+        identity = phone.identity
+        self.vault.begin(backup, ecid=identity.ecid, udid=identity.udid, model="iPhone 12", now=NOW, trusted=True)
         secret, old = self.secrets / "job.secret", self.secrets / "job.owed"
         secret.write_text(self.vault.password(backup))
         if owed is not None:
