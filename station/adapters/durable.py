@@ -1,6 +1,7 @@
 """Files that are whole or absent, and on the disk when the call returns."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from station.errors import StorageError
@@ -22,7 +23,8 @@ def write(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         part.replace(path)
         sync_directory(path.parent)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that failed may fail at this too
+            part.unlink(missing_ok=True)
         raise StorageError(
             f"{path.name} could not be written: {error.strerror}.", remedy="Free some space on the station's disk."
         ) from error

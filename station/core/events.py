@@ -99,6 +99,8 @@ class RecordNotWritten:
 
     job: JobId
     detail: str
+    sealed: bool = False
+    """Whether the record itself is in the chain, and only the vault does not know of it yet."""
 
 
 @dataclass(frozen=True, kw_only=True)

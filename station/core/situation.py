@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from station.core.quarantine import Quarantine
 from station.model.backup import BackupNote
-from station.model.base import BackupId, Ecid
+from station.model.base import BackupId, Ecid, JobId
 from station.model.firmware import Firmware
 from station.model.service import Service
 
@@ -70,6 +70,8 @@ class Situation:
     """Why no job may start; empty: they may."""
     records_trouble: str = ""
     """Why the last record could not be written: nothing is wiped without one; empty: it could."""
+    unsettled: dict[JobId, str] = field(default_factory=dict)
+    """Why the vault does not know of a recorded job yet. What has nothing to do with it goes on."""
     vault: VaultState = VaultState()
     health: Health = Health()
     """As last looked at."""

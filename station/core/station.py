@@ -285,6 +285,7 @@ class Station:
 
     def _recorded(self, event: RecordWritten) -> list[Action]:
         self.desk.situation.records_trouble = ""
+        self.desk.situation.unsettled.pop(event.record.job, None)
         self.desk.situation.quarantine.recorded(event.record)
         bay, job = self._work(event.record.job)
         if bay is None or not isinstance(job, Job) or job.state is not JobState.RECORDING:
@@ -307,7 +308,11 @@ class Station:
             stay.decided = BackupDecision(choice=Choice.MADE_HERE, at=record.ended)
 
     def _not_recorded(self, event: RecordNotWritten, now: Moment) -> None:
-        self.desk.situation.records_trouble = event.detail
+        if event.sealed:
+            self.desk.situation.records_trouble = ""
+            self.desk.situation.unsettled[event.job] = event.detail
+        else:
+            self.desk.situation.records_trouble = event.detail
         job = self._work(event.job)[1]
         if isinstance(job, Job):
             job.record_failed(now)

@@ -57,7 +57,8 @@ def snapshot(station: Station, *, at: float, sequence: int) -> Snapshot:
     bays = tuple(_bay(station, bay) for bay in station.bays)
     faulty, situation = station.desk.arming.faulty, station.desk.situation
     ills = [f"{found.title} {found.remedy}" for found in ailing(situation.health, station.policy)]
-    troubles = [situation.records_trouble, situation.trouble, *ills, _button_trouble(faulty)]
+    unsettled = dict.fromkeys(situation.unsettled.values())
+    troubles = [situation.records_trouble, situation.trouble, *unsettled, *ills, _button_trouble(faulty)]
     notice = " ".join(filter(None, [*troubles, station.desk.notice]))
     fault = any(troubles)
     return Snapshot(

@@ -309,6 +309,8 @@ class Loop:
         bound = log.bind(job=record.job, bay=record.bay, ecid=format_ecid(record.ecid))
         try:
             finished = await self._proof.write(record)
+            if not await self._settled(finished.record):
+                return
             await self._running.finish(finished)
         except StationError as error:
             bound.critical("record not written", error=str(error))
@@ -320,6 +322,17 @@ class Loop:
                 self._inbox.put_nowait(VaultSeen(vault=await self._running.vault()))
             self._inbox.put_nowait(RecordWritten(record=sealed, number=number, certificate=finished.certificate))
             self._inbox.put_nowait(TimesChanged(times=await asyncio.to_thread(self._proof.times)))
+
+    async def _settled(self, record: Record) -> bool:
+        """Whether what the vault is to know of a job that is recorded is in there; a vault that fails stops nobody."""
+        try:
+            await self._running.settle(record)
+        except StorageError as error:
+            log.critical("vault not told of a record", job=record.job, error=str(error))
+            detail = f"{error} {error.remedy}".strip()
+            self._inbox.put_nowait(RecordNotWritten(job=record.job, detail=detail, sealed=True))
+            return False
+        return True
 
     async def _keep_release(self, release: Released) -> None:
         """A phone leaves quarantine once that is on the disk. Raises Refused when it cannot be."""

@@ -22,8 +22,9 @@ from station.daemon.follow import Follower
 from station.daemon.running import Running
 from station.errors import StorageError
 from station.model.api import BayState, Cancel, Dismiss, HoldBegan, HoldEnded, Lamp, OperatorConfirm, Start
+from station.model.base import format_ecid
 from station.model.causes import Cause
-from station.model.events import Failed
+from station.model.events import Failed, PasswordOwed
 from station.model.job import Phase
 from station.model.panel import Control, ControlState
 from station.model.phone import PhoneMode
@@ -299,6 +300,44 @@ async def test_the_machine_is_looked_at_again_when_it_is_confirmed(house):
         daemon.loop.button(Control.CONFIRM, ControlState.DOWN)
         await daemon.until(lambda bay: bay.state is BayState.READY)
         assert house.conductor.nobody()
+
+
+async def test_a_vault_that_fails_holds_up_nothing_but_its_own_job(house, monkeypatch):
+    monkeypatch.setattr("station.core.jobs.RECORD_RETRY_SECONDS", 0.1)
+    owed = house.state / "vault" / "owed"
+    async with house.daemon() as daemon:
+        await ready(house, daemon)
+        assert await daemon.command(Start, bay=ONE, service=Service.BACKUP) == ""
+        worker = await house.conductor.worker()
+        await worker.say(PasswordOwed(at=boottime(), owed=True))
+        await asyncio.to_thread(owed.rmdir)
+        await asyncio.to_thread(owed.touch)  # nothing can be written below it
+        await worker.say(Failed(at=boottime(), cause=Cause.DISCONNECTED, detail=""))
+        await worker.exit(1)
+        await (await house.conductor.worker()).inspect()
+        await daemon.until(lambda bay: bay.state is BayState.FAILED and daemon.lamps[-1] is Lamp.FAULT)
+        daemon.tell(arrived(B, TWO))
+        await (await house.conductor.worker()).inspect(facts(B))
+        await daemon.until(lambda bay: bay.state is BayState.READY, TWO)
+        assert "vault" in daemon.client.latest.notice
+        assert await daemon.command(Start, bay=TWO, service=Service.RESTART) == ""
+        await (await house.conductor.worker()).exit(1)
+        await asyncio.to_thread(owed.unlink)
+        await asyncio.to_thread(owed.mkdir)
+        await daemon.until(lambda bay: bay.result and bay.result.record == 1)
+        while daemon.client.latest.notice:
+            await daemon.client.snapshot()
+    assert [path.name for path in owed.iterdir()] == [format_ecid(A)]
+
+
+async def test_a_phone_whose_name_is_none_costs_its_job_and_not_the_daemon(house):
+    async with house.daemon() as daemon:
+        daemon.tell(arrived())
+        await (await house.conductor.worker()).inspect(facts(udid="../../etc/passwd"))
+        await daemon.until(lambda bay: bay.state is BayState.READY)
+        assert await daemon.command(Start, bay=ONE, service=Service.RESTART) == ""
+        failed = await daemon.until(lambda bay: bay.state is BayState.FAILED)
+        assert failed.result.cause is Cause.INTERNAL
 
 
 async def test_start_is_refused_when_the_records_are_broken(house):
