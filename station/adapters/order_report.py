@@ -18,6 +18,7 @@ def report_of(note: OrderNote, records: Mapping[OrderResult, Record]) -> OrderRe
     last = {result.ecid: records.get(result) for result in note.results}
     phones = tuple(_line(note, ecid, last.get(ecid)) for ecid in dict.fromkeys(each.ecid for each in note.consents))
     done = sum(line.certified for line in phones)
+    going_on = len([line for line in phones if _goes_on(line, ended=note.closed)])
     return OrderReport(
         order=note.id,
         station=note.station,
@@ -28,7 +29,7 @@ def report_of(note: OrderNote, records: Mapping[OrderResult, Record]) -> OrderRe
         ended=note.closed,
         why_ended="" if note.end is None else note.end.value,
         done=done,
-        failed=len(phones) - done,
+        failed=len(phones) - done - going_on,
         left=note.count - len(phones),
         phones=phones,
         passed=note.passed,
@@ -40,7 +41,16 @@ def text_of(report: OrderReport) -> str:
     return "\n".join(_printable(line) for line in _lines(report)) + "\n"
 
 
+def _goes_on(line: ReportLine, *, ended: str) -> bool:
+    """Whether a phone's job is not recorded yet, in an order that is not over."""
+    return not ended and line.outcome is None
+
+
 def _line(note: OrderNote, ecid: Ecid, record: Record | None) -> ReportLine:
+    interrupted = "It never began, or the station was interrupted."
+    look_first = "Plug it in again and look at it before anything else."
+    if record is None and not note.closed:
+        interrupted, look_first = "It is being worked on.", "See it: station status"
     tries = [consent for consent in note.consents if consent.ecid == ecid]
     seen = None if record is None else record.before or record.observed.facts
     return ReportLine(
@@ -48,8 +58,8 @@ def _line(note: OrderNote, ecid: Ecid, record: Record | None) -> ReportLine:
         bay=tries[-1].bay,
         model_name="" if seen is None else seen.model_name,
         outcome=None if record is None else record.outcome,
-        title="It never began, or the station was interrupted." if record is None else record.title,
-        remedy="Plug it in again and look at it before anything else." if record is None else record.remedy,
+        title=interrupted if record is None else record.title,
+        remedy=look_first if record is None else record.remedy,
         record=next((result.record for result in reversed(note.results) if result.ecid == ecid), 0),
         emulated=record is not None and record.emulated,
         tries=len(tries),
@@ -60,14 +70,21 @@ def _line(note: OrderNote, ecid: Ecid, record: Record | None) -> ReportLine:
 
 def _lines(report: OrderReport) -> Iterator[str]:
     bays = f"bays {', '.join(report.bays)}" if report.bays else "every bay"
-    yield f"{report.station}: standing order “{SERVICES[report.service].title}”, {report.count} phones, {bays}"
+    phones = "1 phone" if report.count == 1 else f"{report.count} phones"
+    yield f"{report.station}: standing order “{SERVICES[report.service].title}”, {phones}, {bays}"
     ended = f"Over at {report.ended}: {report.why_ended}." if report.ended else "It still holds."
     yield f"Given at {report.given}. {ended}"
     yield f"Done and verified: {report.done}. Not done: {report.failed}. Not come: {report.left}."
     if any(line.emulated for line in report.phones):
         yield "EMULATED: these phones are virtual ones, and this proves nothing."
-    failed = [line for line in report.phones if not line.certified]
+    going_on = [line for line in report.phones if _goes_on(line, ended=report.ended)]
+    failed = [line for line in report.phones if not line.certified and line not in going_on]
     done = [line for line in report.phones if line.certified]
+    if going_on:
+        yield ""
+        yield "Going on now:"
+        for line in going_on:
+            yield f"  {_phone(line)}{_tries(line)}: {line.title} {line.remedy}"
     if failed:
         yield ""
         yield "Needs somebody:"

@@ -10,7 +10,7 @@ from rich.table import Column, Table
 
 from station.adapters.secrets_in_memory import MemoryShelf
 from station.adapters.vault import Vault, held
-from station.cli.plainly import fail, in_words, plain_errors
+from station.cli.plainly import fail, in_words, plain_errors, require
 from station.daemon import settings
 from station.daemon.settings import Settings
 from station.errors import StationError
@@ -117,6 +117,7 @@ def _open() -> tuple[Settings, Vault]:
     """The vault that the daemon uses. Ends when the settings do not tell."""
     with plain_errors():
         chosen = settings.load()
+    require(chosen.vault_directory)
     return chosen, Vault(chosen.vault_directory, secret=chosen.vault_secret, days=chosen.vault_days)
 
 

@@ -136,8 +136,8 @@ def demo(
             console.print("Ended before it was done.")
             raise typer.Exit(130) from None
         except (StationError, OSError) as error:  # a TimeoutError is an OSError
-            words = in_words(error) if isinstance(error, StationError) else str(error) or "It took too long."
-            logs = f" The logs are in {stage.home}." if (stage.home / MARK).is_file() else ""
+            words = in_words(error) if isinstance(error, StationError) else _said(error)
+            logs = f" The logs are in {stage.home}." if os.path.isfile(stage.home / MARK) else ""  # noqa: PTH113 (never raises)
             console.print(f"[red]{words}[/]{logs}")
             raise typer.Exit(1) from error
     if not done:
@@ -206,6 +206,13 @@ async def _tell(stage: Stage, hand: Hand, bay: BayView, *, verified: bool) -> bo
     console.print(f"  Pictures of the screen: {stage.pictures}")
     console.print(f"  Logs: {stage.home / 'daemon.log'}, {stage.home / 'screen.log'}")
     return verified and lit and result.certificate is not None
+
+
+def _said(error: OSError) -> str:
+    """What the machine refused, in words."""
+    if isinstance(error, TimeoutError):
+        return "It took too long: this machine may be busy. Try it again."
+    return f"{error.filename or 'A file'} cannot be used: {error.strerror or error}."
 
 
 def _program() -> str:

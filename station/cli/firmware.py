@@ -12,7 +12,7 @@ from rich.table import Table
 
 from station.adapters.firmware import FirmwareStore
 from station.adapters.unpacked import Advance
-from station.cli.plainly import fail, in_words, plain_errors
+from station.cli.plainly import fail, in_words, plain_errors, require
 from station.daemon import settings
 from station.errors import StationError
 from station.model.firmware import Firmware
@@ -49,7 +49,7 @@ def import_firmware(
     if not path.exists():
         fail(f"There is no file {path}.")
     with plain_errors(), _progress("Importing") as advance:
-        firmware = _open(store).import_ipsw(path, advance)
+        firmware = _open(store, write=True).import_ipsw(path, advance)
     typer.echo(f"{_name(firmware)} is in the store.")
 
 
@@ -59,7 +59,7 @@ def verify_firmware(
     store: Store = None,
 ) -> None:
     """Read every file of the firmware again, and compare it with what was imported."""
-    kept = _open(store)
+    kept = _open(store, write=True)  # how it was found is written down there
     with plain_errors():
         everything = kept.list()
     if build is None and not everything:
@@ -80,10 +80,12 @@ def verify_firmware(
         raise typer.Exit(1)
 
 
-def _open(store: Path | None) -> FirmwareStore:
-    """The store that the daemon uses, unless another is named. Ends when the settings do not tell."""
+def _open(store: Path | None, *, write: bool = False) -> FirmwareStore:
+    """The store that the daemon uses, unless another is named. Ends when the settings do not tell, or it is shut."""
     with plain_errors():
-        return FirmwareStore(store or settings.load().firmware_store)
+        place = store or settings.load().firmware_store
+    require(place, write=write)
+    return FirmwareStore(place)
 
 
 def _warn_of_unusable(store: FirmwareStore) -> bool:

@@ -10,7 +10,7 @@ import typer
 from station.adapters.order_report import report_of, text_of
 from station.adapters.orders import OrderShelf
 from station.cli.client import SOCKET, Socket, run_command
-from station.cli.plainly import fail, plain_errors
+from station.cli.plainly import fail, plain_errors, require
 from station.daemon import settings
 from station.model.api import EndOrder, Order
 from station.model.base import BayId
@@ -56,7 +56,10 @@ def order(
 
 def _report(state: Path | None, *, json: bool) -> None:
     with plain_errors():
-        shelf = OrderShelf(state or settings.load().state)
+        house = state or settings.load().state
+        require(house)
+        require(house / "orders")
+        shelf = OrderShelf(house)
         note = shelf.newest()
         if note is None:
             fail("There was no standing order.")

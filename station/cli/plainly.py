@@ -1,7 +1,10 @@
 """How every command ends when something is wrong: with words on stderr, and 1."""
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 import typer
@@ -21,6 +24,13 @@ def plain_errors() -> Iterator[None]:
     except OSError as error:
         where = f"{error.filename} cannot be used" if error.filename else "A file cannot be used"
         fail(f"{where}: {error.strerror or error}.")
+
+
+def require(path: Path, *, write: bool = False) -> None:
+    """End with words when a directory is there and may not be used: what is in it would seem not to be there."""
+    with plain_errors():
+        if path.exists() and not os.access(path, os.R_OK | os.X_OK | (os.W_OK if write else 0)):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def in_words(error: StationError) -> str:

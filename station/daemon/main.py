@@ -5,6 +5,7 @@ import fcntl
 import os
 import secrets
 import signal
+import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -164,9 +165,13 @@ async def _panel(settings: Settings, loop: Loop) -> AsyncGenerator[Panel | None,
     factory = None if settings.virtual is None else MockFactory()
     buttons, lamps = settings.gpio.buttons, settings.gpio.lamps
     try:
-        panel = Panel(buttons=buttons, lamps=lamps, report=loop.button, factory=factory)
+        with warnings.catch_warnings():  # of each driver that is not there, while the last may be
+            warnings.simplefilter("ignore", gpiozero.PinFactoryFallback)
+            panel = Panel(buttons=buttons, lamps=lamps, report=loop.button, factory=factory)
     except (gpiozero.GPIOZeroError, OSError) as error:
-        raise ConfigError(f"The GPIO pins cannot be used: {error}", remedy="Set gpio.enabled = false.") from error
+        why = "no driver works here" if isinstance(error, gpiozero.BadPinFactory) else str(error)
+        remedy = "Install one (.venv/bin/pip install lgpio), or do without buttons: gpio.enabled = false."
+        raise ConfigError(f"The GPIO pins cannot be used: {why}.", remedy=remedy) from error
     async with AsyncExitStack() as stack:
         stack.callback(panel.close)
         if settings.virtual is not None:
@@ -182,12 +187,13 @@ def _lease(state: Path) -> Iterator[None]:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(state / "daemon.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise ConfigError(f"The state directory {state} cannot be used: {error.strerror}.") from error
+        remedy = "Start it as root or as the station's user, or set `state` to a directory of yours (STATION_STATE)."
+        raise ConfigError(f"The state directory {state} cannot be used: {error.strerror}.", remedy=remedy) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
-        raise ConfigError(f"Another daemon already owns {state}.") from None
+        raise ConfigError(f"Another daemon already owns {state}.", remedy="Stop that one first.") from None
     finally:
         os.close(lock)
 

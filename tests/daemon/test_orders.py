@@ -80,6 +80,11 @@ async def test_a_night(house):
         assert consent is not None
         assert consent.by is Hand.ORDER
         assert (await asyncio.to_thread(kept, house)).consents == (consent,)
+        meanwhile = (await asyncio.to_thread(invoke, house)).output
+        assert "1 phone, every bay" in meanwhile
+        assert "Not done: 0. Not come: 0." in meanwhile
+        assert "It is being worked on." in meanwhile
+        assert "Needs somebody" not in meanwhile
         await restored(house, daemon, worker)
         await over(daemon)
     found, text = await asyncio.to_thread(report, house)
