@@ -175,7 +175,13 @@ class Desk:
 
     def _overrule(self, command: Overrule, now: Moment) -> None:
         stay, bay = self._stay(command.bay, command.ecid), self._bay(command.bay)
-        cases = (self.case(bay, service) for service, traits in SERVICES.items() if stay.mode in traits.modes)
+        cases = [
+            self.case(bay, service, options)
+            for service, traits in SERVICES.items()
+            if stay.mode in traits.modes
+            # What was chosen about a service, such as an old build, may close gates of its own.
+            for options in ({USUAL, stay.options} if service is stay.chosen else {USUAL})
+        ]
         stay.overruled[command.gate] = rulings.overrule(command, cases, self._policy, at=now.utc)
 
     def _stay(self, name: BayId, ecid: Ecid) -> Stay:

@@ -188,6 +188,8 @@ class Job:
         self._gone_since = now.at if self.mode is None else None
         self._left = self.mode is None
         self._leash.heard(self.story.phase, now.at)
+        if revoked:
+            self._leash.end_soon(now.at)  # it can do nothing more: it has the grace that it would have had then
 
     def worker_said(self, event: WorkerEvent, now: Moment) -> None:
         """Take in a line of its events."""

@@ -25,6 +25,8 @@ class Failures:
     emulated: bool
     title: str
     """How the last one ended."""
+    wiped: bool
+    """Whether one of them was to end the data: then nothing but a wipe that goes well makes it good."""
 
 
 @dataclass
@@ -48,10 +50,15 @@ class Quarantine:
         if failed(record):
             jobs = () if known is None else known.jobs
             if record.job not in jobs:
-                words = Failures(jobs=(*jobs, record.job), emulated=record.emulated, title=record.title)
+                words = Failures(
+                    jobs=(*jobs, record.job),
+                    emulated=record.emulated,
+                    title=record.title,
+                    wiped=_wipes(record) or (known is not None and known.wiped),
+                )
                 self._failures[record.ecid] = words
-        elif ALLOWED[record.service] & (DESTRUCTIVE | UNSETTLING) and record.outcome is Outcome.VERIFIED:
-            self._failures.pop(record.ecid, None)
+        elif known is not None and record.outcome is Outcome.VERIFIED and _makes_good(record, known):
+            del self._failures[record.ecid]
         if record.outcome is not Outcome.FAILED_UNTOUCHED:
             self._releases.pop(record.ecid, None)  # what came after it carries it in its own record
         if (announced := self._announced.pop(record.job, None)) is not None:
@@ -86,5 +93,13 @@ class Quarantine:
 
 def failed(record: Record) -> bool:
     """Whether a record is of a wipe that failed: the phone is neither as it was nor as it should be."""
-    wipes = bool(ALLOWED[record.service] & DESTRUCTIVE)
-    return record.outcome in HALF_DONE or (wipes and record.outcome is Outcome.NOT_VERIFIED)
+    return record.outcome in HALF_DONE or (_wipes(record) and record.outcome is Outcome.NOT_VERIFIED)
+
+
+def _wipes(record: Record) -> bool:
+    return bool(ALLOWED[record.service] & DESTRUCTIVE)
+
+
+def _makes_good(record: Record, known: Failures) -> bool:
+    """Whether what went well ends what had failed. After a reinstall, what a wipe was to end may still be there."""
+    return _wipes(record) or (not known.wiped and bool(ALLOWED[record.service] & UNSETTLING))

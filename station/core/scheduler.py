@@ -7,7 +7,7 @@ from station.core.bays import Bay, Bays, Stay
 from station.core.consent import require
 from station.core.events import Moment
 from station.core.gates import Case, decision, overruled
-from station.core.gates.health import exhausted, heavy
+from station.core.gates.health import exhausted, full, heavy
 from station.core.inspection import Inspection
 from station.core.jobs import Job
 from station.core.policy import Policy
@@ -78,7 +78,9 @@ class Scheduler:
         return actions
 
     def _held(self, job: Job) -> bool:
-        """Whether the station itself is in no state to begin it: too hot, its supply too weak. It waits its turn."""
+        """Whether the station itself is in no state to begin it: too full, too hot, its supply too weak. It waits."""
+        if full(self.situation.health, self._policy) is not None:
+            return True  # its record must still fit, whatever happens
         opened = {word.gate for word in job.spec.overruled}
         return heavy(job.service) and any(
             found.gate not in opened for found in exhausted(self.situation.health, self._policy)

@@ -38,7 +38,7 @@ from station.model.api import Describe, DidNotHelp, EndOrder, Guide, GuideNext, 
 from station.model.base import Ecid, JobId, Udid
 from station.model.causes import Cause
 from station.model.events import Failed, WorkerExit
-from station.model.gates import BackupDecision, Choice
+from station.model.gates import BackupDecision, Choice, Gate
 from station.model.job import JobSpec
 from station.model.phone import PhoneFacts, PhoneMode, UsbArrived, UsbGone
 from station.model.record import Outcome, Record
@@ -331,6 +331,7 @@ class Station:
         bay.job = Job(event.spec, self.policy)
         bay.job.adopt(now, revoked=event.revoked)
         self._expect(bay, event.spec, bay.job.ecid)
+        self._recall(bay, event.spec)
 
     def _adopt_result(self, event: ResultFound) -> None:
         bay = self.bays.adopt(event.spec.bay, event.spec.socket)
@@ -338,6 +339,16 @@ class Station:
         self.orders.recorded(event.record, event.number)
         if event.record.outcome is Outcome.VERIFIED:
             self._expect(bay, event.spec, event.record.ecid)
+
+    @staticmethod
+    def _recall(bay: Bay, spec: JobSpec) -> None:
+        """What people had decided in this stay, as far as the job carries it: they need not say it again."""
+        if bay.stay is None:
+            return
+        if spec.decided is not None and spec.decided.choice is not Choice.STANDING:
+            bay.stay.decided = spec.decided
+        # A release is no opened gate of this stay: it is kept with the records.
+        bay.stay.overruled = {word.gate: word for word in spec.overruled if word.gate is not Gate.QUARANTINE}
 
     @staticmethod
     def _expect(bay: Bay, spec: JobSpec, ecid: Ecid) -> None:

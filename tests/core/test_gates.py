@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from station.core.events import HealthChanged, RecordNotWritten, RecordWritten, TroubleChanged
+from station.core.events import FirmwareFound, HealthChanged, RecordNotWritten, RecordWritten, TroubleChanged
 from station.core.gates import RULES
 from station.core.policy import BackupRule
 from station.core.situation import Health
@@ -15,7 +15,7 @@ from station.errors import Refused
 from station.model.api import BayState, Choose, Decide, Dismiss, Lamp, OfferView, Overrule, Release, Start
 from station.model.base import JobId, PlugId
 from station.model.causes import Cause
-from station.model.consent import Consent, Hand
+from station.model.consent import Consent, Hand, Options
 from station.model.gates import Choice, Gate, Purpose
 from station.model.job import Phase
 from station.model.phone import ActivationLock, LockReading, PhoneFacts, UsbArrived
@@ -199,6 +199,23 @@ TABLE = [
         policy=STRICT,
         before=recorded(failed_wipe(), failed_wipe("old-2", outcome=Outcome.VERIFIED)),
     ),
+    Table(
+        Gate.QUARANTINE,
+        "it was only reinstalled since, with what was on it",
+        **CLOSED,
+        policy=STRICT,
+        before=recorded(failed_wipe(), failed_wipe("old-2", service=Service.REINSTALL, outcome=Outcome.VERIFIED)),
+    ),
+    Table(
+        Gate.QUARANTINE,
+        "its reinstall was mended by another",
+        **OPEN,
+        policy=STRICT,
+        before=recorded(
+            failed_wipe(service=Service.REINSTALL, outcome=Outcome.FAILED_BETWEEN),
+            failed_wipe("old-2", service=Service.REINSTALL, outcome=Outcome.VERIFIED),
+        ),
+    ),
     Table(Gate.QUARANTINE, "a virtual phone's", **OPEN, policy=STRICT, before=recorded(failed_wipe(emulated=True))),
     Table(Gate.QUARANTINE, "the first of two", **OPEN, before=recorded(failed_wipe(), failed_wipe())),
     Table(Gate.QUARANTINE, "the second of two", **CLOSED, before=recorded(failed_wipe(), failed_wipe("old-2"))),
@@ -336,6 +353,19 @@ def test_what_an_operator_can_open(line: Table):
     assert bay is not None
     assert bay.stay is not None
     assert not bay.stay.overruled  # it held for that stay
+
+
+def test_a_gate_that_only_the_chosen_build_closes_can_be_opened_too():
+    bench = Bench(operator_confirm=True)
+    bench.plug()
+    old = replace(FIRMWARE, version="12.5", build="16H20")
+    bench.do(FirmwareFound(product_type="iPhone13,2", firmware=FIRMWARE, older=(old,)))
+    options = Options(build=old.build)
+    bench.do(Choose(id=1, bay=ONE, service=Service.RESTORE, options=options))
+    bench.do(Overrule(id=2, bay=ONE, ecid=A, gate=Gate.MODEL, reason="its owner wants it"))
+    bench.press()
+    bench.hold()
+    assert [spec.firmware for spec in bench.all_jobs()] == [old]
 
 
 FINAL = [line for line in TABLE if line.closed and not line.overrulable and line.gate is not Gate.VAULT]
@@ -523,18 +553,21 @@ def test_what_ails_the_station_is_on_its_screen_and_lamp():
     assert bench.view().lamp is Lamp.READY
 
 
-def test_what_waits_for_its_turn_waits_for_the_station_to_cool_down():
+@pytest.mark.parametrize(
+    ("ill", "well"), [({"temperature": 85}, {"temperature": 70}), ({"free": 1 << 20}, {"free": 1 << 40})], ids=str
+)
+def test_what_waits_for_its_turn_waits_until_the_station_is_well(ill, well):
     bench = Bench(cap=1)
     bench.confirm(A, ONE)
     bench.plug(B, TWO)
     bench.do(Start(id=1, bay=TWO, service=Service.RESTORE))
     bench.hold()
-    health(temperature=85)(bench)
+    health(**ill)(bench)
     first = bench.all_jobs()[0]
     bench.fail(first.job, Cause.SIGNING_REFUSED)
     bench.inspect(facts(A))
     assert bench.bay(TWO).state is BayState.QUEUED
-    health(temperature=70)(bench)
+    health(**well)(bench)
     assert bench.bay(TWO).state is BayState.WORKING
 
 

@@ -1,16 +1,19 @@
 """A daemon that starts anew finds what an earlier one left."""
 
+import msgspec
 import pytest
 
 from station.core.actions import CloseJob, KillWorker, RevokeConsent, StartWorker
 from station.core.events import JobFound, ResultFound, WorkerEnded
+from station.core.policy import BackupRule
 from station.errors import Refused
 from station.model.api import BayState, Cancel, Dismiss
 from station.model.causes import Cause
 from station.model.events import Operation
+from station.model.gates import BackupDecision, Choice, Gate, Overruling
 from station.model.job import JobSpec, Phase
 from station.model.record import Outcome, Record
-from tests.core.helpers import ONE, RECOVERY, TWO, A, B, Bench, arrived, clean_facts, facts, gone
+from tests.core.helpers import ONE, RECOVERY, TWO, A, B, Bench, arrived, clean_facts, facts, gone, policy
 
 
 @pytest.fixture
@@ -104,6 +107,28 @@ def test_a_revoked_job_stays_revoked(spec):
     bench.do(JobFound(spec=spec, revoked=True), WorkerEnded(job=spec.job, exit=None), arrived(A))
     bench.inspect(facts())
     assert bench.records[0].cause is Cause.CONSENT_VOID
+
+
+def test_a_worker_whose_consent_was_void_does_not_go_on_for_long(spec):
+    bench = Bench()
+    bench.do(JobFound(spec=spec, revoked=True), arrived(A))
+    bench.wait(policy().grace_seconds + 1)
+    assert KillWorker(job=spec.job) in bench.actions
+
+
+def test_what_was_decided_and_overruled_in_a_stay_is_known_still(spec):
+    word = Overruling(gate=Gate.BATTERY, reason="mains", at="2026-01-01T00:00:00Z")
+    decided = BackupDecision(choice=Choice.DECLINED, at="2026-01-01T00:00:00Z")
+    spec = msgspec.structs.replace(spec, decided=decided, overruled=(word,))
+    bench = Bench(backup=BackupRule.ASK, min_battery=90)
+    bench.do(JobFound(spec=spec), arrived(A))
+    bench.fail(spec.job, Cause.SIGNING_REFUSED)
+    bench.inspect(facts())
+    bench.do(Dismiss(id=1, bay=ONE))
+    assert bench.bay().title == "Ready"
+    bench.do(gone(), arrived(A))
+    bench.inspect(facts())
+    assert bench.bay().title != "Ready", "of that stay, and of no other"
 
 
 def test_a_failed_result_is_still_marked(spec):

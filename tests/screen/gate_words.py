@@ -97,7 +97,8 @@ def _ill(service: Service, **health: object) -> Case:
 def _set_aside() -> Case:
     quarantine = Quarantine()
     title = EXPLANATIONS[Cause.NOT_CLEAN].title
-    quarantine._failures[FACTS.ecid] = Failures(jobs=(JobId("a"), JobId("b")), emulated=False, title=title)
+    failures = Failures(jobs=(JobId("a"), JobId("b")), emulated=False, title=title, wiped=True)
+    quarantine._failures[FACTS.ecid] = failures
     return phone(Service.ERASE, situation=Situation(quarantine=quarantine))
 
 
