@@ -57,3 +57,7 @@ class Face(Message, frozen=True, kw_only=True):
     """After so long without a touch or news the screen goes dim; 0: never."""
     sound: bool = False
     """Whether the buzzer speaks."""
+
+
+PLAIN = Face()
+"""Nobody chose anything."""

@@ -2,10 +2,10 @@
 
 from pygame import Rect
 
-from station.screen import shapes, text
+from station.screen import text
 from station.screen.canvas import Canvas
 from station.screen.text import Style
-from station.screen.theme import BACKGROUND, INK, LINE, TEXT, Colour, Shape, mix
+from station.screen.theme import BACKGROUND, INK, LINE, TEXT, TRACK, Colour, Shape, mix
 from station.screen.widgets import label
 
 SLIMNESS = 0.52
@@ -42,7 +42,7 @@ def phone_with(canvas: Canvas, box: Rect, shape: Shape, colour: Colour) -> None:
     side = round(glass.width * 0.64)
     circle = Rect(0, 0, side, side)
     circle.center = glass.center
-    canvas.put(shapes.disc(side, colour), circle)
+    canvas.disc(circle, colour)
     canvas.icon(shape, circle.inflate(-round(side * 0.44), -round(side * 0.44)), INK)
 
 
@@ -54,9 +54,9 @@ def phone_filling(canvas: Canvas, box: Rect, fraction: float, words: str, colour
     circle = Rect(0, 0, side, side)
     circle.center = glass.center
     thickness = max(3, side // 11)
-    canvas.put(shapes.ring(side, thickness, LINE), circle)
+    canvas.ring(circle, thickness, TRACK)
     if fraction > 0:
-        canvas.put(shapes.arc(side, thickness, colour, fraction), circle)
+        canvas.ring(circle, thickness, colour, fraction)
     room = side - 3 * thickness
     style = text.fitting("100%", Style(round(side * 0.34), TEXT, bold=True), room, smallest=8)  # not `words`: no jumps
     label(canvas, circle.inflate(-3 * thickness, 0), words, style, align=0.5)

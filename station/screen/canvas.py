@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 from pygame import Rect, Surface
 
 from station.model.api import Command
+from station.model.face import PLAIN, Face
 from station.screen import shapes, text
 from station.screen.pages import Turn
 from station.screen.text import Style
-from station.screen.theme import BACKGROUND, Colour, Shape
+from station.screen.theme import BACKGROUND, RGB, Colour, Shape, palette, rgb
 
 Lengths = Callable[[float], int]
 """From a length drawn for 800x480 to pixels."""
+LARGE = 1.25
+"""How much larger everything is in large print."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Canvas:
         surface: Where it is drawn.
         now: CLOCK_BOOTTIME seconds.
         pressed: The target under the finger, to be drawn pressed.
+        face: How it shall look. Scenes never ask: lengths, colours and words obey it here.
         targets: Filled by the scene: where a finger does what. Later ones lie on top.
         due: Filled by the scene: when the picture changes without a new snapshot; None: never.
     """
@@ -47,6 +51,7 @@ class Canvas:
     surface: Surface
     now: float
     pressed: Target | None = None
+    face: Face = PLAIN
     targets: list[tuple[Rect, Target]] = field(default_factory=list)
     due: float | None = None
 
@@ -58,7 +63,12 @@ class Canvas:
     def px(self, length: float) -> int:
         """A length drawn for 800x480, in this picture's pixels."""
         short, long = sorted(self.area.size)
-        return max(1, round(length * min(short / 480, long / 800)))
+        scale = min(short / 480, long / 800)
+        return max(1, round(length * (LARGE * scale if self.face.large else scale)))
+
+    def rgb(self, colour: Colour) -> RGB:
+        """A colour as this picture has it."""
+        return rgb(colour, palette(contrast=self.face.contrast))
 
     def lengths(self, scale: float) -> Lengths:
         """`px` for things drawn smaller than usual."""
@@ -75,7 +85,7 @@ class Canvas:
 
     def clear(self) -> None:
         """Begin with an empty picture."""
-        self.surface.fill(BACKGROUND)
+        self.surface.fill(self.rgb(BACKGROUND))
 
     def put(self, image: Surface, box: Rect, part: Rect | None = None) -> None:
         """Draw a picture (or a `part` of it) with its top left corner at the box's. Everything but fills goes here."""
@@ -83,7 +93,7 @@ class Canvas:
 
     def fill(self, box: Rect, colour: Colour) -> None:
         """A plain rectangle."""
-        self.surface.fill(colour, box)
+        self.surface.fill(self.rgb(colour), box)
 
     def panel(self, box: Rect, colour: Colour, radius: int) -> None:
         """A filled rectangle with round corners."""
@@ -91,7 +101,7 @@ class Canvas:
         self.fill(box.inflate(-2 * radius, 0), colour)
         self.fill(box.inflate(0, -2 * radius), colour)
         if radius:
-            disc = shapes.disc(2 * radius, colour)
+            disc = shapes.disc(2 * radius, self.rgb(colour))
             for x, left in ((0, box.left), (radius, box.right - radius)):
                 for y, top in ((0, box.top), (radius, box.bottom - radius)):
                     self.put(disc, Rect(left, top, radius, radius), Rect(x, y, radius, radius))
@@ -106,7 +116,18 @@ class Canvas:
         side = min(box.size)
         square = Rect(0, 0, side, side)
         square.center = box.center
-        self.put(shapes.icon(shape, side, colour), square)
+        self.put(shapes.icon(shape, side, self.rgb(colour)), square)
+
+    def disc(self, box: Rect, colour: Colour) -> None:
+        """A filled circle in a square box."""
+        self.put(shapes.disc(box.width, self.rgb(colour)), box)
+
+    def ring(self, box: Rect, thickness: int, colour: Colour, share: float = 1.0) -> None:
+        """The first `share` (0..1) of a ring in a square box, clockwise from the top."""
+        ink = self.rgb(colour)
+        whole = share >= 1
+        ring = shapes.ring(box.width, thickness, ink) if whole else shapes.arc(box.width, thickness, ink, share)
+        self.put(ring, box)
 
     def words(self, words: str, box: Rect, style: Style, *, lines: int = 1, align: float = 0.0) -> None:
         """Text from the top of the box, shortened to fit.
@@ -120,6 +141,6 @@ class Canvas:
         """
         height = text.line_height(style)
         for number, line in enumerate(text.wrap(words, style, box.width, min(lines, max(1, box.height // height)))):
-            image = text.picture(line, style)
+            image = text.picture(line, style, self.rgb(style.colour))
             room = box.width - image.get_width()
             self.put(image, Rect(box.left + round(room * align), box.top + number * height, *image.get_size()))

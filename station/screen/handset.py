@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pygame import Rect
 
 from station.model.guide import Family, Key
-from station.screen import shapes
 from station.screen.art import FRAME, GLASS
 from station.screen.canvas import Canvas
 from station.screen.theme import BLUE, INK, Shape
@@ -98,11 +97,13 @@ def _home(canvas: Canvas, phone: Rect, unit: int, *, pressed: bool) -> None:
     side = round(phone.width * 0.24)
     circle = Rect(0, 0, side, side)
     circle.midbottom = (phone.centerx, phone.bottom - 2 * unit)
-    canvas.put(shapes.disc(side, BLUE) if pressed else shapes.ring(side, unit, FRAME), circle)
-    if pressed:
+    if not pressed:
+        canvas.ring(circle, unit, FRAME)
+    else:
+        canvas.disc(circle, BLUE)
         canvas.icon(Shape.DOWN, circle.inflate(-side // 2, -side // 2), INK)
 
 
 def _mark(canvas: Canvas, spot: Rect, shape: Shape) -> None:
-    canvas.put(shapes.disc(spot.width, BLUE), spot)
+    canvas.disc(spot, BLUE)
     canvas.icon(shape, spot.inflate(-spot.width // 2, -spot.width // 2), INK)

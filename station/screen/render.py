@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pygame import Surface
 
 from station.model.api import BayState, BayView, Snapshot
+from station.model.face import PLAIN, Face
 from station.model.guide import Target as Goal
 from station.screen.canvas import Canvas
 from station.screen.chrome import chrome, slim
@@ -33,17 +34,20 @@ class View:
         snapshot: The station; None: there is no daemon to tell.
         note: An answer to the last touch, shown for a while.
         place: The page that is open.
+        face: How it looked last: for when no snapshot tells.
     """
 
     snapshot: Snapshot | None
     note: str = ""
     place: Place | None = None
+    face: Face = PLAIN
 
 
 def render(view: View, canvas: Canvas) -> None:
     """Draw the view, and fill in the canvas' targets and when it is due again."""
-    canvas.clear()
     snapshot = view.snapshot
+    canvas.face = view.face if snapshot is None else snapshot.face
+    canvas.clear()
     if snapshot is None:
         moment.draw(canvas, canvas.area)
         return

@@ -12,13 +12,15 @@ from importlib import resources
 
 import pygame
 
-from station.screen.theme import TEXT, Colour
+from station.screen.theme import RGB, TEXT, Colour
 
 LONGEST = 300
 """More characters than this fit on no screen; cut before any costly look at them."""
 ACCENTS = 2
 """Combining marks kept on one letter; none without a letter."""
 _NO_CHARACTER = "\ue000"
+_ANY: RGB = (255, 255, 255)
+"""What is only measured has no colour."""
 FINE = 3
 """How many times larger letters are drawn before they are shrunk: SDL_ttf puts each on a whole pixel, which
 shows as uneven spacing in small text."""
@@ -50,7 +52,7 @@ def _known(character: str) -> bool:
 
 def _drawn(character: str) -> bytes:
     """A character after a letter: alone, some are too narrow to be drawn, and pygame refuses them."""
-    return pygame.image.tobytes(font(16, bold=False).render(f"o{character}", antialias=False, color=TEXT), "RGBA")
+    return pygame.image.tobytes(font(16, bold=False).render(f"o{character}", antialias=False, color=_ANY), "RGBA")
 
 
 def clean(text: str) -> str:
@@ -129,7 +131,7 @@ def fitting(text: str, style: Style, room: int, *, smallest: int, lines: int = 1
 
 
 @lru_cache(maxsize=256)
-def picture(line: str, style: Style) -> pygame.Surface:
+def picture(line: str, style: Style, ink: RGB = _ANY) -> pygame.Surface:
     """A line, already cleaned and shortened, as a picture."""
-    large = font(style.size, style.bold).render(line, antialias=True, color=style.colour)
+    large = font(style.size, style.bold).render(line, antialias=True, color=ink)
     return pygame.transform.smoothscale(large, (width(line, style), line_height(style)))

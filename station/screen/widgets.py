@@ -5,10 +5,24 @@ from dataclasses import dataclass
 
 from pygame import Rect
 
-from station.screen import shapes, text
+from station.screen import text
 from station.screen.canvas import Canvas, Lengths, Target
 from station.screen.text import Style
-from station.screen.theme import BLUE, CARD, INK, LINE, RAISED, TEXT, VIOLET, VIOLET_DEEP, Colour, Look, Shape, mix
+from station.screen.theme import (
+    BLUE,
+    CARD,
+    INK,
+    LINE,
+    RAISED,
+    TEXT,
+    TRACK,
+    VIOLET,
+    VIOLET_DEEP,
+    Colour,
+    Look,
+    Shape,
+    mix,
+)
 
 NEEDED = 1
 """Parts up to this rank are what a person must know."""
@@ -144,7 +158,7 @@ def emulated(canvas: Canvas, box: Rect, mark: str = EMULATED) -> None:
 
 def bar(canvas: Canvas, box: Rect, fraction: float, colour: Colour) -> None:
     """How far something is. Never empty, so that it can be seen to be a bar."""
-    canvas.panel(box, LINE, box.height // 2)
+    canvas.panel(box, TRACK, box.height // 2)
     fraction = max(0.0, min(fraction, 1.0))
     done = Rect(box.left, box.top, max(min(box.height, box.width), round(box.width * fraction)), box.height)
     canvas.panel(done, colour, box.height // 2)
@@ -218,6 +232,6 @@ def hold_ring(canvas: Canvas, box: Rect, fraction: float, colour: Colour) -> Non
     square = Rect(0, 0, diameter, diameter)
     square.center = box.center
     thickness = max(4, diameter // 12)
-    canvas.put(shapes.ring(diameter, thickness, LINE), square)
+    canvas.ring(square, thickness, TRACK)
     if fraction > 0:
-        canvas.put(shapes.arc(diameter, thickness, colour, fraction), square)
+        canvas.ring(square, thickness, colour, fraction)

@@ -75,8 +75,10 @@ def version(phone: PhoneView) -> str:
 
 
 def step(job: JobView) -> str:
-    """Which of how many phases it is in."""
+    """Which of how many phases it is in; empty where it is in none that is known of."""
     phases = PHASES[job.service]
+    if job.phase not in phases:
+        return ""
     return f"Step {phases.index(job.phase) + 1} of {len(phases)}"
 
 

@@ -7,7 +7,7 @@ from station.model.gates import CHECKLIST
 from station.model.gates import Choice as Decision
 from station.model.phone import PhoneMode
 from station.model.service import SERVICES, Keeps, Service
-from station.screen import shapes, text, words
+from station.screen import text, words
 from station.screen.canvas import Canvas, Target
 from station.screen.choices import Choice, buttons, subject
 from station.screen.pages import Page, Turn, opened
@@ -64,7 +64,7 @@ def _line(canvas: Canvas, size: int, said: str, room: int) -> Part:
 
     def draw_line(box: Rect) -> None:
         mark = Rect(box.left, box.top + (high - size) // 2, size, size)
-        canvas.put(shapes.ring(size, max(2, size // 8), BLUE), mark)
+        canvas.ring(mark, max(2, size // 8), BLUE)
         words_part.draw(Rect(box.left + indent, box.top, box.width - indent, box.height))
 
     return Part(words_part.height, draw_line, gap=size // 2)
