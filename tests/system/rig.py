@@ -68,6 +68,8 @@ class Rig:
         self.state = directory / "state"
         self.state_seen = self.state
         """The same, as this process sees it."""
+        self.vault_seen = self.state / "vault"
+        """Where the backups are, as this process sees them."""
         self.socket = directory / "station.sock"
         self.log = directory / "daemon.log"
         self.hand = Hand(host.directory / "panel")
@@ -213,9 +215,7 @@ class Rig:
     @property
     def vault(self) -> Vault:
         """The backups."""
-        path = self.environment.get("STATION_VAULT")
-        secret = self.state_seen / "keys" / "vault-secret"
-        return Vault(self.state_seen / "vault" if path is None else Path(path), secret=secret, days=30)
+        return Vault(self.vault_seen, secret=self.state_seen / "keys" / "vault-secret", days=30)
 
     def remembers(self, phone: VirtualPhone) -> bool:
         """Whether usbmuxd could open the phone."""
