@@ -33,11 +33,13 @@ def list_backups() -> None:
     if not notes:
         typer.echo("There are no backups.")
     # Only the phone's name may be cut: what names a backup has to be typed again.
-    fixed = [Column(title, no_wrap=True, overflow="ignore") for title in ("Backup", "ECID", "State", "Size", "Until")]
+    fixed = [
+        Column(title, no_wrap=True, overflow="ignore") for title in ("Backup", "ECID", "State", "Size", "Kept until")
+    ]
     table = Table(fixed[0], Column("Phone", overflow="fold"), *fixed[1:], box=None)
     for note in notes:
         size = decimal(note.size) if note.state is BackupState.VERIFIED else ""
-        until = note.keep_until.partition("T")[0]
+        until = note.keep_until.partition("T")[0] or "not dated yet"
         table.add_row(note.id, note.model, format_ecid(note.ecid), WORDS[note.state], size, until)
     if notes:
         Console().print(table)

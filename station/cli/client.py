@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -66,7 +66,7 @@ def status(socket: Socket = SOCKET, json: Json = False) -> None:
 
 
 def watch(socket: Socket = SOCKET, json: Json = False) -> None:
-    """Show the status again whenever it changes, until Ctrl-C."""
+    """Show the status, and then whatever changes in it, until Ctrl-C."""
     run(_show(socket, json=json, follow=True))
 
 
@@ -138,13 +138,14 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _show(socket: Path, *, json: bool, follow: bool) -> None:
-    shown = ""
+    shown: dict[str, str] = {}
     async with connect(socket) as client:
         while True:
             snapshot = await client.snapshot()
-            words = msgspec.json.encode(snapshot).decode() if json else _text(snapshot)
-            if words != shown:  # a snapshot differs in more than is shown
-                typer.echo(words)
+            words = {"": msgspec.json.encode(snapshot).decode()} if json else _parts(snapshot)
+            for part, text in words.items():
+                if shown.get(part) != text:  # a snapshot differs in more than is shown
+                    typer.echo(text)
             shown = words
             if not follow:
                 return
@@ -176,7 +177,7 @@ async def _command(socket: Path, command: Command) -> None:
             raise Refused(answer.refused, remedy=answer.remedy)
         snapshot = await _settled(client)
     name = getattr(command, "bay", None)
-    typer.echo(_text(snapshot, only=name))
+    typer.echo("\n".join(_parts(snapshot, only=name).values()))
     for bay in snapshot.bays:
         if bay.bay == name and bay.state is BayState.ARMED and bay.phone is not None and bay.phone.ecid is not None:
             typer.echo(f"       Or, where it may: station confirm {bay.bay} {format_ecid(bay.phone.ecid)}")
@@ -192,23 +193,28 @@ async def _settled(client: ApiClient) -> Snapshot:
         return before
 
 
-def _text(snapshot: Snapshot, *, only: BayId | None = None) -> str:
-    """The station in lines; `only` one bay of it, where that is what somebody asked about."""
-    lines = [f"{snapshot.station}: {LAMP_WORDS[snapshot.lamp]}. {snapshot.notice}".strip()]
+def _parts(snapshot: Snapshot, *, only: BayId | None = None) -> dict[str, str]:
+    """The station and each bay in lines; `only` one bay of it, where that is what somebody asked about."""
+    parts = {"station": f"{snapshot.station}: {LAMP_WORDS[snapshot.lamp]}. {snapshot.notice}".strip()}
     if snapshot.order is not None:
-        lines.append(_order(snapshot.order))
+        parts["order"] = _order(snapshot.order)
     for bay in snapshot.bays:
         if only in (None, bay.bay):
-            lines.append(f"  {bay.bay:>3}  {' · '.join(filter(None, _words(bay)))}")
-            lines += [f"       {bay.hint}"] if bay.hint and bay.hint.isprintable() else []
+            hint = f"\n       {bay.hint}" if bay.hint and bay.hint.isprintable() else ""
+            parts[f"bay {bay.bay}"] = f"  {bay.bay:>3}  {' · '.join(filter(None, _words(bay)))}{hint}"
     if not snapshot.bays:
-        lines.append("  No phone has been plugged in yet.")
-    return "\n".join(lines)
+        parts["bay"] = "  No phone has been plugged in yet."
+    return parts
+
+
+def in_bays(bays: Sequence[BayId]) -> str:
+    """Which bays an order covers."""
+    return f"bay{'' if len(bays) == 1 else 's'} {', '.join(bays)}" if bays else "every bay"
 
 
 def _order(order: OrderView) -> str:
     """The standing order that holds."""
-    where = f"bays {', '.join(order.bays)}" if order.bays else "every bay"
+    where = in_bays(order.bays)
     counts = f"{order.left} to come, {order.done} done, {order.failed} not done"
     return f"  Standing order “{SERVICES[order.service].title}”, {where}: {counts}. (station order --report | --end)"
 

@@ -9,7 +9,7 @@ import typer
 
 from station.adapters.order_report import report_of, text_of
 from station.adapters.orders import OrderShelf
-from station.cli.client import SOCKET, Socket, run_command
+from station.cli.client import SOCKET, Socket, in_bays, run_command
 from station.cli.plainly import fail, plain_errors, require
 from station.daemon import settings
 from station.model.api import EndOrder, Order
@@ -49,9 +49,8 @@ def order(
         seconds = _seconds(lasts)
         options = Options(keep_esim=keep_esim)
         run_command(socket, Order(id=1, service=service, bays=names, count=count, seconds=seconds, options=options))
-        where = f"bays {', '.join(names)}" if names else "every bay"
         phones = "The next phone" if count == 1 else f"The next {count} phones"
-        typer.echo(f"{phones}, {where}: “{SERVICES[service].title}”, unattended, for {lasts}.")
+        typer.echo(f"{phones}, {in_bays(names)}: “{SERVICES[service].title}”, unattended, for {lasts}.")
 
 
 def _report(state: Path | None, *, json: bool) -> None:
