@@ -2,8 +2,13 @@
 
 from collections.abc import Mapping
 
-from station.model.phone import ActivationLock, LockReading
-from station.worker.failures import printable
+from pymobiledevice3.exceptions import PyMobileDevice3Exception
+
+from station.adapters.clock import utc_now
+from station.model.causes import Cause
+from station.model.phone import ActivationLock, LockReading, PhoneFacts
+from station.worker.failures import JobFailed, printable
+from station.worker.lockdown import Lockdown
 
 NVRAM_FLAGS = ("fm-activation-locked", "fm-spstatus")
 """Each is YES or NO; older systems have neither."""
@@ -41,6 +46,27 @@ def read_lock(*, activated: bool, associated: object, variables: Mapping[str, ob
         free = free or found.get(NVRAM_FLAGS[0]) == "NO"
     state = ActivationLock.LOCKED if locked else ActivationLock.NOT_DETECTED if free else ActivationLock.UNKNOWN
     return LockReading(state=state, at=at, signs=tuple(signs))
+
+
+async def require_no_new_lock(lockdown: Lockdown, before: PhoneFacts | None) -> None:
+    """Return unless the phone has an Activation Lock that it did not have when it was last looked at.
+
+    Hours may lie between the look that the gates judged by and the erase, and after that nobody can tell any more. A
+    lock that was known has been judged; what the phone does not tell now stands as it was.
+
+    Raises:
+        JobFailed: ACTIVATION_LOCKED.
+    """
+    if before is None or before.lock.state is not ActivationLock.NOT_DETECTED:
+        return
+    try:
+        associated = await lockdown.get_value("com.apple.fmip", "IsAssociated")
+    except PyMobileDevice3Exception:
+        associated = None
+    variables = {"NVRAM": lockdown.all_values.get("NonVolatileRAM")}
+    now = read_lock(activated=True, associated=associated, variables=variables, at=utc_now())
+    if now.state is ActivationLock.LOCKED:
+        raise JobFailed(Cause.ACTIVATION_LOCKED, f"it was not when it was looked at: {'; '.join(now.signs)}")
 
 
 def _flag(value: object) -> str:

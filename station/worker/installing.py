@@ -9,6 +9,7 @@ from station.adapters.ipsw import build_order, version_order
 from station.model.causes import Cause
 from station.model.job import JobSpec, Phase
 from station.model.phone import PhoneMode
+from station.worker.activation_lock import require_no_new_lock
 from station.worker.approach import REFUSED, by_hand
 from station.worker.failures import JobFailed, explain, printable
 from station.worker.firmware import check_files, open_firmware
@@ -57,6 +58,8 @@ async def _install(work: Work, ipsw: IPSW, socket: RecoverySocket, device: Resto
     await asyncio.to_thread(check_files, ipsw, job.build_identity)
     if behavior is Behavior.Update:
         _refuse_older(work.spec, device)
+    elif isinstance(device.lockdown, Lockdown):
+        await require_no_new_lock(device.lockdown, work.spec.before)
     if behavior is Behavior.Update and isinstance(device.lockdown, Lockdown):
         reporter.enter(Phase.PASSCODE)
         job.recovery.stashbag = Stashbag(device.lockdown, reporter)

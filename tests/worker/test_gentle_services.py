@@ -183,6 +183,22 @@ async def test_a_phone_that_says_nothing_is_not_waited_for(station: StationHost)
     assert (await (await station.start(spec)).failure()).cause is Cause.DEADLINE
 
 
+async def test_a_phone_that_was_locked_since_it_was_looked_at_is_not_erased(station: StationHost):
+    """Hours may lie between the look that the gates judged by, and the erase."""
+    seldom, theirs = station.plug(people=("find-my-off",)), station.plug(people=("find-my-on",))
+    before = {phone: await look(station, phone) for phone in (seldom, theirs)}
+    assert seldom.system is not None
+    seldom.system.find_my = True
+    for service in (Service.ERASE, Service.RESTORE):
+        spec = msgspec.structs.replace(station.spec(seldom, service), before=before[seldom])
+        worker = await station.start(spec)
+        assert (await worker.failure()).cause is Cause.ACTIVATION_LOCKED
+        assert not [event for event in await worker.events() if isinstance(event, Intent)]
+    assert seldom.system.find_my  # and everything else is on it still
+    spec = msgspec.structs.replace(station.spec(theirs, Service.ERASE), before=before[theirs])
+    await done(await station.start(spec))  # that one was locked then, and somebody has answered for it
+
+
 async def test_activated_or_somebodys(station: StationHost):
     phones = [
         station.plug(people=("not-activated",)),

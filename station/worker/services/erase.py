@@ -20,6 +20,7 @@ from pymobiledevice3.services.mobilebackup2 import Mobilebackup2Service
 from station.model.causes import Cause
 from station.model.consent import Act
 from station.model.job import Phase
+from station.worker.activation_lock import require_no_new_lock
 from station.worker.answers import understood
 from station.worker.connection import PhoneConnection
 from station.worker.failures import JobFailed, printable
@@ -42,7 +43,7 @@ async def give(work: Work) -> None:
     refuses. A phone that hangs up has begun; whether it was erased is for the station to see.
 
     Raises:
-        JobFailed: REFUSED_BY_PHONE, each that may be asked refused; LOCKED.
+        JobFailed: REFUSED_BY_PHONE, each that may be asked refused; LOCKED; ACTIVATION_LOCKED, since it was looked at.
         whatever else goes wrong, for `failures.explain`.
     """
     if work.spec.consent is None:
@@ -50,6 +51,7 @@ async def give(work: Work) -> None:
     keep_esim = work.spec.consent.options.keep_esim
     lockdown = await connect(work)
     try:
+        await require_no_new_lock(lockdown, work.spec.before)
         supervised, _ = await supervision(lockdown)
         work.reporter.enter(Phase.ERASE_CONTENT)
         async with asyncio.timeout(work.reporter.deadline.share(0.5)):
