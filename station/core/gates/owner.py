@@ -39,11 +39,15 @@ def activation_lock(case: Case) -> Finding | None:
         return None
     match case.policy.purpose, lock:
         case Purpose.SALE, ActivationLock.LOCKED:
-            return _locked("It cannot be sold. Its owner turns “Find My” off, or removes it at icloud.com/find.")
+            return _locked(
+                "For a sale its owner turns “Find My” off, or removes it at icloud.com/find. Then plug it in again."
+            )
         case Purpose.SALE, _:
             return _unknown(case)
         case Purpose.RECYCLING, ActivationLock.LOCKED:
-            remedy = "Ask its owner to turn “Find My” off. Erased with the lock on, nobody else can use it."
+            remedy = (
+                "Ask its owner to turn “Find My” off, then plug it in again. Erased like this, nobody else can use it."
+            )
             return _locked(remedy, overrulable=True)
         case _:
             return None
