@@ -32,15 +32,14 @@ def list_backups() -> None:
         notes, owed = vault.notes(), vault.owed()
     if not notes:
         typer.echo("There are no backups.")
-    # Only the phone's name may be cut: what names a backup has to be typed again.
-    fixed = [
-        Column(title, no_wrap=True, overflow="ignore") for title in ("Backup", "ECID", "State", "Size", "Kept until")
-    ]
-    table = Table(fixed[0], Column("Phone", overflow="fold"), *fixed[1:], box=None)
+    # What has to be typed again is never cut, however narrow the terminal is.
+    named, whose, until = (Column(title, no_wrap=True, overflow="ignore") for title in ("Backup", "ECID", "Kept until"))
+    phone, state = Column("Phone", overflow="fold", min_width=9), Column("State", overflow="fold", min_width=8)
+    table = Table(named, phone, whose, until, state, box=None, pad_edge=False)
     for note in notes:
-        size = decimal(note.size) if note.state is BackupState.VERIFIED else ""
-        until = note.keep_until.partition("T")[0] or "not dated yet"
-        table.add_row(note.id, note.model, format_ecid(note.ecid), WORDS[note.state], size, until)
+        size = f", {decimal(note.size)}" if note.state is BackupState.VERIFIED else ""
+        kept = note.keep_until.partition("T")[0] or "no date"
+        table.add_row(note.id, note.model, format_ecid(note.ecid), kept, f"{WORDS[note.state]}{size}")
     if notes:
         Console().print(table)
     for ecid, backup in owed.items():

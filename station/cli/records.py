@@ -19,7 +19,6 @@ from station.cli.plainly import fail, plain_errors
 from station.daemon import settings
 from station.model.base import format_ecid
 from station.model.certificate import Certificate
-from station.model.service import SERVICES
 
 MAX_FINDINGS = 20
 
@@ -47,18 +46,18 @@ def list_records(
     emulated: Emulated = False,
     newest: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
 ) -> None:
-    """Show the newest records."""
-    table = Table("Number", "Ended", Column("Phone", overflow="fold"), "ECID", "Bay", "Given", "Outcome", box=None)
-    for column in table.columns[:2] + table.columns[3:4]:
-        column.no_wrap, column.overflow = True, "ignore"
+    """Show the newest records; times are in UTC."""
+    fixed = [Column(name, no_wrap=True, overflow="ignore") for name in ("Number", "Ended", "ECID", "Bay", "Service")]
+    folded = [Column(name, overflow="fold") for name in ("Phone", "Outcome")]
+    table = Table(*fixed[:2], folded[0], *fixed[2:], folded[1], box=None, pad_edge=False)
     with plain_errors():
         for sealed in chain.read(_files(state, emulated), newest=newest):
             record = chain.record_of(sealed)
             phone = record.before or record.observed.facts
             name = phone.model_name if phone else "not known"
             outcome = record.outcome.value.replace("_", " ")
-            given = SERVICES[record.service].title
-            cells = (str(sealed.number), record.ended, name, format_ecid(record.ecid), record.bay, given, outcome)
+            ended, service = record.ended[:16].replace("T", " "), record.service.value
+            cells = (str(sealed.number), ended, name, format_ecid(record.ecid), record.bay, service, outcome)
             table.add_row(*(Text(_printable(cell)) for cell in cells))  # as Text: a phone's words are no markup
     if table.row_count:
         Console().print(table)
