@@ -12,12 +12,16 @@ from tempfile import TemporaryDirectory
 import msgspec
 import pytest
 
+from station.adapters.firmware import FirmwareStore
+from station.adapters.jobdir import JobDirectory
 from station.adapters.jobshelf import JobShelf
 from station.adapters.pairings import Pairings, UsbmuxdSilent
 from station.adapters.secrets_in_memory import MemoryShelf, take
 from station.adapters.vault import Vault, held
-from station.core.events import Moment
+from station.adapters.workers import Worker
+from station.core.events import Moment, WorkerNotStarted
 from station.daemon.custody import Custody
+from station.daemon.running import Running
 from station.errors import InputRejected, Refused, StorageError
 from station.model.backup import BackupState
 from station.model.base import BackupId, BayId, Ecid, JobId, PlugId, SocketPath, Udid
@@ -314,6 +318,45 @@ def test_what_a_worker_is_about_to_work_with_is_not_deleted(vault, custody, memo
     custody.ended(spec.job)
     assert custody.expire(moment(LATER))
     assert vault.notes() == []
+
+
+class NoWorkers:
+    """There is no process to be had; and what was laid down for it by then."""
+
+    def __init__(self, memory: MemoryShelf) -> None:
+        self.laid_down: list[str] = []
+        self._memory = memory
+
+    def start(self, directory: JobDirectory) -> Worker:
+        self.laid_down = [path.name for path in self._memory.path.iterdir()]
+        raise StorageError(f"There is no worker for {directory.path.name}.")
+
+    def prepare(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+async def test_a_password_that_no_worker_takes_is_removed(vault, memory, tmp_path):
+    begin(vault, ONE)
+    vault.count(ONE, now=NOW, trusted=True)
+    shelf, workers = JobShelf(tmp_path / "state"), NoWorkers(memory)
+    custody = Custody(vault, memory, Pairings("none", tmp_path / "pairings"), shelf)
+    running = Running(shelf, workers, FirmwareStore(tmp_path / "store", reserve=0), custody)
+    told: asyncio.Queue[object] = asyncio.Queue()
+
+    async def run() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            running.begin(tasks, told.put_nowait)
+            await running.start(put_back(ONE, memory))
+
+    task = asyncio.create_task(run())
+    assert isinstance(await told.get(), WorkerNotStarted)
+    assert workers.laid_down == ["j-1.secret"]
+    assert list(memory.path.iterdir()) == []
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def look(udid: Udid) -> JobSpec:
