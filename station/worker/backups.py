@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import shutil
 import struct
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from io import BufferedWriter
 from pathlib import Path
@@ -20,7 +20,7 @@ from pymobiledevice3.services.mobilebackup2 import (
 )
 from pymobiledevice3.services.notification_proxy import NotificationProxyService
 
-from station.errors import InputRejected
+from station.errors import ConsentVoid, InputRejected
 from station.model.causes import Cause
 from station.model.consent import Act
 from station.worker.answers import understood
@@ -48,6 +48,11 @@ CAUSES = {
     211: Cause.FIND_MY_ON,
 }
 """All others are the phone's refusal, in its own words: a management that forbids it, a set-up that is not finished."""
+
+CHANGING = {"ChangePassword": Act.CHANGE_BACKUP_PASSWORD, "Restore": Act.PUT_BACK}
+"""Messages that change the phone."""
+HARMLESS = frozenset({"Hello", "Backup"})
+"""And those that do not. No other is sent."""
 
 
 class Link(DeviceLink):
@@ -78,6 +83,18 @@ class Link(DeviceLink):
         content = await super().dl_loop(self._progress)
         self._request.done()
         return content
+
+    async def send_process_message(self, message: Mapping[str, Any]) -> None:
+        """Ask for something; for what changes the phone only if this is the phone that may be asked for it now.
+
+        The library may wait for other hosts in between, so that to ask when the link is made would be too early.
+        """
+        name = message["MessageName"]
+        if name not in HARMLESS:
+            if name not in CHANGING:
+                raise ConsentVoid(f"Nobody has confirmed “{name}”.")
+            await self._request.lockdown.authorise(CHANGING[name])
+        await super().send_process_message(message)
 
     def _progress(self, percent: Any) -> None:
         if isinstance(percent, int | float):
@@ -138,7 +155,7 @@ class Request(Mobilebackup2Service):
         lockdown: Lockdown,
         reporter: Reporter,
         *,
-        act: Act | None = None,
+        restores: bool = False,
         received: Received | None = None,
         done: Callable[[], None] = lambda: None,
     ) -> None:
@@ -147,16 +164,15 @@ class Request(Mobilebackup2Service):
         Args:
             lockdown: the phone.
             reporter: what it does is told to.
-            act: what it changes on the phone; authorised when the phone is ready to be asked.
+            restores: whether content is put on the phone, which tells what some of its errors mean.
             received: where the digests of files go.
             done: called when the phone has said that it is done, before the connection is closed.
         """
         super().__init__(lockdown)
-        self.restores = act is Act.PUT_BACK
+        self.restores = restores
         self.received = received
         self.done = done
         self._reporter = reporter
-        self._act = act
 
     async def connect(self) -> None:
         """Connect to the service, and hold what it sends to a measure."""
@@ -169,15 +185,13 @@ class Request(Mobilebackup2Service):
     async def device_link(
         self, backup_directory: Path, filter_callback: BackupFilterCallback | None = None, password: str = ""
     ) -> AsyncGenerator[Link, None]:
-        """The link that the request goes through. Nothing is sent to a phone that may not be sent it."""
+        """The link that the request goes through."""
         del filter_callback, password
         await self.connect()
         assert isinstance(self._service, PhoneConnection)
         link = Link(self._service, backup_directory, self._reporter, self)
         await link.version_exchange()
         await self.version_exchange(link)
-        if self._act is not None:
-            await self.lockdown.authorise(self._act)
         try:
             yield link
         finally:
@@ -227,7 +241,7 @@ class Backups:
         with understood():
             async with (
                 asyncio.timeout(self._reporter.deadline.share(0.8)),
-                Request(self._lockdown, self._reporter, act=Act.CHANGE_BACKUP_PASSWORD) as request,
+                Request(self._lockdown, self._reporter) as request,
                 self._seeing_what_it_shows(request),
             ):
                 await request.change_password(self._directory, old=old, new=new)
@@ -243,7 +257,7 @@ class Backups:
     async def put_back(self, password: str, done: Callable[[], None]) -> None:
         """Replace what is on it with what is in the backup, but leave apps to the store. It restarts afterwards."""
         with understood():
-            async with Request(self._lockdown, self._reporter, act=Act.PUT_BACK, done=done) as request:
+            async with Request(self._lockdown, self._reporter, restores=True, done=done) as request:
                 await request.restore(
                     self._directory,
                     system=True,

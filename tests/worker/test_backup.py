@@ -1,5 +1,8 @@
 """BACKUP and PUT_BACK: a worker, a virtual phone, and a vault; pyiosbackup judges what lies in it."""
 
+import asyncio
+import fcntl
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,19 +12,21 @@ import pytest
 from station.adapters.vault import Vault
 from station.model.base import BackupId
 from station.model.causes import Cause
-from station.model.events import BackupRead, PasswordOwed, PersonNeeded, PhaseBegan, Succeeded
+from station.model.events import BackupRead, Intent, PasswordOwed, PersonNeeded, PhaseBegan, Succeeded
 from station.model.job import BackupPlace, Phase
 from station.model.service import Service
 from station.virtual.faults.kinds import Fault, FaultKind
 from station.virtual.phones.phone import VirtualPhone
+from station.virtual.services.afc_files import Handle
 from station.virtual.system.files import CANARY
 from tests.virtual_services.backups import PICTURE, contents
-from tests.worker.station_host import OLD, StationHost, Worker
+from tests.worker.station_host import OLD, SECONDS, StationHost, Worker
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(60)]
 
 NOW = "2026-01-01T00:00:00Z"
 BACKUP = BackupId("first")
+SYNC_LOCK = "/var/mobile/Media/com.apple.itunes.lock_sync"
 
 
 @dataclass
@@ -106,6 +111,28 @@ async def test_the_backup_is_put_back(station, place):
     assert phone.system.backup_password is None
     assert phone.system.files.read(CANARY) == before[PICTURE]
     assert not phone.system.files.exists("/var/mobile/Library/SMS/new.db")
+
+
+async def test_a_consent_that_is_void_by_the_time_the_phone_is_free_puts_nothing_back(station, place):
+    """Another program has the phone: the library waits for it, right before it asks the phone to take the backup."""
+    phone = station.plug()
+    assert phone.system is not None
+    await (await back_up(station, place, phone)).events()
+    phone.system.files.write(CANARY, b"another picture")
+    locks = phone.system.files.find(SYNC_LOCK).locks
+    other = Handle(phone.system.files, phone.system.files.find(SYNC_LOCK), os.O_RDWR)
+    other.lock(fcntl.LOCK_EX)
+    with phone.system.notifications.observe({"com.apple.itunes-mobdev.syncLockRequest"}) as observer:
+        spec = station.spec(phone, Service.PUT_BACK, firmware=None, backup=place.of(phone))
+        worker = await station.start(spec)
+        async with asyncio.timeout(SECONDS):
+            await observer.waiting.get()
+    worker.directory.revoke()
+    other.close()
+    assert (await worker.failure()).cause is Cause.CONSENT_VOID, worker.log()
+    assert not [event for event in await worker.events() if isinstance(event, Intent)]
+    assert phone.system.files.read(CANARY) == b"another picture"
+    assert not locks, "it let go of the phone"
 
 
 async def pulled(station: StationHost, place: Place, phone: VirtualPhone, at: str, **options: object) -> Worker:
