@@ -193,7 +193,7 @@ POINTS = (
     Point(Service.PUT_BACK, Phase.TIDY, "backup:ChangePassword", "restore:files"),
     Point(Service.PUT_BACK, Phase.VERIFY, SESSION, "backup:ChangePassword"),
     Point(Service.ACTIVATE, Phase.VERIFY, SESSION, "activation:HandleActivationInfoWithSessionRequest"),
-    Point(Service.ERASE, Phase.VERIFY, SESSION, "erase-content"),
+    Point(Service.ERASE, Phase.VERIFY, SESSION, "backup:EraseDevice"),
     *(
         Point(service, phase, INSTALLING[phase])
         for service in (Service.REINSTALL, Service.RESTORE)
@@ -274,8 +274,11 @@ class _Held:
     async def _hold(self, station: Station, at: str, after: str | None) -> Window:
         window = Window(self.phone, at, after=after)
         await station.confirm(self.bay, self.phone, self.point.service)
-        async with asyncio.timeout(LONG):
-            await window.reached.wait()
+        try:
+            async with asyncio.timeout(LONG):
+                await window.reached.wait()
+        except TimeoutError:
+            raise AssertionError(f"{self.point.name}: never at {at}: {self.phone.history[-12:]}") from None
         return window
 
     def kill(self, rig: Rig, *, child: bool) -> None:
