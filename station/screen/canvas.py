@@ -1,13 +1,14 @@
 """What a scene draws on: a surface, the places a finger can touch, and when the picture will change by itself."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pygame import Rect, Surface
 
 from station.model.api import Command
 from station.model.face import PLAIN, Face
-from station.screen import shapes, text
+from station.screen import shapes, speech, text
 from station.screen.pages import Turn
 from station.screen.text import Style
 from station.screen.theme import BACKGROUND, RGB, Colour, Shape, palette, rgb
@@ -28,16 +29,26 @@ class Target:
         release: What the finger's leaving sends.
         about: What the command is meant for (the phone's ECID, say): when that changes under a finger, the
             touch is void.
+        hold: Seconds that a finger must stay for the command to be sent; 0: a tap does. It is for what must not
+            happen by a touch in passing; a wipe is confirmed with `release`, and the daemon measures.
     """
 
     command: Command | Turn
     release: Command | None = None
     about: Hashable = None
+    hold: float = 0.0
+
+
+_TURNED = {Shape.BACK: Shape.RIGHT, Shape.RIGHT: Shape.BACK}
+"""Onward is to the left where people read from the right."""
 
 
 @dataclass
 class Canvas:
     """One picture in the making.
+
+    Scenes lay out from left to right. For a language that runs from the right, every box is mirrored here, on its
+    way to the surface and to the finger; pictures themselves are not, but for the arrows that mean onward and back.
 
     Attributes:
         surface: Where it is drawn.
@@ -46,6 +57,8 @@ class Canvas:
         face: How it shall look. Scenes never ask: lengths, colours and words obey it here.
         targets: Filled by the scene: where a finger does what. Later ones lie on top.
         due: Filled by the scene: when the picture changes without a new snapshot; None: never.
+        pressed_since: When the finger came that is on `pressed`.
+        mirrored: Whether the language runs from the right; known from `clear` on.
     """
 
     surface: Surface
@@ -54,6 +67,9 @@ class Canvas:
     face: Face = PLAIN
     targets: list[tuple[Rect, Target]] = field(default_factory=list)
     due: float | None = None
+    pressed_since: float = 0.0
+    mirrored: bool = False
+    _as_it_is: Rect | None = None
 
     @property
     def area(self) -> Rect:
@@ -81,19 +97,37 @@ class Canvas:
 
     def touch(self, box: Rect, target: Target) -> None:
         """Make a place touchable."""
-        self.targets.append((box, target))
+        self.targets.append((self._placed(box), target))
+
+    @contextmanager
+    def as_it_is(self, box: Rect) -> Iterator[None]:
+        """Mirror this box as a whole, and not what is in it: a phone has its buttons where it has them."""
+        before, self._as_it_is = self._as_it_is, box
+        yield
+        self._as_it_is = before
+
+    def _placed(self, box: Rect) -> Rect:
+        """Where a scene's box is in the picture."""
+        if not self.mirrored:
+            return box
+        width, fixed = self.surface.get_width(), self._as_it_is
+        left = width - box.right if fixed is None else box.left + width - fixed.right - fixed.left
+        return Rect(left, box.top, *box.size)
 
     def clear(self) -> None:
-        """Begin with an empty picture."""
+        """Begin with an empty picture, in the face's language."""
+        speech.speak(self.face.language)
+        self.mirrored = self.face.language in speech.RIGHT_TO_LEFT
         self.surface.fill(self.rgb(BACKGROUND))
 
     def put(self, image: Surface, box: Rect, part: Rect | None = None) -> None:
         """Draw a picture (or a `part` of it) with its top left corner at the box's. Everything but fills goes here."""
-        self.surface.blit(image, box, part)
+        size = image.get_size() if part is None else part.size
+        self.surface.blit(image, self._placed(Rect(box.topleft, size)), part)
 
     def fill(self, box: Rect, colour: Colour) -> None:
         """A plain rectangle."""
-        self.surface.fill(self.rgb(colour), box)
+        self.surface.fill(self.rgb(colour), self._placed(box))
 
     def panel(self, box: Rect, colour: Colour, radius: int) -> None:
         """A filled rectangle with round corners."""
@@ -102,7 +136,8 @@ class Canvas:
         self.fill(box.inflate(0, -2 * radius), colour)
         if radius:
             disc = shapes.disc(2 * radius, self.rgb(colour))
-            for x, left in ((0, box.left), (radius, box.right - radius)):
+            turned = self.mirrored and self._as_it_is is None
+            for x, left in ((radius * turned, box.left), (radius * (not turned), box.right - radius)):
                 for y, top in ((0, box.top), (radius, box.bottom - radius)):
                     self.put(disc, Rect(left, top, radius, radius), Rect(x, y, radius, radius))
 
@@ -116,6 +151,8 @@ class Canvas:
         side = min(box.size)
         square = Rect(0, 0, side, side)
         square.center = box.center
+        if self.mirrored and self._as_it_is is None:
+            shape = _TURNED.get(shape, shape)
         self.put(shapes.icon(shape, side, self.rgb(colour)), square)
 
     def disc(self, box: Rect, colour: Colour) -> None:
@@ -133,7 +170,7 @@ class Canvas:
         """Text from the top of the box, shortened to fit.
 
         Args:
-            words: Anything; it is cleaned.
+            words: English, or anything; it is cleaned, and said in the face's language.
             box: Where; what is wider or has more lines is cut with an ellipsis.
             style: How it looks.
             lines: How many lines there may be.

@@ -50,6 +50,11 @@ NAMES: dict[Key, str] = {
 
 def draw(canvas: Canvas, box: Rect, family: Family, pressed: Collection[Key], *, room: bool = True) -> None:
     """A phone of this family as large as fits; `room`: with some around it to mark buttons that are `pressed`."""
+    with canvas.as_it_is(box):
+        _draw(canvas, box, family, pressed, room=room)
+
+
+def _draw(canvas: Canvas, box: Rect, family: Family, pressed: Collection[Key], *, room: bool) -> None:
     body = BODIES[family]
     margin = min(box.width // 5, box.height // 7) if room else box.width // 12
     height = max(8, min(box.height - margin, round((box.width - 2 * margin) / body.slimness)))

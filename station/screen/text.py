@@ -1,17 +1,22 @@
-"""Text that always fits: fonts, and words from strangers made harmless, shortened and broken into lines.
+"""Text that always fits: words from strangers made harmless, ours said in the station's language, shortened, broken.
+
+What comes in here is English, and what is measured is what will be drawn: `wrap` and its like translate first, and
+return lines in the language that is spoken. `picture` draws such a line.
 
 Names come from phones, and a phone's name may be anything: NUL and lone surrogates (which raise in SDL_ttf),
 direction overrides, 5,000 characters, a hundred accents on one letter.
 """
 
-import math
+import re
 import unicodedata
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from importlib import resources
 
 import pygame
 
+from station.model.face import Language
+from station.screen import shaping, speech
 from station.screen.theme import RGB, TEXT, Colour
 
 LONGEST = 300
@@ -21,9 +26,6 @@ ACCENTS = 2
 _NO_CHARACTER = "\ue000"
 _ANY: RGB = (255, 255, 255)
 """What is only measured has no colour."""
-FINE = 3
-"""How many times larger letters are drawn before they are shrunk: SDL_ttf puts each on a whole pixel, which
-shows as uneven spacing in small text."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,6 @@ class Style:
     bold: bool = False
 
 
-@lru_cache(maxsize=64)
-def font(size: int, bold: bool) -> pygame.font.Font:
-    """The bundled font, FINE times larger than `size`."""
-    pygame.font.init()
-    name = "Inter-Bold.ttf" if bold else "Inter-Medium.ttf"
-    with resources.as_file(resources.files("station.screen") / "fonts" / name) as path:
-        return pygame.font.Font(str(path), max(size, 1) * FINE)
-
-
 @lru_cache(maxsize=1024)
 def _known(character: str) -> bool:
     """Whether the font has the character. It draws a box for all others, which tells nobody anything."""
@@ -52,7 +45,8 @@ def _known(character: str) -> bool:
 
 def _drawn(character: str) -> bytes:
     """A character after a letter: alone, some are too narrow to be drawn, and pygame refuses them."""
-    return pygame.image.tobytes(font(16, bold=False).render(f"o{character}", antialias=False, color=_ANY), "RGBA")
+    latin = shaping.font(16, bold=False)
+    return pygame.image.tobytes(latin.render(f"o{character}", antialias=False, color=_ANY), "RGBA")
 
 
 def clean(text: str) -> str:
@@ -69,35 +63,57 @@ def clean(text: str) -> str:
     return " ".join("".join(kept).split())
 
 
+def said(text: str) -> str:
+    """What is shown of an English text: cleaned, and in the language that is spoken."""
+    return _said(text, speech.spoken())
+
+
+@lru_cache(maxsize=1024)
+def _said(text: str, _language: Language) -> str:
+    return text if speech.is_name_of_language(text) else speech.say(clean(text))
+
+
 def width(text: str, style: Style) -> int:
-    """How wide a cleaned line is, in pixels."""
-    return math.ceil(font(style.size, style.bold).size(text)[0] / FINE)
+    """How wide a line is, in pixels."""
+    return _width(said(text), style)
+
+
+def _width(line: str, style: Style) -> int:
+    return shaping.width(line, style.size, style.bold)
 
 
 def line_height(style: Style) -> int:
     """How high one line is, in pixels."""
-    return math.ceil(font(style.size, style.bold).get_height() / FINE)
+    return shaping.line_height(style.size, style.bold)
+
+
+def shorten(text: str, style: Style, room: int) -> str:
+    """`text` as it is shown and, if wider than `room` pixels, ended with an ellipsis; empty if even that is wider."""
+    return _shorten(said(text), style, room)
 
 
 @lru_cache(maxsize=512)
-def shorten(text: str, style: Style, room: int) -> str:
-    """`text` cleaned and, where it is wider than `room` pixels, ended with an ellipsis; empty if even that is wider."""
-    text = clean(text)
-    if width(text, style) <= room:
+def _shorten(text: str, style: Style, room: int) -> str:
+    text = text.replace(_HYPHEN, "")
+    if _width(text, style) <= room:
         return text
     low, high = -1, len(text)
     while high - low > 1:
         middle = (low + high) // 2
-        if width(text[:middle].rstrip() + "…", style) <= room:
+        if _width(text[:middle].rstrip() + "…", style) <= room:
             low = middle
         else:
             high = middle
     return text[:low].rstrip() + "…" if low >= 0 else ""
 
 
-@lru_cache(maxsize=256)
 def wrap(text: str, style: Style, room: int, lines: int) -> tuple[str, ...]:
     """`text` in at most `lines` about equal lines of `room` pixels; what does not fit ends in an ellipsis."""
+    return _wrap(said(text), style, room, lines)
+
+
+@lru_cache(maxsize=256)
+def _wrap(text: str, style: Style, room: int, lines: int) -> tuple[str, ...]:
     wrapped = _fill(text, style, room, lines)
     narrow = room
     while len(wrapped) > 1 and not wrapped[-1].endswith("…") and narrow > room // 2:
@@ -109,17 +125,37 @@ def wrap(text: str, style: Style, room: int, lines: int) -> tuple[str, ...]:
     return wrapped
 
 
+_HYPHEN = "\u00ad"
+"""Where a translation lets a long word be broken."""
+_WIDE = "\u2e80-\ua4cf\uf900-\ufaff\uff00-\uffef"
+_CLOSING = "，。、；：！？）》」』】”’…·,.;:!?)%"
+_OPENING = "（《「『【“‘("
+_UNITS = re.compile(
+    rf"[{_OPENING}]*[{_WIDE}][{re.escape(_CLOSING)}]* ?"  # a Chinese character, which is a word
+    rf"|(?:(?![{_WIDE}])[^ {_HYPHEN}])+(?:[{re.escape(_CLOSING)}]+|{_HYPHEN})? ?"
+    rf"|[^ ] ?"
+)
+"""What a line is not broken within: a word, a part of one up to a hyphen, a Chinese character with its marks."""
+
+
+def _joined(units: list[str]) -> str:
+    """Units as one line: a hyphen shows only at its end."""
+    line = "".join(units).rstrip()
+    return line.replace(_HYPHEN, "") + ("-" if line.endswith(_HYPHEN) else "")
+
+
 def _fill(text: str, style: Style, room: int, lines: int) -> tuple[str, ...]:
     """As many words on each line as it takes."""
-    words = clean(text).split()
+    units = _UNITS.findall(text)
     wrapped: list[str] = []
-    while words and len(wrapped) < lines:
-        count = 1
-        while count < len(words) and width(" ".join(words[: count + 1]), style) <= room:
-            count += 1
-        last = len(wrapped) == lines - 1
-        wrapped.append(shorten(" ".join(words if last else words[:count]), style, room))
-        del words[:count]
+    while units and len(wrapped) < lines:
+        if len(wrapped) == lines - 1:
+            wrapped.append(_shorten("".join(units), style, room))
+            break
+        fits = range(2, len(units) + 1)
+        count = 1 + bisect_right(fits, room, key=lambda many: _width(_joined(units[:many]), style))
+        wrapped.append(_shorten(_joined(units[:count]), style, room))
+        del units[:count]
     return tuple(line for line in wrapped if line)
 
 
@@ -132,6 +168,5 @@ def fitting(text: str, style: Style, room: int, *, smallest: int, lines: int = 1
 
 @lru_cache(maxsize=256)
 def picture(line: str, style: Style, ink: RGB = _ANY) -> pygame.Surface:
-    """A line, already cleaned and shortened, as a picture."""
-    large = font(style.size, style.bold).render(line, antialias=True, color=ink)
-    return pygame.transform.smoothscale(large, (width(line, style), line_height(style)))
+    """A line that `wrap` returned, as a picture."""
+    return shaping.picture(line, style.size, style.bold, ink)
