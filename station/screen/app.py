@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pygame
@@ -10,11 +10,12 @@ from msgspec.structs import replace
 from pygame.event import Event
 
 from station.errors import StationError
-from station.model.api import Snapshot
+from station.model.api import Command, Lock, Snapshot
 from station.screen.album import Album, save
 from station.screen.canvas import Canvas, Target
 from station.screen.client import PATIENCE, Link
-from station.screen.pages import Place, Turn, still
+from station.screen.office import PRIVATE, Key, Office, Room, keyed
+from station.screen.pages import OPERATORS, Turn, Where, still
 from station.screen.render import View, picture, render
 from station.screen.touch import Finger, Touched
 from station.screen.wake import Alarm
@@ -25,6 +26,10 @@ NOTE_SECONDS = 6.0
 
 PAGE_SECONDS = 90.0
 """How long a page stays open that nobody touches: whoever comes next begins at the beginning."""
+DOOR_SECONDS = 30.0
+"""The same for the digits of a PIN."""
+CLOSED = "The operator's pages have closed."
+IDLE = "Nobody touched the operator's pages for a while: they have closed."
 
 _EXPOSED = (pygame.WINDOWEXPOSED, pygame.WINDOWSIZECHANGED)
 _LEFT = (pygame.WINDOWLEAVE, pygame.WINDOWFOCUSLOST, pygame.WINDOWHIDDEN)
@@ -51,9 +56,13 @@ class Kiosk:
         self._last: tuple[View, Target | None] | None = None
         self._due: float | None = None
         self._number = 0
-        self._place: Place | None = None
+        self._place: Where | None = None
         """The page that is open."""
         self._touched = 0.0
+        self._locked = False
+        """Whether the operator's session was ended since the last touch, because nobody touches anything."""
+        self._promised: dict[int, str] = {}
+        """What to say when a command is carried out, by its number."""
 
     def step(self) -> float | None:
         """Deal with what happened and draw if the picture would differ.
@@ -64,39 +73,61 @@ class Kiosk:
         now = self._clock()
         for event in pygame.event.get():
             self._handle(event, now)
+        self._send(self._finger.stayed(now))
         view = self._view(now)
         if self._last != (view, self._finger.pressed) or (self._due is not None and now >= self._due):
             self._draw(view, now)
         if pygame.event.peek() or self._last != (view, self._finger.pressed):
             return 0.0
-        left = self._touched + PAGE_SECONDS if self._place is not None else None
-        ends = [at for at in (self._due, self._note_ends if self._note else None, left) if at is not None]
+        ends = [at for at in (self._due, self._note_ends if self._note else None, self._left()) if at is not None]
         return min(ends) - now if ends else None
 
     def _view(self, now: float) -> View:
         while self._link.answers:
             answer = self._link.answers.popleft()
-            if answer.refused:
-                self._note = f"{answer.refused} {answer.remedy}"
-                self._note_ends = now + NOTE_SECONDS
+            done = self._promised.pop(answer.id, "")
+            if answer.refused or done:
+                self._say(f"{answer.refused} {answer.remedy}" if answer.refused else done, now)
         if now >= self._note_ends:
             self._note = ""
-        if now >= self._touched + PAGE_SECONDS:
-            self._place = None
-        self._place = still(self._place, self._link.snapshot)
+        left = self._left()
+        if left is not None and now >= left:
+            self._leave()
+        before, self._place = self._place, still(self._place, self._link.snapshot)
+        if _operators(before) and not _operators(self._place):
+            self._say(IDLE if now >= self._touched + PAGE_SECONDS else CLOSED, now)
         return View(_timeless(self._link.snapshot), self._note, self._place)
+
+    def _say(self, note: str, now: float) -> None:
+        self._note, self._note_ends = note, now + NOTE_SECONDS
+
+    def _left(self) -> float | None:
+        """When whoever touched last is taken to have gone; None: nothing is left open."""
+        if isinstance(self._place, Office):  # the daemon closes those, by what the operator does there
+            return self._touched + DOOR_SECONDS if self._place.room is Room.DOOR else None
+        snapshot = self._link.snapshot
+        operator = snapshot is not None and snapshot.operator is not None and not self._locked
+        return self._touched + PAGE_SECONDS if self._place is not None or operator else None
+
+    def _leave(self) -> None:
+        """Nobody is there any more."""
+        snapshot = self._link.snapshot
+        if snapshot is not None and snapshot.operator is not None:
+            self._locked = True
+            self._send([Lock(id=0)])
+        self._place = None
 
     def _draw(self, view: View, now: float) -> None:
         surface = pygame.display.get_surface()
         assert surface is not None
-        canvas = Canvas(surface, now, self._finger.pressed)
+        canvas = Canvas(surface, now, self._finger.pressed, pressed_since=self._finger.since)
         render(view, canvas)
         pygame.display.flip()
         self.drawn += 1
         self._last = (view, canvas.pressed)
         self._due = canvas.due
         self._send(self._finger.show(canvas.targets, now))
-        if self._album is not None:
+        if self._album is not None and not (isinstance(self._place, Office) and self._place.room in PRIVATE):
             self._album.consider(view.snapshot, surface)
 
     def _handle(self, event: Event, now: float) -> None:
@@ -112,7 +143,7 @@ class Kiosk:
     def _touch(self, event: Event, now: float) -> None:
         """Fingers, and the mouse in a window; not the mouse that SDL makes up from fingers."""
         if event.type in (pygame.FINGERDOWN, pygame.FINGERUP, pygame.MOUSEBUTTONDOWN, pygame.MOUSEBUTTONUP):
-            self._touched = now
+            self._touched, self._locked = now, False
         match event.type:
             case pygame.FINGERDOWN:
                 self._send(self._finger.down(event.finger_id, _spot(event), now))
@@ -129,11 +160,35 @@ class Kiosk:
 
     def _send(self, touched: list[Touched]) -> None:
         for what in touched:
-            if isinstance(what, Turn):
-                self._place, self._note = what.to, ""
-            for command in what.sends if isinstance(what, Turn) else (what,):
-                self._number += 1
-                self._link.send(replace(command, id=self._number))
+            match what:
+                case Key():
+                    self._key(what)
+                case Turn():
+                    self._place, self._note = what.to, ""
+                    self._tell(what.sends, what.done)
+                case _:
+                    self._tell((what,))
+
+    def _key(self, key: Key) -> None:
+        if isinstance(self._place, Office) and self._link.snapshot is not None:
+            did = keyed(self._place, key, self._link.snapshot)
+            self._place, self._note = did.to, ""
+            self._tell(did.sends, did.done)
+
+    def _tell(self, commands: Iterable[Command], done: str = "") -> None:
+        """Send commands; say `done` when the last of them was carried out."""
+        for command in commands:
+            self._number += 1
+            self._link.send(replace(command, id=self._number))
+        if done:
+            self._promised = {self._number: done}
+
+
+def _operators(place: Where | None) -> bool:
+    """Whether only the operator may see it."""
+    if isinstance(place, Office):
+        return place.room is not Room.DOOR
+    return place is not None and place.page in OPERATORS
 
 
 def _timeless(snapshot: Snapshot | None) -> Snapshot | None:

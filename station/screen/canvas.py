@@ -9,6 +9,7 @@ from pygame import Rect, Surface
 from station.model.api import Command
 from station.model.face import PLAIN, Face
 from station.screen import shapes, speech, text
+from station.screen.office import Key
 from station.screen.pages import Turn
 from station.screen.text import Style
 from station.screen.theme import BACKGROUND, RGB, Colour, Shape, palette, rgb
@@ -33,7 +34,7 @@ class Target:
             happen by a touch in passing; a wipe is confirmed with `release`, and the daemon measures.
     """
 
-    command: Command | Turn
+    command: Command | Turn | Key
     release: Command | None = None
     about: Hashable = None
     hold: float = 0.0

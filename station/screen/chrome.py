@@ -4,16 +4,25 @@ from pygame import Rect
 
 from station.model.api import Snapshot
 from station.screen import text, words
-from station.screen.canvas import Canvas
+from station.screen.canvas import Canvas, Target
+from station.screen.office import HOME, Office, Room
+from station.screen.pages import Turn
 from station.screen.text import Style
-from station.screen.theme import BLUE, CARD, MUTED, TEXT, VIOLET, VIOLET_DEEP, YELLOW, Colour, Shape, mix
+from station.screen.theme import BLUE, CARD, INK, MUTED, TEXT, VIOLET, VIOLET_DEEP, YELLOW, Colour, Shape, mix
 from station.screen.widgets import label
 
+DOOR = 60
+"""The operator's way in: the side of its place in the upper right corner, the smallest that every finger hits."""
 
-def chrome(canvas: Canvas, snapshot: Snapshot, note: str) -> Rect:
+
+def chrome(canvas: Canvas, snapshot: Snapshot, note: str, *, door: bool = True) -> Rect:
     """Draw the frame; returns the room left for the scene.
 
-    `note` is an answer to the last touch, such as why a command was refused.
+    Args:
+        canvas: What is drawn on.
+        snapshot: The station.
+        note: An answer to the last touch, such as why a command was refused.
+        door: Whether the operator's way in is there.
     """
     room = canvas.area.copy()
     if snapshot.emulated:
@@ -21,6 +30,8 @@ def chrome(canvas: Canvas, snapshot: Snapshot, note: str) -> Rect:
     margin = canvas.px(20)
     head = Rect(room.left + margin, room.top, room.width - 2 * margin, canvas.px(44))
     style = Style(canvas.px(19), MUTED, bold=True)
+    if door:
+        head.width -= _door(canvas, room, opened=snapshot.operator is not None) + canvas.px(6) - margin
     if snapshot.order is not None:
         ordered = words.ordered(snapshot.order, canvas.now)
         width = min(text.width(text.clean(ordered), style), head.width * 2 // 3)
@@ -34,6 +45,41 @@ def chrome(canvas: Canvas, snapshot: Snapshot, note: str) -> Rect:
     if note:
         room = _strip(canvas, room, note, Shape.BANG, BLUE)
     return Rect(room.left + margin, room.top, room.width - 2 * margin, room.height - margin)
+
+
+def _door(canvas: Canvas, room: Rect, *, opened: bool) -> int:
+    """The operator's way in, or back in: a small gear in the corner. Returns its width.
+
+    It is to be found by who looks for it, and to mean nothing to who does not: behind it is a PIN.
+    """
+    head = canvas.px(44)
+    side = canvas.px(24)
+    width = canvas.px(DOOR)
+    if opened:
+        style = Style(canvas.px(17), INK, bold=True)
+        width = max(width, text.width("Operator", style) + side + canvas.px(42))
+        pill = Rect(room.right - width - canvas.px(6), room.top + canvas.px(6), width, head - 2 * canvas.px(6))
+        canvas.panel(pill, BLUE, pill.height // 2)
+        place = Rect(pill.left + canvas.px(12), pill.centery - side // 2, side, side)
+        canvas.icon(Shape.GEAR, place, INK)
+        label(
+            canvas, Rect(place.right + canvas.px(8), pill.top, pill.right - place.right, pill.height), "Operator", style
+        )
+        width += canvas.px(6)
+    else:
+        canvas.icon(
+            Shape.GEAR, Rect(room.right - canvas.px(20) - side, room.top + (head - side) // 2, side, side), MUTED
+        )
+    box = Rect(room.right - width, room.top, width, canvas.px(DOOR))
+    canvas.touch(box, Target(Turn(HOME if opened else Office(Room.DOOR))))
+    return width
+
+
+def below_door(canvas: Canvas, box: Rect) -> Rect:
+    """The room for a scene with something to touch at its very top: it begins below the operator's way in."""
+    door = canvas.targets[0][0]
+    top = max(box.top, door.bottom + canvas.px(2))
+    return Rect(box.left, top, box.width, max(1, box.bottom - top))
 
 
 def slim(canvas: Canvas, snapshot: Snapshot) -> Rect:

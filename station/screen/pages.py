@@ -1,16 +1,20 @@
 """Where somebody is on the screen: a page about one phone, void as soon as another phone is in its bay.
 
+Or one of the operator's, which are about the station (`office`), void when the operator's session is over.
+
 Nothing but this is the screen's own. It is no state of the station: whoever leaves a page loses nothing, and
 a screen that starts again begins with none open.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from station.model.api import BayState, BayView, Command, Describe, Select, Snapshot
 from station.model.base import BayId
 from station.model.guide import Target
 from station.model.symptoms import Symptom
+from station.screen import office
+from station.screen.office import Office
 
 Guest = tuple[bool, int | None]
 """Who is in a bay: whether there is a phone, and its ECID if it tells."""
@@ -30,6 +34,14 @@ class Page(Enum):
     """What was looked at after a job."""
     FAMILY = "family"
     """Which phone is it, when no cable tells?"""
+    OVERRULE = "overrule"
+    """The operator's: why a gate is opened for this phone, or why it is no longer set aside."""
+    BUILDS = "builds"
+    """The operator's: which iOS is installed."""
+
+
+OPERATORS = frozenset({Page.OVERRULE, Page.BUILDS})
+"""Pages about a phone that only the operator has."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,10 @@ class Place:
     goal: Target | None = None
 
 
+Where = Place | Office
+"""Any page."""
+
+
 @dataclass(frozen=True)
 class Turn:
     """What a touch does that turns to another page.
@@ -56,10 +72,12 @@ class Turn:
     Attributes:
         to: The page; None: what is shown when none is open.
         sends: Commands that go with it.
+        done: What to say when the daemon has carried out the last of them; empty: nothing.
     """
 
-    to: Place | None
+    to: Where | None
     sends: tuple[Command, ...] = ()
+    done: str = ""
 
 
 def guest(bay: BayView) -> Guest:
@@ -82,6 +100,8 @@ SHOWN_IN: dict[Page, frozenset[BayState]] = {
     Page.FACTS: _AT_REST | _OVER,
     Page.CHECKS: _OVER,
     Page.FAMILY: _AT_REST | {BayState.EMPTY},
+    Page.OVERRULE: frozenset({BayState.READY}),
+    Page.BUILDS: frozenset({BayState.READY}),
 }
 """In which states a page is shown; in others what is shown without it."""
 
@@ -93,10 +113,17 @@ def unseen(bay: BayView) -> Turn:
     return Turn(opened(bay, Page.ASK), (*chosen, *said))
 
 
-def still(place: Place | None, snapshot: Snapshot | None) -> Place | None:
-    """The place, unless its phone is gone, something has begun with it, or another bay was chosen."""
+def still(place: Where | None, snapshot: Snapshot | None) -> Where | None:
+    """The place, unless its phone is gone, something has begun with it, or another bay was chosen.
+
+    What only the operator may see closes when the operator's session does.
+    """
     if place is None or snapshot is None:
         return None
+    if isinstance(place, Office):
+        return office.still_open(place, snapshot)
+    if place.page in OPERATORS and snapshot.operator is None:
+        place = replace(place, page=Page.PHONE)
     bay = bay_of(place, snapshot)
     if bay is None or guest(bay) != place.guest:
         return None

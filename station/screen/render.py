@@ -8,8 +8,9 @@ from station.model.api import BayState, BayView, Snapshot
 from station.model.face import PLAIN, Face
 from station.model.guide import Target as Goal
 from station.screen.canvas import Canvas
-from station.screen.chrome import chrome, slim
-from station.screen.pages import SHOWN_IN, Page, Place, bay_of, still
+from station.screen.chrome import below_door, chrome, slim
+from station.screen.office import Office
+from station.screen.pages import SHOWN_IN, Page, Place, Where, bay_of, still
 from station.screen.scenes import (
     ask,
     backup,
@@ -24,6 +25,7 @@ from station.screen.scenes import (
     single,
     welcome,
 )
+from station.screen.scenes.operator import builds, overrule, rooms
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class View:
 
     snapshot: Snapshot | None
     note: str = ""
-    place: Place | None = None
+    place: Where | None = None
     face: Face = PLAIN
 
 
@@ -53,23 +55,27 @@ def render(view: View, canvas: Canvas) -> None:
         return
     armed, led = to_confirm(snapshot), to_guide(snapshot)
     place = still(view.place, snapshot)
-    bay = None if place is None else bay_of(place, snapshot)
+    bay = bay_of(place, snapshot) if isinstance(place, Place) else None
     if armed is not None and armed.confirm is not None:
-        box = chrome(canvas, snapshot, view.note)
+        box = chrome(canvas, snapshot, view.note, door=False)
         confirm.draw(canvas, box, snapshot, armed, armed.confirm)
+    elif isinstance(place, Office):
+        rooms.draw(canvas, slim(canvas, snapshot), snapshot, place, view.note)
     elif led is not None and led.guide is not None:
         guide.draw(canvas, slim(canvas, snapshot), led, led.guide, view.note)
-    elif place is not None and bay is not None and _page(canvas, snapshot, bay, place, view.note):
+    elif isinstance(place, Place) and bay is not None and _page(canvas, snapshot, bay, place, view.note):
         pass
     elif all(bay.state is BayState.EMPTY for bay in snapshot.bays):
         welcome.draw(canvas, chrome(canvas, snapshot, view.note), snapshot)
     elif len(snapshot.bays) == 1:
-        single.draw(canvas, chrome(canvas, snapshot, view.note), snapshot.bays[0])
+        single.draw(canvas, chrome(canvas, snapshot, view.note), snapshot.bays[0], operator=snapshot.operator)
     else:
-        bench.draw(canvas, chrome(canvas, snapshot, view.note), snapshot)
+        bench.draw(canvas, below_door(canvas, chrome(canvas, snapshot, view.note)), snapshot)
 
 
-def _page(canvas: Canvas, snapshot: Snapshot, bay: BayView, place: Place, note: str) -> bool:
+def _page(  # noqa: C901 one arm a page
+    canvas: Canvas, snapshot: Snapshot, bay: BayView, place: Place, note: str
+) -> bool:
     """Draw an open page; False when there is none to draw now."""
     page = place.page if bay.state in SHOWN_IN[place.page] else Page.PHONE
     alone = len(snapshot.bays) == 1
@@ -77,7 +83,7 @@ def _page(canvas: Canvas, snapshot: Snapshot, bay: BayView, place: Place, note: 
         return False
     match page:
         case Page.PHONE:
-            single.draw(canvas, chrome(canvas, snapshot, note), bay, alone=alone)
+            single.draw(canvas, chrome(canvas, snapshot, note), bay, alone=alone, operator=snapshot.operator)
         case Page.SERVICES:
             services.draw(canvas, slim(canvas, snapshot), bay, note)
         case Page.ASK:
@@ -92,6 +98,11 @@ def _page(canvas: Canvas, snapshot: Snapshot, bay: BayView, place: Place, note: 
         case Page.FAMILY:
             goal = place.goal or Goal.RESTART
             family.draw(canvas, slim(canvas, snapshot), bay, goal, note)
+        case Page.OVERRULE:
+            overrule.draw(canvas, slim(canvas, snapshot), bay, note)
+        case Page.BUILDS:
+            assert snapshot.operator is not None
+            builds.draw(canvas, slim(canvas, snapshot), bay, snapshot.operator, note)
     return True
 
 

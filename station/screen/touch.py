@@ -11,6 +11,7 @@ from pygame import Rect
 
 from station.model.api import Command
 from station.screen.canvas import Target
+from station.screen.office import Key
 from station.screen.pages import Turn
 
 SETTLE = 0.3
@@ -19,7 +20,7 @@ FORGET = 15.0
 """Seconds after which a finger that never left the glass is taken for a ghost, and the next one counts."""
 
 Place = tuple[int, int]
-Touched = Command | Turn
+Touched = Command | Turn | Key
 """What a touch may mean."""
 _Shown = tuple[tuple[int, int, int, int], Target]
 
@@ -38,6 +39,11 @@ class Finger:
     def pressed(self) -> Target | None:
         """What is being touched, to be drawn so."""
         return self._on[1] if self._on is not None else None
+
+    @property
+    def since(self) -> float:
+        """When the finger came that is on the glass."""
+        return self._came
 
     def show(self, targets: list[tuple[Rect, Target]], now: float) -> list[Touched]:
         """Tell what can be touched now, after the picture changed."""
@@ -74,9 +80,16 @@ class Finger:
         commands = self.move(who, at)
         self._who = None
         on, self._on = self._on, None
-        if on is not None:
+        if on is not None and not on[1].hold:
             commands.append(on[1].release or on[1].command)
         return commands
+
+    def stayed(self, now: float) -> list[Touched]:
+        """What a finger means that has stayed long enough on a target to be held. Told after all that it did."""
+        if self._on is None or not self._on[1].hold or now - self._came < self._on[1].hold:
+            return []
+        on, self._on = self._on, None
+        return [on[1].command]
 
     def lost(self) -> list[Touched]:
         """The touchscreen, the window or the station went away: nobody touches anything."""

@@ -5,11 +5,13 @@ from pygame import Rect
 
 from station.model.api import BayState, BayView, Choose, JobView
 from station.model.job import PHASE_WORDS
+from station.model.operator import OperatorView
 from station.model.service import SERVICES, Service
 from station.screen import art, facts, text, widgets, words
 from station.screen.canvas import Canvas, Lengths, Target
 from station.screen.choices import Choice, buttons, choices, look, obstacle, subject
 from station.screen.pages import SHOWN_IN, Page, Turn, opened
+from station.screen.scenes.operator import phone
 from station.screen.text import Style
 from station.screen.theme import BLUE, LOOKS, MUTED, TEXT, tinted
 from station.screen.widgets import Part, column, label, largest, paragraph
@@ -18,8 +20,8 @@ CHANGE = "Change"
 """Leads to the other services."""
 
 
-def draw(canvas: Canvas, box: Rect, bay: BayView, *, alone: bool = True) -> None:
-    """Fill the box. `alone`: there is no other bay to go back to."""
+def draw(canvas: Canvas, box: Rect, bay: BayView, *, alone: bool = True, operator: OperatorView | None = None) -> None:
+    """Fill the box. `alone`: there is no other bay to go back to. `operator`: is here, and can do more."""
     canvas.panel(box, tinted(bay.state), canvas.px(24))
     inner = box.inflate(-2 * canvas.px(24), -2 * canvas.px(22))
     gap = canvas.px(28)
@@ -37,6 +39,8 @@ def draw(canvas: Canvas, box: Rect, bay: BayView, *, alone: bool = True) -> None
     _picture(canvas, picture, bay)
     if offered and (option := _option(bay)) is not None:
         offered = [option, *offered]
+    if operator is not None and bay.state is BayState.READY:
+        offered = [*phone.choices(bay), *offered]
     if offered:
         keys = Rect(speech.left, speech.bottom - canvas.px(68), speech.width, canvas.px(68))
         buttons(canvas, keys, offered)
@@ -110,7 +114,7 @@ def _option(bay: BayView) -> Choice | None:
         said = "eSIM: keep" if options.keep_esim else "eSIM: remove"
         other = replace(options, keep_esim=not options.keep_esim)
     elif bay.chosen is Service.RESCUE:
-        said = "Keep in recovery: " + ("yes" if options.stay_in_recovery else "no")
+        said = "Keep in recovery: yes" if options.stay_in_recovery else "Keep in recovery: no"
         other = replace(options, stay_in_recovery=not options.stay_in_recovery)
     else:
         return None

@@ -1,0 +1,234 @@
+"""What the operator's pages are made of besides the usual: a hold to mean it, steps up and down, pages of a list."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pygame import Rect
+
+from station.screen import text
+from station.screen.canvas import Canvas, Lengths, Target
+from station.screen.office import HOME, Key, Office, leaving
+from station.screen.pages import Turn
+from station.screen.text import Style
+from station.screen.theme import BLUE, CARD, GREEN, INK, LINE, MUTED, RAISED, TEXT, Colour, Shape, mix
+from station.screen.widgets import NEEDED, Part, card, column, grid, heading, label, largest, paragraph
+
+HOLD_SECONDS = 1.5
+"""How long a finger stays on what must not happen in passing."""
+SMOOTH = 1 / 60
+
+
+def page(canvas: Canvas, box: Rect, title: str, office: Office, note: str, *, back: Office = HOME) -> Rect:
+    """A page's first row, with the way back to another of the operator's. Returns the room below."""
+    return heading(canvas, box, title, Target(Turn(back, leaving(office))), note)
+
+
+def foot(canvas: Canvas, box: Rect, height: float = 64) -> tuple[Rect, Rect]:
+    """The room above, and a row of this height (of 480) at the bottom."""
+    row = Rect(box.left, box.bottom - canvas.px(height), box.width, canvas.px(height))
+    return Rect(box.left, box.top, box.width, max(1, row.top - canvas.px(12) - box.top)), row
+
+
+def hold_button(canvas: Canvas, box: Rect, words: str, target: Target, colour: Colour = BLUE) -> None:
+    """Something to hold: it fills while a finger stays. `target.hold` says for how long."""
+    radius = canvas.px(16)
+    canvas.framed(box, RAISED, radius, colour, canvas.px(3))
+    held = canvas.pressed == target
+    if held:
+        share = max(0.0, min(1.0, (canvas.now - canvas.pressed_since) / target.hold))
+        inner = box.inflate(-2 * canvas.px(3), -2 * canvas.px(3))
+        filled = Rect(
+            inner.left, inner.top, max(min(2 * radius, inner.width), round(inner.width * share)), inner.height
+        )
+        canvas.panel(filled, mix(RAISED, colour, 0.45), radius - canvas.px(3))
+        canvas.again_in(SMOOTH)
+    room = box.inflate(-2 * canvas.px(16), 0)
+    said = "Keep holding" if held else words
+    style = text.fitting(said, Style(canvas.px(24), TEXT, bold=True), room.width, smallest=canvas.px(14))
+    label(canvas, room, said, style, align=0.5)
+    canvas.touch(box, target)
+
+
+def stepper(canvas: Canvas, box: Rect, name: str, value: str, less: Target | None, more: Target | None) -> None:
+    """A value with a key on each side; a key without a target is quiet."""
+    canvas.framed(box, mix(RAISED, INK, 0.5), canvas.px(16), LINE, canvas.px(2))
+    side = max(canvas.px(60), min(canvas.px(76), box.width // 4))
+    for shape, target, left in ((Shape.MINUS, less, box.left), (Shape.PLUS, more, box.right - side)):
+        place = Rect(left, box.top, side, box.height)
+        if target is not None:
+            pressed = canvas.pressed == target
+            ground = mix(RAISED, TEXT, 0.25) if pressed else RAISED
+            canvas.framed(place, ground, canvas.px(16), LINE, canvas.px(2))
+            canvas.touch(place, target)
+        mark = Rect(0, 0, canvas.px(26), canvas.px(26))
+        mark.center = place.center
+        canvas.icon(shape, mark, TEXT if target is not None else LINE)
+    room = Rect(box.left + side + canvas.px(6), box.top, box.width - 2 * (side + canvas.px(6)), box.height)
+
+    def build(px: Lengths) -> list[Part]:
+        big = text.fitting(value, Style(px(26), TEXT, bold=True), room.width, smallest=px(14))
+        small = text.fitting(name, Style(px(15), MUTED), room.width, smallest=px(11))
+        return [
+            *paragraph(canvas, name, small, room.width, align=0.5, rank=NEEDED),
+            *paragraph(canvas, value, big, room.width, align=0.5),
+        ]
+
+    column(room, largest(canvas, room.height - canvas.px(8), build), align=0.5)
+
+
+def option(
+    canvas: Canvas,
+    box: Rect,
+    title: str,
+    said: str,
+    target: Target,
+    *,
+    chosen: bool = False,
+    shape: Shape | None = None,
+    tint: Colour = TEXT,
+) -> None:
+    """A card with an icon before a title, and a line or two below it; a check mark where it is chosen."""
+    inner = card(canvas, box, target, chosen=chosen)
+    mark = Shape.CHECK if chosen and shape is None else shape
+    if mark is not None:
+        side = min(canvas.px(34), inner.height)
+        place = Rect(inner.left, inner.centery - side // 2, side, side)
+        canvas.icon(mark, place, BLUE if chosen else tint)
+        gap = side + canvas.px(14)
+        inner = Rect(inner.left + gap, inner.top, max(1, inner.width - gap), inner.height)
+    two_lines(canvas, inner, title, said)
+
+
+def two_lines(canvas: Canvas, box: Rect, title: str, said: str, *, size: float = 21, lines: int = 2) -> None:
+    """A title, and what there is to say of it."""
+
+    def build(px: Lengths) -> list[Part]:
+        strong = text.fitting(title, Style(px(size), TEXT, bold=True), box.width, smallest=px(15))
+        weak = text.fitting(said, Style(px(16), MUTED), box.width, smallest=px(13), lines=lines)
+        return [
+            *paragraph(canvas, title, strong, box.width),
+            *paragraph(canvas, said, weak, box.width, lines=lines, rank=NEEDED, gap=px(2)),
+        ]
+
+    column(box, largest(canvas, box.height, build), align=0.5)
+
+
+def say(canvas: Canvas, box: Rect, words: str, *, size: float = 22, colour: Colour = MUTED, align: float = 0.5) -> None:
+    """A few sentences in the middle of a box."""
+
+    def build(px: Lengths) -> list[Part]:
+        return paragraph(canvas, words, Style(px(size), colour), box.width, lines=8, align=align, rank=NEEDED)
+
+    column(box, largest(canvas, box.height, build), align=0.5)
+
+
+def per_page(canvas: Canvas, box: Rect, line: float) -> int:
+    """How many lines of this height (of 480) a box has room for, when there is a foot below them."""
+    return max(1, (box.height - canvas.px(72)) // canvas.px(line))
+
+
+def pages(canvas: Canvas, box: Rect, office: Office, count: int, shown: int) -> None:
+    """The way through a list that is longer than the page, `shown` lines at a time."""
+    number, many = office.start // shown + 1, max(1, -(-count // shown))
+    if many == 1:
+        return
+    side = canvas.px(120)
+    before, after = office.start - shown, office.start + shown
+    for shape, start, left in ((Shape.BACK, before, box.left), (Shape.RIGHT, after, box.right - side)):
+        if not 0 <= start < count:
+            continue
+        target = Target(Turn(replace(office, start=start)))
+        place = Rect(left, box.top, side, box.height)
+        pressed = canvas.pressed == target
+        ground = mix(RAISED, TEXT, 0.25) if pressed else RAISED
+        canvas.framed(place, ground, canvas.px(16), LINE, canvas.px(2))
+        canvas.icon(shape, place.inflate(-canvas.px(30), -canvas.px(34)), TEXT)
+        canvas.touch(place, target)
+    middle = Rect(box.left + side, box.top, box.width - 2 * side, box.height)
+    label(canvas, middle, f"Page {number} of {many}", Style(canvas.px(18), MUTED), align=0.5)
+
+
+def key(canvas: Canvas, box: Rect, words: str, does: Key, *, shape: Shape | None = None, main: bool = False) -> None:
+    """A key of a pad."""
+    target = Target(does)
+    pressed = canvas.pressed == target
+    base, ink = (BLUE, INK) if main else (RAISED, TEXT)
+    ground = mix(base, ink, 0.25) if pressed else base
+    canvas.framed(box, ground, canvas.px(16), base if main else LINE, canvas.px(2))
+    canvas.touch(box, target)
+    if shape is not None:
+        side = min(canvas.px(36), box.height // 2)
+        mark = Rect(0, 0, side, side)
+        mark.center = box.center
+        canvas.icon(shape, mark, ink)
+        return
+    style = Style(min(canvas.px(34), round(box.height * 0.5)), ink, bold=True)
+    label(canvas, box, words, style, align=0.5)
+
+
+def entry(
+    canvas: Canvas,
+    box: Rect,
+    shape: Shape,
+    tint: Colour,
+    title: str,
+    said: str,
+    *,
+    aside: str = "",
+    under: str = "",
+    sealed: bool = False,
+) -> None:
+    """A line of a list: an icon, a title above what there is to say, and at the right two short facts.
+
+    `sealed`: there is a certificate.
+    """
+    canvas.fill(Rect(box.left, box.bottom - 1, box.width, 1), LINE)
+    side = canvas.px(30)
+    canvas.icon(shape, Rect(box.left, box.centery - side // 2, side, side), tint)
+    left = box.left + side + canvas.px(14)
+    strong, weak = Style(canvas.px(17), TEXT, bold=True), Style(canvas.px(15), MUTED)
+    width = min(max(text.width(aside, weak), text.width(under, weak)), box.width // 3)
+    right = box.right
+    if sealed:
+        canvas.icon(Shape.SEAL, Rect(right - side, box.centery - side // 2, side, side), GREEN)
+    right -= side + canvas.px(8) if sealed else 0
+    if width:
+        facts = Rect(right - width, box.top, width, box.height)
+        parts = [
+            *paragraph(canvas, aside, weak, width, align=1),
+            *paragraph(canvas, under, weak, width, align=1, rank=1),
+        ]
+        column(facts, parts, align=0.5)
+        right = facts.left - canvas.px(14)
+    room = Rect(left, box.top, max(1, right - left), box.height)
+    fitted = text.fitting(said, weak, room.width, smallest=canvas.px(13))
+    parts = [
+        *paragraph(canvas, title, text.fitting(title, strong, room.width, smallest=canvas.px(14)), room.width),
+        *paragraph(canvas, said, fitted, room.width, rank=1),
+    ]
+    column(room, parts, align=0.5)
+
+
+Count = tuple[Shape, Colour, int, str]
+"""An icon, its colour, a number, and what is counted."""
+
+
+def counts(canvas: Canvas, box: Rect, told: Sequence[Count]) -> None:
+    """Numbers that can be read from afar, each with its icon and its word."""
+    columns = len(told) if box.width > 4 * box.height or len(told) < 4 else 2
+    for (shape, colour, number, word), cell in zip(
+        told, grid(canvas, box, len(told), columns=columns, tallest=130), strict=True
+    ):
+        canvas.panel(cell, mix(CARD, colour, 0.08 if number else 0.0), canvas.px(14))
+        inner = cell.inflate(-2 * canvas.px(10), -2 * canvas.px(6))
+        tint = colour if number else MUTED
+        side = min(canvas.px(28), inner.height // 2)
+        big = Style(min(canvas.px(34), inner.height // 2), TEXT if number else MUTED, bold=True)
+        high = text.line_height(big)
+        room = text.width(str(number), big) + side + canvas.px(10)
+        top = inner.top + max(0, (inner.height - high - canvas.px(22)) // 2)
+        left = inner.centerx - room // 2
+        canvas.icon(shape, Rect(left, top + (high - side) // 2, side, side), tint)
+        label(canvas, Rect(left + side + canvas.px(10), top, inner.right - left - side, high), str(number), big)
+        small = text.fitting(word, Style(canvas.px(16), MUTED), inner.width, smallest=canvas.px(12))
+        canvas.words(word, Rect(inner.left, top + high, inner.width, canvas.px(24)), small, align=0.5)
