@@ -29,22 +29,16 @@ TEMPLATE = CATALOGS / "messages.pot"
 
 PLACES = ("station/screen/**/*.py", "station/core/**/*.py", "station/model/**/*.py")
 """Where every sentence may be shown on the screen."""
-ERRORS_OF = ("station/daemon/**/*.py", "station/adapters/**/*.py")
-"""Where errors come from that people see, and much else that they do not."""
-ERRORS = frozenset({"Refused", "StorageError"})
+ERRORS_OF = ("station/daemon/**/*.py",)
+"""Where refusals come from that people see, and much else that they do not. What adapters say of disks and files names
+paths and the system's own words: it is for whoever runs the station, and stays English."""
+ERRORS = frozenset({"Refused"})
 APART = frozenset(
     {
+        "station/core/consent.py",  # a worker's words, for the log
         "station/core/models.py",  # names of models are the same everywhere
         "station/model/base.py",
         "station/model/face.py",  # each language's name in itself
-        "station/adapters/api.py",  # a client's, a verifier's or a worker's
-        "station/adapters/chain.py",
-        "station/adapters/firmware.py",
-        "station/adapters/jobdir.py",
-        "station/adapters/jobshelf.py",
-        "station/adapters/pairings.py",
-        "station/adapters/signing.py",
-        "station/adapters/workers.py",
         "station/screen/album.py",
         "station/screen/app.py",  # the terminal's
         "station/screen/client.py",
@@ -217,7 +211,7 @@ class _Reader(ast.NodeVisitor):
         self._small = before
 
     def _take(self, said: str) -> None:
-        for words in sentences(said):
+        for words in sentences(" ".join(said.split())):
             plain = PLACEHOLDER.sub("", words)
             if self._only or not any(character.isalpha() for character in plain) or NO_WORDS.search(plain):
                 continue

@@ -367,9 +367,13 @@ def view(symptom: Symptom, ladder: Ladder) -> AdviceView:
 
 def _then(first: Rung, then: Rung) -> str:
     """What comes next."""
-    when = "After that" if first.service is Service.BACKUP else "If that does not help"
+    backed_up = first.service is Service.BACKUP
     if then.service is not None:
-        return f"{when}: “{SERVICES[then.service].title}”."
+        title = SERVICES[then.service].title
+        return f"After that: “{title}”." if backed_up else f"If that does not help: “{title}”."
     if then.guide is not None:
-        return f"{when}: its buttons, for {TARGET_WORDS[then.guide]}."
-    return f"{when}, say so."
+        goal = TARGET_WORDS[then.guide]
+        if backed_up:
+            return f"After that: its buttons, for {goal}."
+        return f"If that does not help: its buttons, for {goal}."
+    return "After that, say so." if backed_up else "If that does not help, say so."

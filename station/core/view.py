@@ -46,6 +46,12 @@ TO_DO: dict[Service, str] = {
     Service.RESTORE: "erase it and install iOS",
 }
 
+INSTALLS: dict[Service, str] = {
+    Service.REINSTALL: "install iOS {version} and keep the data",
+    Service.RESTORE: "erase it and install iOS {version}",
+}
+"""The same, where it is known which iOS."""
+
 KEEP_IN_RECOVERY = "keep it in recovery"
 """What rescue does with Options.stay_in_recovery."""
 
@@ -108,8 +114,8 @@ def _words(station: Station, bay: Bay, state: BayState) -> tuple[str, str]:
         assert station.desk.arming.armed is not None
         traits = SERVICES[station.desk.arming.armed.service]
         how = "Hold on the screen" if station.policy.touch_confirms else "Hold CONFIRM"
-        undone = "" if traits.keeps is Keeps.MEANT_TO else " This cannot be undone."
-        return traits.asks, f"{how} for {HOLD_SECONDS:.0f} seconds.{undone}"
+        undone = "" if traits.keeps is Keeps.MEANT_TO else "This cannot be undone."
+        return traits.asks, f"{how} for {HOLD_SECONDS:.0f} seconds. {undone}".strip()
     if state is BayState.WORKING:
         assert bay.job is not None
         return PHASE_WORDS[bay.job.phase], "Do not unplug." if _keep_plugged(bay.job) else ""
@@ -130,7 +136,9 @@ def _ready_words(station: Station, bay: Bay) -> tuple[str, str]:
         words = (str(refused), refused.remedy, "Or choose something else." if others else "")
         return f"Not ready to {TO_DO[service]}", " ".join(filter(None, words))
     to_do = KEEP_IN_RECOVERY if bay.stay.options.stay_in_recovery else TO_DO[service]
-    return "Ready", f"Press START to {to_do}.".replace("iOS", f"iOS {firmware.version}" if firmware else "iOS")
+    if firmware is not None:
+        to_do = INSTALLS[service].format(version=firmware.version)
+    return "Ready", f"Press START to {to_do}."
 
 
 def _offers(station: Station, bay: Bay, state: BayState) -> tuple[OfferView, ...]:

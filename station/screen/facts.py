@@ -16,9 +16,9 @@ def size(count: int) -> str:
 
 
 LOCKS: dict[ActivationLock, str] = {
-    ActivationLock.LOCKED: "Find My: locked",
-    ActivationLock.NOT_DETECTED: "Find My: not detected",
-    ActivationLock.UNKNOWN: "Find My: not known",
+    ActivationLock.LOCKED: "locked",
+    ActivationLock.NOT_DETECTED: "not detected",
+    ActivationLock.UNKNOWN: "not known",
 }
 
 
@@ -31,7 +31,7 @@ def brief(facts: PhoneFacts) -> str:
         said.append(size(facts.capacity))
     if facts.passcode:
         said.append("has a passcode")
-    said.append(LOCKS[facts.lock.state])
+    said.append(f"Find My: {LOCKS[facts.lock.state]}")
     if facts.supervised:
         said.append("managed")
     return " · ".join(said)
@@ -55,7 +55,7 @@ def rows(facts: PhoneFacts) -> list[tuple[str, str]]:
         ("Second IMEI", masked(facts.imei2) if facts.imei2 else ""),
         ("Passcode", yes[facts.passcode]),
         ("Activation", facts.activation_state),
-        ("Find My", LOCKS[facts.lock.state].removeprefix("Find My: ")),
+        ("Find My", LOCKS[facts.lock.state]),
         ("Managed", facts.organisation or yes[facts.supervised]),
         ("Backup password", yes[facts.backup_password]),
         ("Pictures", "" if facts.media is None else f"{facts.media.files} files"),

@@ -113,8 +113,8 @@ OUTCOME_TAGS: dict[Outcome, str] = {
 def headline(bay: BayView) -> str:
     """The one thing to say about a bay. What its badge says already is not said again."""
     if bay.state is BayState.WORKING and bay.job is not None:
-        version = f" to iOS {bay.job.target_version}" if bay.job.target_version else ""
-        return f"{DOING[bay.job.service]}{version}"
+        doing, version = DOING[bay.job.service], bay.job.target_version
+        return f"{doing} to iOS {version}" if version else doing
     title = bay.result.title if bay.result is not None else bay.title
     return bay.hint if _said_by_badge(bay, title) else title
 

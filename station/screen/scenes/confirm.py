@@ -46,14 +46,16 @@ def _speech(
         parts.append(Part(height, lambda place: widgets.emulated(canvas, place), rank=2, gap=px(6)))
     small = Style(px(21), MUTED)
     left = max(0, math.ceil(confirm.until - canvas.now))
-    how = "Hold your finger on the ring" if snapshot.touch_confirms else "Hold the CONFIRM button"
+    how = "Hold the CONFIRM button until it is full."
+    if snapshot.touch_confirms:
+        how = "Hold your finger on the ring until it is full."
     traits = SERVICES[confirm.service]
     size = 30 if traits.keeps is Keeps.NOTHING else 25
     parts += paragraph(
         canvas, words.WARNINGS[traits.keeps], Style(px(size), TEXT, bold=True), room, lines=3, gap=px(14), rank=0
     )
     parts += paragraph(canvas, _and_also(confirm, traits), small, room, lines=2, gap=px(6), rank=1)
-    parts += paragraph(canvas, f"{how} until it is full.", Style(px(21), BLUE, bold=True), room, lines=2, gap=px(14))
+    parts += paragraph(canvas, how, Style(px(21), BLUE, bold=True), room, lines=2, gap=px(14))
     parts += paragraph(canvas, f"{left} seconds left to decide", small, room, gap=px(4), rank=3)
     return parts
 
