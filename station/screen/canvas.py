@@ -11,6 +11,7 @@ from station.model.face import PLAIN, Face
 from station.screen import shapes, speech, text
 from station.screen.office import Key
 from station.screen.pages import Turn
+from station.screen.sketch import Sketch
 from station.screen.text import Style
 from station.screen.theme import BACKGROUND, RGB, Colour, Shape, palette, rgb
 
@@ -62,7 +63,7 @@ class Canvas:
         mirrored: Whether the language runs from the right; known from `clear` on.
     """
 
-    surface: Surface
+    surface: Surface | Sketch
     now: float
     pressed: Target | None = None
     face: Face = PLAIN

@@ -123,9 +123,9 @@ def test_the_ratio_itself() -> None:
 
 def test_a_canvas_draws_in_its_faces_colours() -> None:
     for face in (Face(), Face(contrast=True)):
-        canvas = Canvas(Surface((20, 20)), NOW, face=face)
-        canvas.fill(Rect(0, 0, 20, 20), BLUE)
-        assert canvas.surface.get_at((5, 5))[:3] == palette(contrast=face.contrast)[BLUE]
+        surface = Surface((20, 20))
+        Canvas(surface, NOW, face=face).fill(Rect(0, 0, 20, 20), BLUE)
+        assert surface.get_at((5, 5))[:3] == palette(contrast=face.contrast)[BLUE]
 
 
 def test_a_picture_with_strong_contrast_has_none_of_the_calm_grounds() -> None:
