@@ -31,6 +31,10 @@ class Sketch:
         """All of it."""
         return self._area.copy()
 
+    def get_width(self) -> int:
+        """Width in pixels."""
+        return self._area.width
+
     def get_size(self) -> tuple[int, int]:
         """Width and height in pixels."""
         return self._area.size

@@ -10,6 +10,15 @@ DESKTOPS = ("DISPLAY", "WAYLAND_DISPLAY")
 WINDOW_SIZE = (800, 480)
 
 
+def owns_display() -> bool:
+    """Whether the display is this program's alone. On a desktop others set its brightness."""
+    return not _on_desktop() and os.environ.get("SDL_VIDEODRIVER", "kmsdrm") == "kmsdrm"
+
+
+def _on_desktop() -> bool:
+    return any(os.environ.get(name) for name in DESKTOPS)
+
+
 def open_window(*, size: tuple[int, int] | None = None, fullscreen: bool | None = None) -> None:
     """Open pygame's display.
 
@@ -20,7 +29,7 @@ def open_window(*, size: tuple[int, int] | None = None, fullscreen: bool | None 
     Raises:
         StationError: there is nothing to draw on.
     """
-    desktop = any(os.environ.get(name) for name in DESKTOPS)
+    desktop = _on_desktop()
     headless = "SDL_VIDEODRIVER" in os.environ
     if not desktop and not headless:
         os.environ["SDL_VIDEODRIVER"] = "kmsdrm"

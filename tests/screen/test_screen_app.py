@@ -12,12 +12,13 @@ import pytest
 import typer
 from asyncinotify import Inotify, Mask
 from msgspec.structs import replace
-from pygame import Rect, Surface
+from pygame import Surface
 from typer.testing import CliRunner
 
 from station.cli.screen import screen
 from station.errors import StationError
 from station.model.api import (
+    HOLD_BEAT,
     Answer,
     BayState,
     Cancel,
@@ -25,6 +26,7 @@ from station.model.api import (
     Dismiss,
     HoldBegan,
     HoldEnded,
+    HoldGoesOn,
     Select,
     Snapshot,
     Start,
@@ -32,67 +34,13 @@ from station.model.api import (
 from station.model.base import BayId, Ecid
 from station.model.service import Service
 from station.screen import app
-from station.screen.app import NOTE_SECONDS, Kiosk
-from station.screen.canvas import Canvas
-from station.screen.client import Link
-from station.screen.render import View, render
-from station.screen.touch import SETTLE
+from station.screen.app import BEAT, NOTE_SECONDS
 from station.screen.window import open_window
 from tests.screen.samples import BENCH, CONFIRM, NOW, PHONE, bay, station
 from tests.screen.server import serving
+from tests.screen.stage import Stage
 
 ONE = BayId("1")
-
-
-class Wired(Link):
-    """A link that was never connected: the test says what it brings and sees what it would send."""
-
-    def __init__(self) -> None:
-        super().__init__(Path("/nonexistent"), lambda: None)
-        self.sent: list[Command] = []
-
-    def send(self, command: Command) -> None:
-        self.sent.append(command)
-
-
-class Stage:
-    """A kiosk, its link and its clock."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-        self.link = Wired()
-        self.kiosk = Kiosk(self.link, clock=lambda: self.now)
-
-    def show(self, snapshot: Snapshot | None) -> None:
-        """A snapshot comes, and stays until it can be touched."""
-        self.link.snapshot = snapshot
-        self.steps()
-        self.now += 2 * SETTLE
-        self.steps()
-
-    def steps(self) -> float | None:
-        """Step until the kiosk wants to sleep."""
-        while (pause := self.kiosk.step()) == 0:
-            pass
-        return pause
-
-    def post(self, kind: int, at: tuple[int, int], finger: int = 1) -> None:
-        """A finger does something."""
-        pygame.event.post(pygame.event.Event(kind, finger_id=finger, touch_id=0, x=at[0] / 800, y=at[1] / 480))
-        self.steps()
-
-    def tap(self, command: type[Command]) -> None:
-        """A finger taps the target with this command."""
-        at = self.place(command)
-        self.post(pygame.FINGERDOWN, at)
-        self.post(pygame.FINGERUP, at)
-
-    def place(self, command: type[Command], number: int = 0) -> tuple[int, int]:
-        """Where there is a target with this command."""
-        canvas = Canvas(Surface((800, 480)), self.now)
-        render(View(self.link.snapshot), canvas)
-        boxes: list[Rect] = [box for box, target in canvas.targets if isinstance(target.command, command)]
-        return boxes[number].center
 
 
 @pytest.fixture
@@ -170,8 +118,15 @@ def test_a_hold_on_the_ring(stage: Stage) -> None:
     held = replace(bay(BayState.ARMED), confirm=replace(CONFIRM, holding_since=stage.now))
     stage.link.snapshot = station(held, touch=True)
     stage.steps()
+    for _ in range(2):
+        pause = stage.steps()
+        assert pause is not None
+        assert pause <= HOLD_BEAT
+        stage.now += BEAT + 0.001
+    stage.steps()
     stage.post(pygame.FINGERMOTION, (790, 470))
-    assert stage.link.sent[1:] == [HoldEnded(id=2, bay=ONE)]
+    goes_on = [HoldGoesOn(id=number, bay=ONE) for number in (2, 3)]
+    assert stage.link.sent[1:] == [*goes_on, HoldEnded(id=4, bay=ONE)]
 
 
 def test_the_ring_cannot_be_held_where_there_are_buttons(stage: Stage) -> None:
@@ -193,13 +148,18 @@ def test_a_daemon_that_goes_ends_a_touch(stage: Stage) -> None:
     assert stage.link.sent == []
 
 
+def rests(pause: float | None) -> bool:
+    """Whether nothing is to be done but to go dim one day."""
+    return pause is None or pause > 60
+
+
 def test_an_unchanged_snapshot_draws_nothing(stage: Stage) -> None:
     stage.show(station(bay(BayState.READY)))
     drawn = stage.kiosk.drawn
     for sequence in range(2, 10):
         stage.link.snapshot = replace(station(bay(BayState.READY)), sequence=sequence, at=NOW + sequence)
         stage.now += 1
-        assert stage.steps() is None
+        assert rests(stage.steps())
     assert stage.kiosk.drawn == drawn
 
 
@@ -234,7 +194,7 @@ def test_a_refusal_is_shown_for_a_while(stage: Stage) -> None:
     assert pause == pytest.approx(NOTE_SECONDS)
     assert pygame.image.tobytes(before, "RGB") != pygame.image.tobytes(plain, "RGB")
     stage.now += NOTE_SECONDS
-    assert stage.steps() is None
+    assert rests(stage.steps())
     assert pygame.image.tobytes(before, "RGB") == pygame.image.tobytes(plain, "RGB")
 
 
