@@ -14,7 +14,17 @@ from websockets.exceptions import ConnectionClosed
 from station.adapters import api
 from station.adapters.api import ApiServer, connect
 from station.errors import ConfigError, Refused
-from station.model.api import Answer, Command, Dismiss, HoldBegan, HoldEnded, Lamp, Select, Snapshot
+from station.model.api import (
+    Answer,
+    Command,
+    Dismiss,
+    HoldBegan,
+    HoldEnded,
+    HoldGoesOn,
+    Lamp,
+    Select,
+    Snapshot,
+)
 from station.model.base import Ecid, SocketPath
 from tests.core.helpers import ONE, TWO, Bench, arrived
 
@@ -166,6 +176,19 @@ async def test_a_hold_ends_with_its_client(served):
         assert await served.commands.get() == HoldEnded(id=0, bay=TWO)
 
 
+async def test_a_hold_goes_on_by_the_word_of_who_began_it(served):
+    """Of two screens, the one that froze is not spoken for by the other."""
+    async with served.server, asyncio.timeout(PATIENCE), connect(served.path) as one, connect(served.path) as other:
+        await one.command(HoldBegan(id=1, bay=TWO))
+        await other.command(HoldGoesOn(id=2, bay=TWO))
+        await one.command(HoldGoesOn(id=3, bay=ONE))
+        assert served.commands.qsize() == 1
+        await one.command(HoldGoesOn(id=4, bay=TWO))
+        await one.command(HoldEnded(id=5, bay=TWO))
+        await one.command(HoldGoesOn(id=6, bay=TWO))
+        assert [(await served.commands.get()).id for _ in range(served.commands.qsize())] == [1, 4, 5]
+
+
 async def test_a_hold_that_ended_is_not_ended_again(served):
     async with served.server, asyncio.timeout(PATIENCE), connect(served.path) as client:
         await client.command(HoldBegan(id=1, bay=TWO))
@@ -215,7 +238,7 @@ async def test_a_socket_that_cannot_be_made_is_a_matter_of_settings(sockets):
 
 
 async def test_without_a_daemon_a_client_is_told_so(sockets):
-    with pytest.raises(Refused, match="No such file"):
+    with pytest.raises(Refused, match="No station answers"):
         async with connect(sockets / "nothing"):
             pass
 
