@@ -52,24 +52,24 @@ def _door(canvas: Canvas, room: Rect, *, opened: bool) -> int:
 
     It is to be found by who looks for it, and to mean nothing to who does not: behind it is a PIN.
     """
-    head = canvas.px(44)
-    side = canvas.px(24)
+    margin, side, high = canvas.px(20), canvas.px(24), canvas.px(44)
+    gear = Rect(room.right - margin - side, room.top + (high - side) // 2, side, side)
     width = canvas.px(DOOR)
     if opened:
         style = Style(canvas.px(17), INK, bold=True)
-        width = max(width, text.width("Operator", style) + side + canvas.px(42))
-        pill = Rect(room.right - width - canvas.px(6), room.top + canvas.px(6), width, head - 2 * canvas.px(6))
+        inset, gap = canvas.px(14), canvas.px(8)
+        pill = Rect(0, room.top + canvas.px(6), 2 * inset + side + gap + text.width("Operator", style), canvas.px(32))
+        pill.right = room.right - margin
         canvas.panel(pill, BLUE, pill.height // 2)
-        place = Rect(pill.left + canvas.px(12), pill.centery - side // 2, side, side)
-        canvas.icon(Shape.GEAR, place, INK)
+        gear.midleft = (pill.left + inset, pill.centery)
         label(
-            canvas, Rect(place.right + canvas.px(8), pill.top, pill.right - place.right, pill.height), "Operator", style
+            canvas,
+            Rect(gear.right + gap, pill.top, pill.right - inset - gear.right - gap, pill.height),
+            "Operator",
+            style,
         )
-        width += canvas.px(6)
-    else:
-        canvas.icon(
-            Shape.GEAR, Rect(room.right - canvas.px(20) - side, room.top + (head - side) // 2, side, side), MUTED
-        )
+        width = pill.width + margin
+    canvas.icon(Shape.GEAR, gear, INK if opened else MUTED)
     box = Rect(room.right - width, room.top, width, canvas.px(DOOR))
     canvas.touch(box, Target(Turn(HOME if opened else Office(Room.DOOR))))
     return width

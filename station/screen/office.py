@@ -175,12 +175,12 @@ class Office:
 
     Attributes:
         room: Which.
-        start: Of a list: the first line that is shown.
+        part: Of a list that is longer than the page: which part of it, counted from 0.
         draft: What is being chosen.
     """
 
     room: Room
-    start: int = 0
+    part: int = 0
     draft: Draft | None = None
 
 

@@ -6,14 +6,15 @@ from station.model.api import ForgetBay, LearnBay
 from station.model.base import BayId
 from station.model.operator import BayLine, OperatorView
 from station.screen import art
-from station.screen.canvas import Canvas, Target
+from station.screen.canvas import Canvas, Lengths, Target
 from station.screen.choices import Choice, buttons
 from station.screen.office import LearnDraft, Office, Room
 from station.screen.pages import Turn
-from station.screen.scenes.operator.furniture import HOLD_SECONDS, foot, hold_button, option, page, pages, say
+from station.screen.scenes.operator.furniture import HOLD_SECONDS, foot, hold_button, option, page, pages, part, say
 from station.screen.table import table
+from station.screen.text import Style
 from station.screen.theme import GREEN, RED, TEXT, Shape
-from station.screen.widgets import grid
+from station.screen.widgets import Part, column, grid, largest, paragraph
 
 SHOWN = 16
 
@@ -22,7 +23,8 @@ def draw(canvas: Canvas, box: Rect, operator: OperatorView, office: Office, note
     """All of them."""
     room = page(canvas, box, "Bays", office, note)
     room, below = foot(canvas, room)
-    lines = operator.bays[office.start : office.start + SHOWN]
+    open_now = part(office, len(operator.bays), SHOWN)
+    lines = operator.bays[open_now[0] * SHOWN : (open_now[0] + 1) * SHOWN]
     columns = (4 if len(lines) > 8 else 2) if room.width > room.height else (2 if len(lines) > 6 else 1)
     for line, cell in zip(lines, grid(canvas, room, len(lines), columns=columns, tallest=92), strict=True):
         _bay(canvas, cell, line)
@@ -31,12 +33,12 @@ def draw(canvas: Canvas, box: Rect, operator: OperatorView, office: Office, note
     new = _unused(operator)
     learn = Turn(Office(Room.BAY, draft=LearnDraft(new, "")), (LearnBay(id=0, bay=new),))
     middle = below.inflate(-2 * canvas.px(250), 0) if len(operator.bays) > SHOWN else below
-    pages(canvas, below, office, len(operator.bays), SHOWN)
+    pages(canvas, below, office, open_now)
     buttons(canvas, middle, [Choice("Add a bay", Target(learn), main=True)])
 
 
 def _bay(canvas: Canvas, box: Rect, line: BayLine) -> None:
-    said = "A phone is in it" if line.occupied else "Empty"
+    said = "In use" if line.occupied else "Empty"
     target = Target(Turn(Office(Room.BAY, draft=LearnDraft(line.bay, line.socket))))
     option(canvas, box, f"Bay {line.bay}", said, target, shape=Shape.HANDSET if line.occupied else Shape.PLUG)
 
@@ -51,6 +53,7 @@ def one(canvas: Canvas, box: Rect, operator: OperatorView, office: Office, note:
     """One of them: which socket it is, and how it is taught another."""
     draft = office.draft if isinstance(office.draft, LearnDraft) else LearnDraft(_unused(operator), "")
     line = next((line for line in operator.bays if line.bay == draft.bay), None)
+    note = note or (operator.says if operator.learning == draft.bay else "")
     room = page(canvas, box, f"Bay {draft.bay}", office, note, back=Office(Room.BAYS))
     room, below = foot(canvas, room, 72)
     learned = line is not None and line.socket != draft.socket
@@ -67,18 +70,18 @@ def one(canvas: Canvas, box: Rect, operator: OperatorView, office: Office, note:
     else:
         _known(canvas, room, line)
         half = (below.width - canvas.px(12)) // 2
-        buttons(canvas, Rect(below.left, below.top, half, below.height), [Choice("Another socket", learn)])
         if not line.occupied:
+            buttons(canvas, Rect(below.left, below.top, half, below.height), [Choice("Another socket", learn)])
             forget = Turn(Office(Room.BAYS), (ForgetBay(id=0, bay=line.bay),), f"Bay {line.bay} is no more.")
             place = Rect(below.right - half, below.top, half, below.height)
             hold_button(canvas, place, "Hold to remove it", Target(forget, hold=HOLD_SECONDS), RED)
 
 
 def _known(canvas: Canvas, box: Rect, line: BayLine) -> None:
-    rows = [("Socket", (line.socket,)), ("In it", ("A phone" if line.occupied else "Nothing",))]
+    rows = [("Socket", (line.socket,)), ("Now", ("In use" if line.occupied else "Empty",))]
     table(canvas, Rect(box.left, box.top, box.width, min(box.height, canvas.px(104))), rows, share=0.25)
     rest = Rect(box.left, box.top + canvas.px(104), box.width, max(1, box.height - canvas.px(104)))
-    said = "A phone is in it: unplug it before the bay is removed." if line.occupied else ""
+    said = "It is in use: unplug its phone, and touch OK under its last result." if line.occupied else ""
     if said and rest.height > canvas.px(30):
         say(canvas, rest, said, size=19)
 
@@ -96,9 +99,10 @@ def _learning(canvas: Canvas, box: Rect, bay: BayId) -> None:
 
 
 def _mark(canvas: Canvas, box: Rect, said: str) -> None:
-    side = min(canvas.px(110), box.height // 2)
-    mark = Rect(0, 0, side, side)
-    mark.midtop = (box.centerx, box.top + canvas.px(16))
-    canvas.icon(Shape.CHECK, mark, GREEN)
-    rest = Rect(box.left, mark.bottom, box.width, max(1, box.bottom - mark.bottom))
-    say(canvas, rest, said, size=28, colour=TEXT)
+    def build(px: Lengths) -> list[Part]:
+        return [
+            Part(px(96), lambda place: canvas.icon(Shape.CHECK, place, GREEN), rank=2),
+            *paragraph(canvas, said, Style(px(30), TEXT, bold=True), box.width, lines=3, align=0.5, gap=px(16)),
+        ]
+
+    column(box, largest(canvas, box.height, build), align=0.5)

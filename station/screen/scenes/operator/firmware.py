@@ -6,7 +6,7 @@ from station.model.operator import FirmwareLine, OperatorView
 from station.screen import facts
 from station.screen.canvas import Canvas
 from station.screen.office import Office
-from station.screen.scenes.operator.furniture import entry, foot, page, pages, per_page, say
+from station.screen.scenes.operator.furniture import entry, foot, line_height, page, pages, part, per_page, say
 from station.screen.theme import TEXT, Shape
 
 LINE = 62
@@ -19,12 +19,16 @@ def draw(canvas: Canvas, box: Rect, operator: OperatorView, office: Office, note
     if not lines:
         say(canvas, room, "There is no firmware here yet. It is fetched or imported with “station firmware”.")
         return
-    shown = per_page(canvas, room, LINE)
+    line_of = line_height(canvas, room, LINE)
+    high_of_line = canvas.px(line_of)
+    shown = per_page(canvas, room, line_of)
     room, below = foot(canvas, room, 60)
-    for number, line in enumerate(lines[office.start : office.start + shown]):
-        place = Rect(room.left, room.top + number * canvas.px(LINE), room.width, canvas.px(LINE))
+    open_now = part(office, len(lines), shown)
+    start = open_now[0] * shown
+    for number, line in enumerate(lines[start : start + shown]):
+        place = Rect(room.left, room.top + number * high_of_line, room.width, high_of_line)
         entry(canvas, place, Shape.FETCH, TEXT, words_of(line), models(line), aside=facts.size(line.size))
-    pages(canvas, below, office, len(lines), shown)
+    pages(canvas, below, office, open_now)
 
 
 def words_of(line: FirmwareLine) -> str:

@@ -49,11 +49,20 @@ def hold_button(canvas: Canvas, box: Rect, words: str, target: Target, colour: C
     canvas.touch(box, target)
 
 
-def stepper(canvas: Canvas, box: Rect, name: str, value: str, less: Target | None, more: Target | None) -> None:
+def stepper(
+    canvas: Canvas,
+    box: Rect,
+    name: str,
+    value: str,
+    less: Target | None,
+    more: Target | None,
+    *,
+    shapes: tuple[Shape, Shape] = (Shape.MINUS, Shape.PLUS),
+) -> None:
     """A value with a key on each side; a key without a target is quiet."""
     canvas.framed(box, mix(RAISED, INK, 0.5), canvas.px(16), LINE, canvas.px(2))
     side = max(canvas.px(60), min(canvas.px(76), box.width // 4))
-    for shape, target, left in ((Shape.MINUS, less, box.left), (Shape.PLUS, more, box.right - side)):
+    for shape, target, left in ((shapes[0], less, box.left), (shapes[1], more, box.right - side)):
         place = Rect(left, box.top, side, box.height)
         if target is not None:
             pressed = canvas.pressed == target
@@ -87,15 +96,22 @@ def option(
     shape: Shape | None = None,
     tint: Colour = TEXT,
 ) -> None:
-    """A card with an icon before a title, and a line or two below it; a check mark where it is chosen."""
+    """A card with an icon before a title, and a line or two below it.
+
+    Without an icon of its own it is one of several to choose: a ring, with a check mark in it where it is chosen.
+    """
     inner = card(canvas, box, target, chosen=chosen)
-    mark = Shape.CHECK if chosen and shape is None else shape
-    if mark is not None:
-        side = min(canvas.px(34), inner.height)
-        place = Rect(inner.left, inner.centery - side // 2, side, side)
-        canvas.icon(mark, place, BLUE if chosen else tint)
-        gap = side + canvas.px(14)
-        inner = Rect(inner.left + gap, inner.top, max(1, inner.width - gap), inner.height)
+    side = min(canvas.px(34), inner.height, inner.width // 3)
+    place = Rect(inner.left, inner.centery - side // 2, side, side)
+    if shape is not None:
+        canvas.icon(shape, place, BLUE if chosen else tint)
+    elif chosen:
+        canvas.disc(place, BLUE)
+        canvas.icon(Shape.CHECK, place.inflate(-side // 2, -side // 2), INK)
+    else:
+        canvas.ring(place, max(2, side // 12), MUTED)
+    gap = side + canvas.px(14)
+    inner = Rect(inner.left + gap, inner.top, max(1, inner.width - gap), inner.height)
     two_lines(canvas, inner, title, said)
 
 
@@ -103,7 +119,7 @@ def two_lines(canvas: Canvas, box: Rect, title: str, said: str, *, size: float =
     """A title, and what there is to say of it."""
 
     def build(px: Lengths) -> list[Part]:
-        strong = text.fitting(title, Style(px(size), TEXT, bold=True), box.width, smallest=px(15))
+        strong = text.fitting(title, Style(px(size), TEXT, bold=True), box.width, smallest=px(13))
         weak = text.fitting(said, Style(px(16), MUTED), box.width, smallest=px(13), lines=lines)
         return [
             *paragraph(canvas, title, strong, box.width),
@@ -127,17 +143,30 @@ def per_page(canvas: Canvas, box: Rect, line: float) -> int:
     return max(1, (box.height - canvas.px(72)) // canvas.px(line))
 
 
-def pages(canvas: Canvas, box: Rect, office: Office, count: int, shown: int) -> None:
-    """The way through a list that is longer than the page, `shown` lines at a time."""
-    number, many = office.start // shown + 1, max(1, -(-count // shown))
+def part(office: Office, count: int, shown: int, first: int | None = None) -> tuple[int, int]:
+    """Which page of a list is open, counted from 0, and how many there are.
+
+    Args:
+        office: The open page.
+        count: How many lines there are.
+        shown: How many are on a page.
+        first: How many are on the first one; None: as many.
+    """
+    first = shown if first is None else first
+    many = 1 + max(0, -(-(count - first) // shown))
+    return min(office.part, many - 1), many
+
+
+def pages(canvas: Canvas, box: Rect, office: Office, open_now: tuple[int, int]) -> None:
+    """The way through a list that is longer than a page. `open_now`: what `part` said."""
+    number, many = open_now
     if many == 1:
         return
     side = canvas.px(120)
-    before, after = office.start - shown, office.start + shown
-    for shape, start, left in ((Shape.BACK, before, box.left), (Shape.RIGHT, after, box.right - side)):
-        if not 0 <= start < count:
+    for shape, other, left in ((Shape.BACK, number - 1, box.left), (Shape.RIGHT, number + 1, box.right - side)):
+        if not 0 <= other < many:
             continue
-        target = Target(Turn(replace(office, start=start)))
+        target = Target(Turn(replace(office, part=other)))
         place = Rect(left, box.top, side, box.height)
         pressed = canvas.pressed == target
         ground = mix(RAISED, TEXT, 0.25) if pressed else RAISED
@@ -145,7 +174,7 @@ def pages(canvas: Canvas, box: Rect, office: Office, count: int, shown: int) -> 
         canvas.icon(shape, place.inflate(-canvas.px(30), -canvas.px(34)), TEXT)
         canvas.touch(place, target)
     middle = Rect(box.left + side, box.top, box.width - 2 * side, box.height)
-    label(canvas, middle, f"Page {number} of {many}", Style(canvas.px(18), MUTED), align=0.5)
+    label(canvas, middle, f"Page {number + 1} of {many}", Style(canvas.px(18), MUTED), align=0.5)
 
 
 def key(canvas: Canvas, box: Rect, words: str, does: Key, *, shape: Shape | None = None, main: bool = False) -> None:
@@ -177,6 +206,7 @@ def entry(
     aside: str = "",
     under: str = "",
     sealed: bool = False,
+    lines: int = 1,
 ) -> None:
     """A line of a list: an icon, a title above what there is to say, and at the right two short facts.
 
@@ -187,7 +217,8 @@ def entry(
     canvas.icon(shape, Rect(box.left, box.centery - side // 2, side, side), tint)
     left = box.left + side + canvas.px(14)
     strong, weak = Style(canvas.px(17), TEXT, bold=True), Style(canvas.px(15), MUTED)
-    width = min(max(text.width(aside, weak), text.width(under, weak)), box.width // 3)
+    narrow = slim(canvas, box)
+    width = 0 if narrow else min(max(text.width(aside, weak), text.width(under, weak)), box.width // 3)
     right = box.right
     if sealed:
         canvas.icon(Shape.SEAL, Rect(right - side, box.centery - side // 2, side, side), GREEN)
@@ -201,12 +232,27 @@ def entry(
         column(facts, parts, align=0.5)
         right = facts.left - canvas.px(14)
     room = Rect(left, box.top, max(1, right - left), box.height)
-    fitted = text.fitting(said, weak, room.width, smallest=canvas.px(13))
+    fitted = text.fitting(said, weak, room.width, smallest=canvas.px(13), lines=lines)
     parts = [
         *paragraph(canvas, title, text.fitting(title, strong, room.width, smallest=canvas.px(14)), room.width),
-        *paragraph(canvas, said, fitted, room.width, rank=1),
+        *paragraph(canvas, said, fitted, room.width, lines=lines, rank=1),
     ]
+    if narrow:
+        facts_line = " · ".join(part for part in (aside, under) if part)
+        parts += paragraph(
+            canvas, facts_line, text.fitting(facts_line, weak, room.width, smallest=1), room.width, rank=2
+        )
     column(room, parts, align=0.5)
+
+
+def slim(canvas: Canvas, box: Rect) -> bool:
+    """Whether a list has more height than width to spare: what else stands at the right goes below."""
+    return box.width < canvas.px(560)
+
+
+def line_height(canvas: Canvas, box: Rect, usual: float) -> float:
+    """How high a line of a list is, in a picture of 480."""
+    return usual + 24 if slim(canvas, box) else usual
 
 
 Count = tuple[Shape, Colour, int, str]

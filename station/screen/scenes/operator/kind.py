@@ -10,7 +10,7 @@ from station.screen.canvas import Canvas, Target
 from station.screen.office import HOME, KindDraft, Office
 from station.screen.pages import Turn
 from station.screen.scenes.operator.furniture import HOLD_SECONDS, foot, hold_button, option, page, say
-from station.screen.theme import Shape
+from station.screen.theme import TEXT, Shape
 from station.screen.widgets import grid
 
 
@@ -45,7 +45,7 @@ KINDS: dict[str, Kind] = {
 def draw(canvas: Canvas, box: Rect, operator: OperatorView, office: Office, note: str) -> None:
     """Fill the box."""
     room = page(canvas, box, "Kind of station", office, note)
-    room, below = foot(canvas, room, 76)
+    room, below = foot(canvas, room, 112)
     wanted = office.draft.policy if isinstance(office.draft, KindDraft) else operator.policy
     for name, cell in zip(
         operator.policies, grid(canvas, room, len(operator.policies), columns=1, tallest=110), strict=True
@@ -59,4 +59,6 @@ def draw(canvas: Canvas, box: Rect, operator: OperatorView, office: Office, note
     else:
         use = UsePolicy(id=0, policy=wanted)
         target = Target(Turn(HOME, (use,)), hold=HOLD_SECONDS)
-        hold_button(canvas, below, "Hold to use it. The station starts anew; what runs goes on.", target)
+        speech, button = foot(canvas, below, 72)
+        say(canvas, speech, "The station starts anew with it. What runs goes on.", size=19, colour=TEXT)
+        hold_button(canvas, button, "Hold to use it", target)

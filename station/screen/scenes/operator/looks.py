@@ -78,7 +78,7 @@ def _turn(canvas: Canvas, box: Rect, face: Face) -> None:
     turns = list(TURNS)
     now = turns.index(face.turn)
     less, more = (_set(replace(face, turn=turns[(now + way) % len(turns)])) for way in (-1, 1))
-    stepper(canvas, box, "Picture", TURNS[face.turn], less, more)
+    stepper(canvas, box, "Picture", TURNS[face.turn], less, more, shapes=(Shape.BACK, Shape.RIGHT))
 
 
 def _switch(canvas: Canvas, box: Rect, title: str, *, on: bool, face: Face) -> None:

@@ -9,7 +9,7 @@ from station.screen.canvas import Canvas
 from station.screen.office import Office
 from station.screen.scenes.operator.furniture import page, say
 from station.screen.table import table
-from station.screen.theme import TEXT, YELLOW
+from station.screen.theme import YELLOW
 
 
 def draw(canvas: Canvas, box: Rect, snapshot: Snapshot, operator: OperatorView, office: Office, note: str) -> None:
@@ -19,27 +19,27 @@ def draw(canvas: Canvas, box: Rect, snapshot: Snapshot, operator: OperatorView, 
         say(canvas, room, "Nothing can be told about this machine.")
         return
     rows = [(name, (value,)) for name, value in _rows(snapshot, operator.machine)]
-    height = canvas.px(52) * len(rows)
+    height = canvas.px(40 if snapshot.notice else 46) * len(rows)
     table(canvas, Rect(room.left, room.top, room.width, min(height, room.height)), rows, share=0.3)
     rest = Rect(room.left, room.top + height, room.width, max(1, room.height - height))
-    if rest.height >= canvas.px(44):
-        troubled = ailing(snapshot, operator)
-        said = snapshot.notice or "All is well." if not troubled or snapshot.notice else "See what is marked above."
-        say(canvas, rest, said, size=19, colour=YELLOW if troubled else TEXT)
+    if snapshot.notice and rest.height >= canvas.px(30):
+        say(canvas, rest, snapshot.notice, size=19, colour=YELLOW)
 
 
 def _rows(snapshot: Snapshot, machine: MachineView) -> list[tuple[str, str]]:
     clock = times.day_and_clock(machine.clock) or "not known"
     trusted = {True: clock, False: f"{clock}, not set from the network", None: clock}
     power = {True: "Too weak: take a better power supply", False: "Good", None: ""}
+    program, _, library = machine.software.partition(", ")
     told = [
         ("Name", snapshot.station),
-        ("Network", ", ".join(machine.addresses) or "not connected"),
+        ("Network", ", ".join(machine.addresses[:2]) or "not connected"),
         ("Clock", trusted[machine.clock_trusted]),
         ("Disk", "" if machine.disk_free is None else f"{facts.size(machine.disk_free)} free"),
         ("Temperature", "" if machine.temperature is None else f"{machine.temperature:.0f} °C"),
         ("Power supply", power[machine.under_voltage]),
-        ("Version", machine.software),
+        ("Version", program),
+        ("With", library),
     ]
     return [(name, value) for name, value in told if value]
 

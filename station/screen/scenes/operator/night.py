@@ -206,7 +206,7 @@ def _stamps(canvas: Canvas, box: Rect, bays: tuple[BayView, ...]) -> None:
         quiet = bay.state is BayState.EMPTY
         canvas.panel(cell, seen.colour, canvas.px(10))
         half = cell.width // 2
-        style = Style(min(round(height * 0.46), half // 2), INK, bold=not quiet)
+        style = Style(min(round(height * 0.46), round(half * 0.68)), INK, bold=not quiet)
         label(canvas, Rect(cell.left, cell.top, half, height), bay.bay, style, align=0.6)
         side = min(round(height * 0.46), half - canvas.px(4))
         canvas.icon(seen.shape, Rect(cell.left + half, cell.centery - side // 2, side + canvas.px(6), side), INK)

@@ -9,13 +9,14 @@ from pygame import Rect
 
 from station.model.api import Snapshot
 from station.model.operator import PIN_DIGITS, PinState
+from station.screen import text
 from station.screen.canvas import Canvas, Lengths, Target
 from station.screen.office import DELETE, ENTER, HOME, Key, Office, PinDraft, Room
 from station.screen.pages import Turn
 from station.screen.scenes.operator.furniture import key
 from station.screen.text import Style
 from station.screen.theme import BLUE, LINE, MUTED, TEXT, YELLOW, Colour, Shape
-from station.screen.widgets import NEEDED, Part, column, heading, largest, paragraph
+from station.screen.widgets import NEEDED, Part, column, heading, label, largest, paragraph
 
 ROWS = (("1", "2", "3"), ("4", "5", "6"), ("7", "8", "9"), ("", "0", ""))
 
@@ -36,7 +37,9 @@ def draw(canvas: Canvas, box: Rect, snapshot: Snapshot, office: Office, note: st
         pad = Rect(room.left, speech.bottom + gap, room.width, room.bottom - speech.bottom - gap)
     waits = snapshot.pin is PinState.WAIT and not changing
     _speech(canvas, speech, *_words(canvas, snapshot, draft, note, changing=changing), None if waits else draft)
-    if not waits:
+    if waits:
+        _countdown(canvas, pad, math.ceil(max(0.0, snapshot.pin_until - canvas.now)))
+    else:
         _pad(canvas, pad, draft)
 
 
@@ -87,6 +90,16 @@ def _dots(canvas: Canvas, box: Rect, count: int) -> None:
             canvas.disc(place, BLUE)
         else:
             canvas.ring(place, max(2, side // 8), LINE)
+
+
+def _countdown(canvas: Canvas, box: Rect, seconds: int) -> None:
+    """How long nothing can be typed, in place of the keys."""
+    side = min(box.width, box.height, canvas.px(260))
+    circle = Rect(0, 0, side, side)
+    circle.center = box.center
+    canvas.ring(circle, max(3, side // 24), LINE)
+    style = text.fitting(str(seconds), Style(side // 3, TEXT, bold=True), side * 2 // 3, smallest=8)
+    label(canvas, circle, str(seconds), style, align=0.5)
 
 
 def _pad(canvas: Canvas, box: Rect, draft: PinDraft) -> None:

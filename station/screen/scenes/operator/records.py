@@ -9,7 +9,7 @@ from station.model.service import SERVICES
 from station.screen import facts, times
 from station.screen.canvas import Canvas
 from station.screen.office import Office
-from station.screen.scenes.operator.furniture import entry, foot, page, pages, per_page, say
+from station.screen.scenes.operator.furniture import entry, foot, line_height, page, pages, part, per_page, say
 from station.screen.theme import GREEN, RED, Shape
 
 LINE = 68
@@ -23,11 +23,15 @@ def draw(canvas: Canvas, box: Rect, operator: OperatorView, office: Office, note
     if not lines:
         say(canvas, room, "Nothing has been done here yet.")
         return
-    shown = per_page(canvas, room, LINE)
+    line_of = line_height(canvas, room, LINE)
+    high_of_line = canvas.px(line_of)
+    shown = per_page(canvas, room, line_of)
     room, below = foot(canvas, room, 60)
-    for number, line in enumerate(lines[office.start : office.start + shown]):
-        _line(canvas, Rect(room.left, room.top + number * canvas.px(LINE), room.width, canvas.px(LINE)), line)
-    pages(canvas, below, office, len(lines), shown)
+    open_now = part(office, len(lines), shown)
+    start = open_now[0] * shown
+    for number, line in enumerate(lines[start : start + shown]):
+        _line(canvas, Rect(room.left, room.top + number * high_of_line, room.width, high_of_line), line)
+    pages(canvas, below, office, open_now)
 
 
 def _line(canvas: Canvas, box: Rect, line: RecordLine) -> None:

@@ -9,7 +9,18 @@ from station.model.service import SERVICES
 from station.screen import facts, times, words
 from station.screen.canvas import Canvas
 from station.screen.office import NightDraft, Office, Room
-from station.screen.scenes.operator.furniture import Count, counts, entry, foot, page, pages, per_page, say
+from station.screen.scenes.operator.furniture import (
+    Count,
+    counts,
+    entry,
+    foot,
+    line_height,
+    page,
+    pages,
+    part,
+    per_page,
+    say,
+)
 from station.screen.theme import GREEN, RED, WHITE, YELLOW, Shape
 
 LINE = 66
@@ -23,26 +34,30 @@ def draw(canvas: Canvas, box: Rect, operator: OperatorView, office: Office, note
         say(canvas, page(canvas, box, "Report", office, note, back=back), "There was no night yet.")
         return
     room = page(canvas, box, "Morning report" if report.ended else "The night so far", office, note, back=back)
-    wide = room.width > room.height
-    high = canvas.px(84) if wide else canvas.px(190)
-    if not office.start:
-        counts(canvas, Rect(room.left, room.top, room.width, high), _totals(report))
-        under = Rect(room.left, room.top + high + canvas.px(4), room.width, canvas.px(40))
-        say(canvas, under, _when(report), size=17, align=0.0)
-    top = under.bottom if not office.start else room.top
-    room = Rect(room.left, top, room.width, max(1, room.bottom - top))
+    high = canvas.px(84 if room.width > room.height else 190)
+    head = Rect(room.left, room.top, room.width, high + canvas.px(44))
+    under_head = Rect(room.left, head.bottom, room.width, max(1, room.bottom - head.bottom))
     lines = _lines(report)
-    # As many on each page as on the first, whose room is smaller: so every line has one page that it is on.
-    first = Rect(room.left, 0, room.width, room.height - (0 if not office.start else high + canvas.px(44)))
-    shown = per_page(canvas, first, LINE)
+    line_of = line_height(canvas, room, LINE)
+    high_of_line = canvas.px(line_of)
+    shown, first = per_page(canvas, room, line_of), per_page(canvas, under_head, line_of)
+    open_now = part(office, len(lines), shown, first)
+    if open_now[0] == 0:
+        counts(canvas, Rect(head.left, head.top, head.width, high), _totals(report))
+        said = Rect(head.left, head.top + high + canvas.px(4), head.width, canvas.px(36))
+        say(canvas, said, _when(report), size=17, align=0.0)
+        room, start, end = under_head, 0, first
+    else:
+        start = first + (open_now[0] - 1) * shown
+        end = start + shown
     room, below = foot(canvas, room, 60)
-    for number, line in enumerate(lines[office.start : office.start + shown]):
-        place = Rect(room.left, room.top + number * canvas.px(LINE), room.width, canvas.px(LINE))
+    for number, line in enumerate(lines[start:end]):
+        place = Rect(room.left, room.top + number * high_of_line, room.width, high_of_line)
         if isinstance(line, PassedOver):
             _passed(canvas, place, line)
         else:
             _phone(canvas, place, line)
-    pages(canvas, below, office, len(lines), shown)
+    pages(canvas, below, office, open_now)
 
 
 def _lines(report: OrderReport) -> list[ReportLine | PassedOver]:
@@ -83,10 +98,11 @@ def _phone(canvas: Canvas, box: Rect, line: ReportLine) -> None:
         aside=f"Record {line.record}" if line.record else "No record",
         under=words.duration(line.seconds) if line.certified else "",
         sealed=line.certified,
+        lines=2,
     )
 
 
 def _passed(canvas: Canvas, box: Rect, line: PassedOver) -> None:
     ecid = "" if line.ecid is None else f" · {facts.masked(format_ecid(line.ecid))}"
     name = f"Bay {line.bay} · {line.model_name or 'Phone'}{ecid}"
-    entry(canvas, box, Shape.PAUSE, YELLOW, name, f"It got nothing: {line.why}", aside=times.clock(line.at))
+    entry(canvas, box, Shape.PAUSE, YELLOW, name, f"It got nothing: {line.why}", aside=times.clock(line.at), lines=2)

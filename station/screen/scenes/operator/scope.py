@@ -11,7 +11,6 @@ from station.screen.choices import Choice, buttons
 from station.screen.office import NightDraft, Office, Room
 from station.screen.pages import Turn
 from station.screen.scenes.operator.furniture import foot, option, page
-from station.screen.theme import Shape
 from station.screen.widgets import grid
 
 OFFERED = (Service.RESTORE, Service.ERASE, Service.REINSTALL, Service.BACKUP, Service.RESTART)
@@ -38,7 +37,7 @@ def bays(canvas: Canvas, box: Rect, snapshot: Snapshot, office: Office, note: st
     room, below = foot(canvas, room)
     everywhere = replace(office, draft=replace(draft, bays=frozenset(), count=0))
     names = [bay.bay for bay in snapshot.bays]
-    columns = 4 if room.width > room.height else 2
+    columns = (5 if len(names) > 11 else 4) if room.width > room.height else 2
     places = grid(canvas, room, len(names) + 1, columns=columns, tallest=84)
     option(canvas, places[0], "Every bay", "", Target(Turn(everywhere)), chosen=not draft.bays)
     for name, cell in zip(names, places[1:], strict=True):
@@ -46,7 +45,7 @@ def bays(canvas: Canvas, box: Rect, snapshot: Snapshot, office: Office, note: st
         # Whoever leaves all but one out may well touch them one by one: none left means everywhere again.
         some = draft.bays - {name} if on else draft.bays | {name}
         other = replace(office, draft=replace(draft, bays=some, count=0))
-        option(canvas, cell, f"Bay {name}", "", Target(Turn(other)), chosen=on, shape=None if on else Shape.PLUG)
+        option(canvas, cell, f"Bay {name}", "", Target(Turn(other)), chosen=on)
     buttons(canvas, below, [Choice("Done", Target(Turn(back)), main=True)])
 
 
