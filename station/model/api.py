@@ -184,6 +184,8 @@ class ResultView(Message, frozen=True, kw_only=True):
     """Number in the record chain; 0 while it is still being written."""
     certificate: str | None
     """Path of the PDF, when there is one."""
+    proof: str = ""
+    """What a QR code says of the certificate, on paper and on the screen; empty: there is none."""
     cause: Cause | None = None
     """None exactly when the outcome is VERIFIED."""
     checks: tuple[Check, ...] = ()
@@ -217,6 +219,8 @@ class BayView(Message, frozen=True, kw_only=True):
     """What was chosen about it."""
     advice: AdviceView | None = None
     guide: GuideView | None = None
+    cause: Cause | None = None
+    """Why a person must act (NEEDS_PERSON), so that it can be drawn; None: it is told in words only."""
 
 
 class Snapshot(Message, frozen=True, kw_only=True, tag="snapshot"):

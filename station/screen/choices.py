@@ -11,7 +11,7 @@ from station.screen import words
 from station.screen.canvas import Canvas, Target
 from station.screen.pages import Page, Turn, opened
 from station.screen.theme import LOOKS, NOT_YET, Look
-from station.screen.widgets import button
+from station.screen.widgets import button, button_size
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,10 @@ def _after(bay: BayView) -> list[Choice]:
 
 
 def buttons(canvas: Canvas, box: Rect, offered: Sequence[Choice]) -> None:
-    """Buttons side by side, sharing the box."""
-    gap = canvas.px(12)
-    for number, choice in enumerate(offered):
-        width = (box.width - gap * (len(offered) - 1)) // len(offered)
-        place = Rect(box.left + number * (width + gap), box.top, width, box.height)
-        button(canvas, place, choice.words, choice.target, main=choice.main)
+    """Buttons side by side, sharing the box, all with print of the same size."""
+    gap, many = canvas.px(12), len(offered)
+    width = (box.width - gap * (many - 1)) // max(1, many)
+    places = [Rect(box.left + number * (width + gap), box.top, width, box.height) for number in range(many)]
+    sizes = [button_size(canvas, place, choice.words) for place, choice in zip(places, offered, strict=True)]
+    for place, choice in zip(places, offered, strict=True):
+        button(canvas, place, choice.words, choice.target, main=choice.main, size=min(sizes))

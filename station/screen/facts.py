@@ -23,10 +23,8 @@ LOCKS: dict[ActivationLock, str] = {
 
 
 def brief(facts: PhoneFacts) -> str:
-    """What matters before anything is done, in a line or two."""
+    """What matters before anything is done, in a line or two. How full its battery is, is drawn."""
     said = []
-    if facts.battery_percent is not None:
-        said.append(f"Battery {facts.battery_percent} %")
     if facts.capacity is not None:
         said.append(size(facts.capacity))
     if facts.passcode:

@@ -32,6 +32,10 @@ class Page(Enum):
     FACTS = "facts"
     CHECKS = "checks"
     """What was looked at after a job."""
+    PROOF = "proof"
+    """The code of the certificate, as large as it can be."""
+    LOCK = "lock"
+    """What Find My is, and what to do about it."""
     FAMILY = "family"
     """Which phone is it, when no cable tells?"""
     OVERRULE = "overrule"
@@ -99,6 +103,8 @@ SHOWN_IN: dict[Page, frozenset[BayState]] = {
     Page.BACKUP: frozenset({BayState.READY}),
     Page.FACTS: _AT_REST | _OVER,
     Page.CHECKS: _OVER,
+    Page.PROOF: _OVER,
+    Page.LOCK: frozenset({BayState.READY}),
     Page.FAMILY: _AT_REST | {BayState.EMPTY},
     Page.OVERRULE: frozenset({BayState.READY}),
     Page.BUILDS: frozenset({BayState.READY}),

@@ -20,7 +20,9 @@ from station.screen.scenes import (
     facts,
     family,
     guide,
+    lock,
     moment,
+    proof,
     services,
     single,
     welcome,
@@ -95,6 +97,11 @@ def _page(  # noqa: C901 one arm a page
         case Page.CHECKS:
             assert bay.result is not None
             checks.draw(canvas, slim(canvas, snapshot), bay, bay.result, note)
+        case Page.PROOF:
+            assert bay.result is not None
+            proof.draw(canvas, slim(canvas, snapshot), bay, bay.result, note)
+        case Page.LOCK:
+            lock.draw(canvas, slim(canvas, snapshot), bay, note)
         case Page.FAMILY:
             goal = place.goal or Goal.RESTART
             family.draw(canvas, slim(canvas, snapshot), bay, goal, note)

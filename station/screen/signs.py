@@ -135,6 +135,16 @@ def _seal(surface: Surface, colour: RGB) -> None:
     pygame.draw.circle(surface, _clear(colour), (0.5 * side, 0.38 * side), 0.14 * side)
 
 
+def _hand(surface: Surface, colour: RGB) -> None:
+    """A hand with its first finger out; the tip is in the middle of the upper edge."""
+    stroke(surface, colour, [(0.5, 0.09), (0.5, 0.6)], 0.17)
+    for middle, top in ((0.65, 0.44), (0.78, 0.48), (0.89, 0.55)):
+        stroke(surface, colour, [(middle, top), (middle, 0.7)], 0.15)
+    stroke(surface, colour, [(0.26, 0.5), (0.48, 0.76)], 0.16)
+    _box(surface, colour, (0.41, 0.5, 0.965, 0.8), 0.1)
+    _box(surface, colour, (0.46, 0.6, 0.92, 0.99), 0.16)
+
+
 SIGNS: dict[Shape, Callable[[Surface, RGB], None]] = {
     Shape.GEAR: _gear,
     Shape.MOON: _moon,
@@ -153,5 +163,6 @@ SIGNS: dict[Shape, Callable[[Surface, RGB], None]] = {
     Shape.MINUS: _minus,
     Shape.DELETE: _delete,
     Shape.SEAL: _seal,
+    Shape.HAND: _hand,
 }
 """How each is drawn on a large square surface."""

@@ -164,6 +164,7 @@ class Shape(Enum):
     MINUS = "minus"
     DELETE = "delete"
     SEAL = "seal"
+    HAND = "hand"
 
     __hash__ = object.__hash__  # as a tone's
 

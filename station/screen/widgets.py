@@ -27,6 +27,12 @@ from station.screen.theme import (
 NEEDED = 1
 """Parts up to this rank are what a person must know."""
 
+HUGE, TITLE, HEAD, BODY, SMALL = 54, 38, 27, 21, 17
+"""The sizes of print, in pixels of a screen of 480: one number, one name, what it is about, what there is to say of
+it, and what may be overlooked."""
+KEY = 64
+"""The height of what can be pressed."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -164,19 +170,45 @@ def bar(canvas: Canvas, box: Rect, fraction: float, colour: Colour) -> None:
     canvas.panel(done, colour, box.height // 2)
 
 
-def button(canvas: Canvas, box: Rect, words: str, target: Target, *, main: bool = False) -> None:
-    """Something to tap. The `main` one is what a person most likely wants."""
+def button(
+    canvas: Canvas, box: Rect, words: str, target: Target, *, main: bool = False, size: int | None = None
+) -> None:
+    """Something to tap. The `main` one is what a person most likely wants.
+
+    `size` is that of its print, where several buttons stand in a row; None: as large as fits.
+    """
     radius = canvas.px(16)
-    ground = _ground(BLUE if main else RAISED, INK if main else TEXT, canvas.pressed == target)
+    ink = INK if main else TEXT
+    ground = _ground(BLUE if main else RAISED, ink, canvas.pressed == target)
     if main:
         canvas.panel(box, ground, radius)
     else:
         canvas.framed(box, ground, radius, LINE, canvas.px(2))
-    room = box.width - 2 * canvas.px(12)
-    style = Style(canvas.px(24), INK if main else TEXT, bold=True)
-    style = text.fitting(words, style, room, smallest=canvas.px(15))
-    label(canvas, box.inflate(-2 * canvas.px(12), 0), words, style, align=0.5)
+    style = Style(size or button_size(canvas, box, words), ink, bold=True)
+    inner = _inside_button(canvas, box)
+    column(inner, paragraph(canvas, words, style, inner.width, lines=_button_lines(inner, style), align=0.5), align=0.5)
     canvas.touch(box, target)
+
+
+def button_size(canvas: Canvas, box: Rect, words: str) -> int:
+    """How large the print on a button can be: on one line if it can be read well, else on two."""
+    inner = _inside_button(canvas, box)
+    usual = Style(canvas.px(23), bold=True)
+    style = text.fitting(words, usual, inner.width, smallest=canvas.px(19))
+    if any(line.endswith("…") for line in text.wrap(words, style, inner.width, 1)):
+        lines = _button_lines(inner, Style(canvas.px(SMALL), bold=True))
+        style = text.fitting(words, usual, inner.width, smallest=canvas.px(13), lines=lines)
+        while lines > 1 and style.size > canvas.px(13) and 2 * text.line_height(style) > inner.height:
+            style = Style(style.size - 1, bold=True)
+    return style.size
+
+
+def _inside_button(canvas: Canvas, box: Rect) -> Rect:
+    return box.inflate(-2 * canvas.px(12), -2 * canvas.px(4))
+
+
+def _button_lines(inner: Rect, style: Style) -> int:
+    return 2 if inner.height >= 2 * text.line_height(style) else 1
 
 
 def heading(canvas: Canvas, box: Rect, title: str, back: Target, note: str = "") -> Rect:
@@ -199,6 +231,44 @@ def heading(canvas: Canvas, box: Rect, title: str, back: Target, note: str = "")
         label(canvas, speech, title, style)
     top = place.bottom + canvas.px(12)
     return Rect(box.left, top, box.width, max(1, box.bottom - top))
+
+
+def stage(canvas: Canvas, box: Rect, ground: Colour, *, share: float = 0.3, high: float = 0.38) -> tuple[Rect, Rect]:
+    """The card that a whole scene is drawn on. Returns the room for a picture, and the room for what is said.
+
+    `share` is the picture's part of the width; on a high screen it is above, and `high` its part of the height.
+    """
+    canvas.panel(box, ground, canvas.px(24))
+    inner = box.inflate(-2 * canvas.px(24), -2 * canvas.px(20))
+    gap = canvas.px(28)
+    if inner.width > inner.height:
+        picture = Rect(inner.left, inner.top, round(inner.width * share), inner.height)
+        return picture, Rect(picture.right + gap, inner.top, inner.right - picture.right - gap, inner.height)
+    picture = Rect(inner.left, inner.top, inner.width, round(inner.height * high))
+    return picture, Rect(inner.left, picture.bottom + gap, inner.width, inner.bottom - picture.bottom - gap)
+
+
+def above_keys(canvas: Canvas, box: Rect) -> tuple[Rect, Rect]:
+    """A box cut in two: what is above its row of keys, and the keys."""
+    keys = Rect(box.left, box.bottom - canvas.px(KEY), box.width, canvas.px(KEY))
+    return Rect(box.left, box.top, box.width, max(1, keys.top - canvas.px(12) - box.top)), keys
+
+
+def strip(canvas: Canvas, words: str, room: int, shape: Shape, colour: Colour, *, gap: int = 0, lines: int = 2) -> Part:
+    """A sentence that must not be overlooked, as a part of a column: on a breath of its colour, with a shape."""
+    style = Style(canvas.px(BODY), TEXT, bold=True)
+    side, pad = canvas.px(24), canvas.px(12)
+    inner = room - side - 3 * pad
+    style = text.fitting(words, style, inner, smallest=canvas.px(15), lines=lines)
+    high = max(side, len(text.wrap(words, style, inner, lines)) * text.line_height(style))
+
+    def draw(box: Rect) -> None:
+        canvas.panel(box, mix(CARD, colour, 0.16), canvas.px(14))
+        canvas.icon(shape, Rect(box.left + pad, box.centery - side // 2, side, side), colour)
+        place = Rect(box.left + side + 2 * pad, box.top + pad, inner, high)
+        column(place, paragraph(canvas, words, style, inner, lines=lines), align=0.5)
+
+    return Part(high + 2 * pad, draw, gap=gap)
 
 
 def grid(canvas: Canvas, box: Rect, count: int, *, columns: int, tallest: float = 120) -> list[Rect]:

@@ -1,6 +1,7 @@
 """Words for what a snapshot gives as a value; its titles and hints are the daemon's, and shown as they are."""
 
 from station.model.api import BayState, BayView, JobView, OfferView, OrderView, PhoneView, ResultView
+from station.model.gates import Finding
 from station.model.job import PHASES, Phase
 from station.model.phone import PhoneMode
 from station.model.record import Outcome
@@ -174,6 +175,19 @@ WARNINGS: dict[Keeps, str] = {
 def takes(offer: OfferView) -> str:
     """How long a service took of late; empty when nobody knows."""
     return "" if offer.seconds is None else duration(offer.seconds)
+
+
+def keeps(offer: OfferView) -> str:
+    """What a service means for the data, and how long it takes."""
+    kept, long = KEEPS[SERVICES[offer.service].keeps], takes(offer)
+    return f"{kept} · {long}" if long else kept
+
+
+def remedy(found: Finding) -> str:
+    """What can be done about a gate that is closed."""
+    if not found.overrulable:
+        return found.remedy
+    return f"{sentence(found.remedy)} An operator may decide otherwise." if found.remedy else "An operator may decide."
 
 
 def offer_of(bay: BayView, service: Service | None) -> OfferView | None:

@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from station.core import guides
 from station.model.api import (
     AdviceView,
     BayState,
@@ -16,9 +17,9 @@ from station.model.api import (
     Snapshot,
 )
 from station.model.base import BayId, Ecid, JobId, Udid
-from station.model.causes import Cause
+from station.model.causes import EXPLANATIONS, Cause
 from station.model.gates import Finding, Gate
-from station.model.guide import Family, Key, Press, Seen
+from station.model.guide import Family, Seen
 from station.model.guide import Target as GoalOf
 from station.model.job import Phase
 from station.model.phone import ActivationLock, LockReading, Media, PhoneFacts, PhoneMode
@@ -64,6 +65,7 @@ VERIFIED = ResultView(
     remedy="Unplug the phone.",
     record=42,
     certificate="/var/lib/station/certificates/42.pdf",
+    proof=f"RESTORE-STATION 8F31C0D2A4B6-000042 {'7A04E6B1' * 8} 8F31C0D2A4B6",
 )
 
 
@@ -125,6 +127,7 @@ def bay(state: BayState, number: int = 1, *, selected: bool = False) -> BayView:
                 held,
                 title="The phone does not trust this station.",
                 hint="Unlock the phone and tap “Trust” when it asks. If it does not ask, plug it in again.",
+                cause=Cause.NOT_TRUSTED,
             )
         case BayState.ARMED:
             return replace(held, title="Erase everything?", hint="Hold CONFIRM for 2 seconds.", confirm=CONFIRM)
@@ -200,6 +203,16 @@ SECONDS: dict[Service, float | None] = {
     Service.ERASE: 70,
     Service.RESTORE: 11 * 60,
 }
+RECOVERY_OFFERS = (
+    OfferView(service=Service.RESCUE, seconds=35),
+    OfferView(service=Service.REINSTALL, seconds=14 * 60),
+    OfferView(service=Service.RESTORE, seconds=11 * 60),
+)
+ASKS_PASSCODE = Finding(
+    gate=Gate.PHONE,
+    title="The phone will ask for its passcode.",
+    remedy="Its owner must be here to type it on the phone: without it the data could not be unlocked afterwards.",
+)
 UNDECIDED = Finding(
     gate=Gate.BACKUP,
     title="Nobody has decided about a backup yet.",
@@ -245,6 +258,13 @@ ADVISED_PRESSES = AdviceView(
     says="Without the passcode nobody can read the data, and nobody here can get it back. "
     "In recovery mode the phone can be erased and used again by whoever knows its Apple Account.",
 )
+ADVISED_PERSON = AdviceView(
+    symptom=Symptom.NOT_TRUSTED,
+    services=(),
+    guide=None,
+    says="On the phone: Settings, General, Transfer or Reset, Reset, Reset Location & Privacy. Then it asks "
+    "anew. If a company manages it, it may not be allowed to.",
+)
 NO_ADVICE = AdviceView(
     symptom=Symptom.BLACK,
     services=(),
@@ -275,31 +295,53 @@ NOT_CLEAN = replace(
     checks=(*CHECKS[:4], replace(CHECKS[4], observed="there is one", passed=False)),
 )
 
+BACKED_UP = replace(
+    VERIFIED,
+    service=Service.BACKUP,
+    title="Backed up, and read back.",
+    remedy="Unplug the phone, or choose what comes next.",
+    record=46,
+    certificate=None,
+    checks=CHECKS[:1],
+)
+
+
+def asked(cause: Cause) -> BayView:
+    """A person must do something at the phone, so that it can be read."""
+    words = EXPLANATIONS[cause]
+    phone = replace(PHONE, version="", build="", battery_percent=None)
+    view = replace(bay(BayState.NEEDS_PERSON), phone=phone, title=words.title, hint=words.remedy)
+    return replace(view, cause=cause)
+
+
+def asked_in_job(cause: Cause) -> BayView:
+    """A job waits for a person."""
+    job = replace(JOB, service=Service.REINSTALL, phase=Phase.PASSCODE, fraction=0.03, eta=None, keep_plugged=True)
+    return replace(asked(cause), phone=PHONE, job=job)
+
 
 def guided(
-    family: Family, goal: GoalOf, step: int, *, seen: Seen = Seen.UNMOVED, says: str = "", warning: str = ""
+    family: Family, goal: GoalOf, step: int, *, seen: Seen = Seen.UNMOVED, says: str = "", warning: str | None = None
 ) -> BayView:
-    """A person in the middle of pressing."""
-    presses: tuple[Press, ...] = (
-        Press(keys=(), seconds=10, says="Plug it in. Fingers on volume up, volume down, side button."),
-        Press(keys=(Key.UP,), seconds=2, says="Press volume up, and let go."),
-        Press(keys=(Key.DOWN,), seconds=2, says="Press volume down, and let go."),
-        Press(keys=(Key.SIDE,), seconds=40, says="Hold the side button, past the apple too.", until_seen=True),
-    )
-    both = {Family.HOME: (Key.HOME, Key.SIDE), Family.SEVEN: (Key.SIDE, Key.DOWN), Family.PAD_HOME: (Key.HOME, Key.TOP)}
-    if family in both:
-        held = Press(keys=both[family], seconds=9, says="Hold the side or top button and home.")
-        presses = (presses[0], held, Press(keys=both[family][:1], seconds=12, says="Let go of the side button."))
-    if family is Family.PAD:
-        presses = (*presses[:3], Press(keys=(Key.TOP,), seconds=40, says="Hold the top button, past the apple too."))
+    """A person in the middle of pressing: the station's own presses and warnings."""
     view = GuideView(
         target=goal,
         family=family,
         step=step,
-        steps=presses,
+        steps=guides.steps(family, goal),
         began=NOW - 1.4,
         seen=seen,
         says=says,
-        warning=warning,
+        warning=guides.warning(family, goal, known=True) if warning is None else warning,
     )
-    return replace(offered(Service.RESTORE), guide=view)
+    return replace(offered(Service.RESTORE), phone=replace(TOLD, **LIKE[family]), guide=view)
+
+
+LIKE: dict[Family, dict[str, str]] = {
+    Family.FACE: {"model_name": "iPhone 15", "product_type": "iPhone15,4"},
+    Family.SEVEN: {"model_name": "iPhone 7", "product_type": "iPhone9,3"},
+    Family.HOME: {"model_name": "iPhone 6s", "product_type": "iPhone8,1"},
+    Family.PAD: {"model_name": "iPad Air (4th generation)", "product_type": "iPad13,1"},
+    Family.PAD_HOME: {"model_name": "iPad (9th generation)", "product_type": "iPad12,1"},
+}
+"""A model of each family."""

@@ -1,17 +1,19 @@
 """START was pressed: which phone, which bay, what will be gone, and the ring that fills while CONFIRM is held."""
 
 import math
+from functools import partial
 
 from pygame import Rect
 
 from station.model.api import BayView, ConfirmView, HoldBegan, HoldEnded, Snapshot
+from station.model.phone import PhoneMode
 from station.model.service import SERVICES, Keeps, Service, Traits
-from station.screen import text, widgets, words
+from station.screen import art, named, text, widgets, words
 from station.screen.canvas import Canvas, Lengths, Target
 from station.screen.choices import buttons, choices, subject
 from station.screen.text import Style
 from station.screen.theme import BLUE, CARD, MUTED, TEXT, Shape, mix
-from station.screen.widgets import Part, column, largest, paragraph
+from station.screen.widgets import BODY, HEAD, SMALL, Part, above_keys, column, largest, paragraph, stage
 
 SMOOTH = 1 / 60
 """Seconds between two pictures of a moving ring."""
@@ -19,45 +21,53 @@ SMOOTH = 1 / 60
 
 def draw(canvas: Canvas, box: Rect, snapshot: Snapshot, bay: BayView, confirm: ConfirmView) -> None:
     """Fill the box."""
-    canvas.panel(box, mix(CARD, BLUE, 0.05), canvas.px(24))
-    inner = box.inflate(-2 * canvas.px(24), -2 * canvas.px(20))
-    gap = canvas.px(28)
-    if inner.width > inner.height:
-        place = Rect(inner.left, inner.top, min(inner.height, round(inner.width * 0.4)), inner.height)
-        speech = Rect(place.right + gap, inner.top, inner.right - place.right - gap, inner.height)
-    else:
-        place = Rect(inner.left, inner.top, inner.width, round(inner.height * 0.42))
-        speech = Rect(inner.left, place.bottom + gap, inner.width, inner.bottom - place.bottom - gap)
+    place, speech = stage(canvas, box, mix(CARD, BLUE, 0.05), share=0.4, high=0.42)
     _ring(canvas, place, snapshot, bay, confirm)
-    keys = Rect(speech.left, speech.bottom - canvas.px(64), speech.width, canvas.px(64))
+    speech, keys = above_keys(canvas, speech)
     buttons(canvas, keys, choices(bay))
-    speech.height = keys.top - canvas.px(10) - speech.top
-    column(speech, largest(canvas, speech.height, lambda px: _speech(canvas, px, speech.width, snapshot, bay, confirm)))
+    build = partial(_speech, canvas, room=speech.width, snapshot=snapshot, bay=bay, confirm=confirm)
+    column(speech, largest(canvas, speech.height, build))
 
 
 def _speech(
-    canvas: Canvas, px: Lengths, room: int, snapshot: Snapshot, bay: BayView, confirm: ConfirmView
+    canvas: Canvas, px: Lengths, *, room: int, snapshot: Snapshot, bay: BayView, confirm: ConfirmView
 ) -> list[Part]:
-    name = f"{words.model(bay)} in bay {bay.bay}" if len(snapshot.bays) > 1 else words.model(bay)
-    title = text.fitting(name, Style(px(38), TEXT, bold=True), room, smallest=px(28))
-    parts = paragraph(canvas, name, title, room)
-    if bay.phone is not None and bay.phone.emulated:
-        height = px(26)
-        parts.append(Part(height, lambda place: widgets.emulated(canvas, place), rank=2, gap=px(6)))
-    small = Style(px(21), MUTED)
     left = max(0, math.ceil(confirm.until - canvas.now))
     how = "Hold the CONFIRM button until it is full."
     if snapshot.touch_confirms:
         how = "Hold your finger on the ring until it is full."
     traits = SERVICES[confirm.service]
-    size = 30 if traits.keeps is Keeps.NOTHING else 25
-    parts += paragraph(
-        canvas, words.WARNINGS[traits.keeps], Style(px(size), TEXT, bold=True), room, lines=3, gap=px(14), rank=0
-    )
-    parts += paragraph(canvas, _and_also(confirm, traits), small, room, lines=2, gap=px(6), rank=1)
-    parts += paragraph(canvas, how, Style(px(21), BLUE, bold=True), room, lines=2, gap=px(14))
-    parts += paragraph(canvas, f"{left} seconds left to decide", small, room, gap=px(4), rank=3)
-    return parts
+    size = HEAD if traits.keeps is Keeps.NOTHING else 24
+    small = Style(px(SMALL + 2), MUTED)
+    return [
+        Part(px(84), lambda place: _whose(canvas, px, place, snapshot, bay), rank=1),
+        *paragraph(
+            canvas, words.WARNINGS[traits.keeps], Style(px(size), TEXT, bold=True), room, lines=3, gap=px(14), rank=0
+        ),
+        *paragraph(canvas, _and_also(confirm, traits), Style(px(BODY), TEXT), room, lines=2, gap=px(6), rank=1),
+        *paragraph(canvas, how, Style(px(BODY), BLUE, bold=True), room, lines=2, gap=px(16)),
+        *paragraph(canvas, f"{left} seconds left to decide", small, room, gap=px(4), rank=3),
+    ]
+
+
+def _whose(canvas: Canvas, px: Lengths, box: Rect, snapshot: Snapshot, bay: BayView) -> None:
+    """Which phone in which bay, with its picture."""
+    picture = Rect(box.left, box.top, round(box.height * 0.62), box.height)
+    mode = None if bay.phone is None else bay.phone.mode
+    art.phone(canvas, picture, named.build(bay), art.nothing(lit=mode is not PhoneMode.DFU))
+    left = picture.right + px(12)
+    room = Rect(left, box.top, max(1, box.right - left), box.height)
+    name = words.model(bay)
+    title = text.fitting(name, Style(px(34), TEXT, bold=True), room.width, smallest=px(24))
+    where = f"In bay {bay.bay}" if len(snapshot.bays) > 1 else ""
+    parts = paragraph(canvas, name, title, room.width)
+    if bay.phone is not None:
+        runs = words.version(bay.phone)
+        parts += paragraph(canvas, where, Style(px(BODY), TEXT, bold=True), room.width)
+        parts += paragraph(canvas, runs, Style(px(SMALL), MUTED), room.width, rank=2)
+        if bay.phone.emulated:
+            parts.append(Part(px(22), lambda place: widgets.emulated(canvas, place), rank=3, gap=px(2)))
+    column(room, parts, align=0.5)
 
 
 def _and_also(confirm: ConfirmView, traits: Traits) -> str:

@@ -27,4 +27,4 @@ def draw(canvas: Canvas, box: Rect, bay: BayView, goal: Goal, note: str) -> None
         speech = Rect(inner.left, inner.bottom - height, inner.width, height)
         column(speech, paragraph(canvas, said, style, inner.width, lines=3, align=0.5), align=0.5)
         room = max(1, speech.top - inner.top - canvas.px(8))
-        handset.draw(canvas, Rect(inner.left, inner.top + canvas.px(4), inner.width, room), family, (), room=False)
+        handset.draw(canvas, Rect(inner.left, inner.top + canvas.px(4), inner.width, room), handset.USUAL[family])
