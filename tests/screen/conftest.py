@@ -1,6 +1,7 @@
 """A display that is none, pictures to compare with, and a daemon's end of the socket."""
 
 import os
+import time
 
 os.environ["SDL_VIDEODRIVER"] = "dummy"
 
@@ -28,3 +29,13 @@ def display() -> Iterator[Surface]:
     pygame.event.clear()
     yield surface
     pygame.display.quit()
+
+
+@pytest.fixture
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A station in UTC: times of day are shown in its own zone."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()

@@ -45,6 +45,10 @@ class Robot:
         for _ in range(2):
             self._settle()
             self._steps()
+        return self.glance()
+
+    def glance(self) -> Eyes:
+        """What is on the screen at this very moment."""
         assert self.kiosk._last is not None
         eyes = Eyes(Surface(SIZE), self._clock())
         render(self.kiosk._last[0], eyes)

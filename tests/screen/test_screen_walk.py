@@ -44,6 +44,8 @@ class Counter(Link):
             self.bench.do(command)
         except Refused as refused:
             self.answers.append(Answer(id=command.id, refused=str(refused), remedy=refused.remedy))
+        else:
+            self.answers.append(Answer(id=command.id))
         self.snapshot = self.bench.view()
 
 

@@ -112,7 +112,7 @@ def option(
         canvas.ring(place, max(2, side // 12), MUTED)
     gap = side + canvas.px(14)
     inner = Rect(inner.left + gap, inner.top, max(1, inner.width - gap), inner.height)
-    two_lines(canvas, inner, title, said)
+    two_lines(canvas, inner, title, said, lines=3 if inner.height >= canvas.px(88) else 2)
 
 
 def two_lines(canvas: Canvas, box: Rect, title: str, said: str, *, size: float = 21, lines: int = 2) -> None:
