@@ -86,6 +86,8 @@ class Kiosk:
         self._note_on: frozenset[tuple[BayId, Guest]] = frozenset()
         """The phones that were there when it came: it can be about each."""
         self._last: tuple[View, Target | None] | None = None
+        self._sketch: Sketch | None = None
+        """What was drawn last."""
         self._due: float | None = None
         self._number = 0
         self._place: Where | None = None
@@ -100,6 +102,10 @@ class Kiosk:
     def size(self) -> tuple[int, int]:
         """The picture's width and height in pixels, upright."""
         return self._glass.size
+
+    def shows(self, snapshot: Snapshot) -> bool:
+        """Whether the display shows this."""
+        return self._last is not None and self._last[0].snapshot == _timeless(snapshot)
 
     def step(self) -> float | None:
         """Deal with what happened and draw if the picture would differ.
@@ -167,10 +173,11 @@ class Kiosk:
         self._place = None
 
     def _draw(self, view: View, now: float) -> None:
-        sketch = Sketch(self._glass.turned(self._face.turn))
+        sketch = Sketch(self._glass.turned(self._face.turn), self._sketch)
         canvas = Canvas(sketch, now, self._finger.pressed, pressed_since=self._finger.since)
         render(view, canvas)
         self._glass.show(sketch)
+        self._sketch = sketch
         self.drawn += 1
         self._last = (view, canvas.pressed)
         self._due = canvas.due

@@ -11,7 +11,7 @@ from station.model.face import PLAIN, Face
 from station.screen import shapes, speech, text
 from station.screen.office import Key
 from station.screen.pages import Turn
-from station.screen.sketch import Sketch
+from station.screen.sketch import Kept, Sketch
 from station.screen.text import Style
 from station.screen.theme import BACKGROUND, RGB, Colour, Shape, palette, rgb
 
@@ -96,6 +96,37 @@ class Canvas:
         """Ask to be drawn again that soon."""
         due = self.now + seconds
         self.due = due if self.due is None else min(self.due, due)
+
+    def _wish(self) -> float | None:
+        """In how many seconds the picture wants to be drawn again."""
+        return None if self.due is None else self.due - self.now
+
+    def part(self, key: Hashable, draw: Callable[[], None]) -> None:
+        """Draw a part of the picture, or take it from the last one where it is the same: that is much quicker.
+
+        Args:
+            key: All that the part depends on, besides the face, the size and the finger. What it tells of the time
+                belongs to it, in the words that it tells it with.
+            draw: Draws it.
+        """
+        sketch = self.surface
+        if not isinstance(sketch, Sketch) or self._as_it_is is not None:
+            draw()
+            return
+        key = (key, self.face, self.pressed, self.pressed_since)
+        kept = sketch.find(key)
+        if kept is None:
+            marks, targets, due = len(sketch.marks), len(self.targets), self.due
+            self.due = None
+            draw()
+            wish = self._wish()
+            sketch.keep(key, Kept(sketch.marks[marks:], self.targets[targets:], wish))
+            self.due = due
+        else:
+            wish = kept.due
+            self.targets += kept.targets
+        if wish is not None:
+            self.again_in(wish)
 
     def touch(self, box: Rect, target: Target) -> None:
         """Make a place touchable."""

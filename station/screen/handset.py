@@ -155,7 +155,9 @@ def _draw(
     phone.center = room.center
     unit = max(1, height // 80)
     for key, place in keys.items():
-        _key(canvas, phone, unit, place, down=key in pressed and push > 0, mark=mark if key in pressed else 0, push=push)
+        _key(
+            canvas, phone, unit, place, down=key in pressed and push > 0, mark=mark if key in pressed else 0, push=push
+        )
     radius = round(phone.width * body.corner)
     canvas.framed(phone, GLASS if lit and not body.home else BACKGROUND, radius, FRAME, max(2, 2 * unit))
     edge = max(2, 2 * unit)
@@ -186,7 +188,9 @@ def _below_cut(canvas: Canvas, phone: Rect, screen: Rect, body: Body, edge: int)
     return Rect(screen.left, top, screen.width, max(1, screen.bottom - top - edge))
 
 
-def _key(canvas: Canvas, phone: Rect, unit: int, place: tuple[str, float], *, down: bool, mark: int, push: float) -> None:
+def _key(
+    canvas: Canvas, phone: Rect, unit: int, place: tuple[str, float], *, down: bool, mark: int, push: float
+) -> None:
     """A button at an edge, and a mark beside it that moves towards it."""
     side, along = place
     colour = BLUE if mark else FRAME

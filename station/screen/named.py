@@ -21,7 +21,10 @@ def name(canvas: Canvas, px: Lengths, room: int, bay: BayView) -> list[Part]:
     """Badge, name and version."""
     said = words.model(bay)
     style = text.fitting(said, Style(px(TITLE), TEXT, bold=True), room, smallest=px(27))
-    parts = [Part(px(34), lambda place: tags(canvas, place, bay)), *paragraph(canvas, said, style, room, gap=px(8), rank=1)]
+    parts = [
+        Part(px(34), lambda place: tags(canvas, place, bay)),
+        *paragraph(canvas, said, style, room, gap=px(8), rank=1),
+    ]
     if bay.phone is not None:
         parts += paragraph(canvas, words.version(bay.phone), Style(px(SMALL), MUTED), room, rank=4)
     return parts

@@ -10,7 +10,9 @@ the same fills and images in the same order, before and after. A place that it n
 
 from bisect import bisect_left
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from pygame import Rect, Surface
 
@@ -20,12 +22,45 @@ Mark = tuple[RGB | Surface, int, int, int, int, tuple[int, int] | None]
 """A fill or an image, where it goes (left, top, width, height), and where in the image it begins."""
 
 
-class Sketch:
-    """What is drawn on, in place of a surface. Images that are put on it must not change afterwards."""
+@dataclass(frozen=True)
+class Kept:
+    """A part of a picture that the next one may have too.
 
-    def __init__(self, size: tuple[int, int]) -> None:
+    Attributes:
+        marks: What it consists of.
+        targets: What can be touched on it.
+        due: Seconds until it wants to be drawn again; None: never.
+    """
+
+    marks: Sequence[Mark]
+    targets: Sequence[tuple[Rect, Any]]
+    due: float | None
+
+
+class Sketch:
+    """What is drawn on, in place of a surface. Images that are put on it must not change afterwards.
+
+    Parts of the `last` sketch can be found again in it; what this one does not use of them is forgotten.
+    """
+
+    def __init__(self, size: tuple[int, int], last: "Sketch | None" = None) -> None:
         self.marks: list[Mark] = []
         self._area = Rect(0, 0, *size)
+        self.parts: dict[Hashable, Kept] = {}
+        """What the next one may find here."""
+        self._last = last.parts if last is not None and last.get_size() == size else {}
+
+    def find(self, key: Hashable) -> Kept | None:
+        """The part that was kept under this key, drawn here too."""
+        kept = self._last.get(key)
+        if kept is not None:
+            self.parts[key] = kept
+            self.marks += kept.marks
+        return kept
+
+    def keep(self, key: Hashable, kept: Kept) -> None:
+        """Keep a part that was just drawn for the next picture."""
+        self.parts[key] = kept
 
     def get_rect(self) -> Rect:
         """All of it."""

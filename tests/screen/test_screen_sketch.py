@@ -1,7 +1,5 @@
 """A picture drawn where it changed is the picture drawn whole."""
 
-from collections.abc import Sequence
-
 import pygame
 import pytest
 from hypothesis import given, settings
@@ -62,14 +60,15 @@ def test_partly_is_whole(pictures: tuple[list[Mark], list[Mark]]) -> None:
         assert place.collidelist(places[number + 1 :]) == -1
 
 
-def drawn(view: View, now: float, touched: int | None) -> Sequence[Mark]:
+def drawn(view: View, now: float, touched: int | None, last: Sketch | None = None) -> Sketch:
     """What a view's picture consists of, with a finger on one of its targets."""
-    first = Canvas(Surface(SIZE), now)
-    render(view, first)
+    first = Canvas(Sketch(SIZE), now)
+    if touched is not None:
+        render(view, first)
     targets = [target for _, target in first.targets]
-    sketch = Sketch(SIZE)
-    render(view, Canvas(sketch, now, None if touched is None or not targets else targets[touched % len(targets)]))
-    return sketch.marks
+    sketch = Sketch(SIZE, last)
+    render(view, Canvas(sketch, now, targets[touched % len(targets)] if touched is not None and targets else None))
+    return sketch
 
 
 VIEWS = [
@@ -83,17 +82,17 @@ STEPS = st.tuples(
 )
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.lists(STEPS, min_size=2, max_size=5))
+@settings(max_examples=12, deadline=None)
+@given(st.lists(STEPS, min_size=2, max_size=4))
 def test_whatever_follows_whatever(steps: list[tuple[View, float, int | None]]) -> None:
     partly = Surface(SIZE)
-    before: Sequence[Mark] = []
+    before: Sketch | None = None
     for view, now, touched in steps:
-        after = drawn(view, now, touched)
-        paint(partly, after, changed(before, after) if before else None)
+        after = drawn(view, now, touched, before)
+        paint(partly, after.marks, None if before is None else changed(before.marks, after.marks))
         before = after
     whole = Surface(SIZE)
-    paint(whole, before)
+    paint(whole, drawn(*steps[-1]).marks)
     direct = Surface(SIZE)
     view, now, touched = steps[-1]
     if touched is None:
@@ -104,7 +103,8 @@ def test_whatever_follows_whatever(steps: list[tuple[View, float, int | None]]) 
 
 def share(before: View, after: View, later: float = 0.0) -> float:
     """How much of the picture is drawn anew."""
-    places = changed(drawn(before, NOW, None), drawn(after, NOW + later, None))
+    first = drawn(before, NOW, None)
+    places = changed(first.marks, drawn(after, NOW + later, None, first).marks)
     return sum(place.width * place.height for place in places) / (SIZE[0] * SIZE[1])
 
 
@@ -121,6 +121,30 @@ def test_one_bay_of_sixteen_is_a_sixteenth() -> None:
 def test_a_ring_that_fills_is_all_that_is_drawn(held: float) -> None:
     armed = replace(bay(BayState.ARMED), confirm=replace(CONFIRM, holding_since=NOW - held))
     assert 0 < share(View(station(armed)), View(station(armed)), later=1 / 60) < 0.2
+
+
+def test_a_part_that_is_the_same_is_found_with_all_that_it_wants() -> None:
+    view = View(station(*BENCH))
+    canvases = []
+    last: Sketch | None = None
+    for now in (NOW, NOW + 0.1, NOW + 0.2):
+        last = Sketch(SIZE, last)
+        canvases.append(Canvas(last, now))
+        render(view, canvases[-1])
+    fresh = Canvas(Sketch(SIZE), NOW + 0.2)
+    render(view, fresh)
+    assert canvases[-1].targets == fresh.targets
+    assert canvases[-1].due == fresh.due
+    assert isinstance(fresh.surface, Sketch)
+    assert last is not None
+    assert last.marks == fresh.surface.marks
+
+
+def test_a_part_that_is_not_drawn_any_more_is_forgotten() -> None:
+    first = drawn(View(station(*BENCH)), NOW, None)
+    assert len(first.parts) == len(BENCH)
+    assert len(drawn(View(station(*BENCH[:3])), NOW, None, first).parts) == 3
+    assert not drawn(View(None), NOW, None, first).parts
 
 
 def test_what_covers_all_is_all_that_there_is() -> None:

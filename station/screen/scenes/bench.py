@@ -1,7 +1,9 @@
 """A station with several bays: a tile for each, and what can be done with the one that is selected."""
 
 import math
+from collections.abc import Hashable
 
+from msgspec.structs import replace
 from pygame import Rect
 
 from station.model.api import BayState, BayView, Snapshot
@@ -30,7 +32,17 @@ def draw(canvas: Canvas, box: Rect, snapshot: Snapshot) -> None:
         row, place = divmod(number, columns)
         left, right = _share(grid.left, grid.width, place, columns, gap)
         top, bottom = _share(grid.top, grid.height, row, rows, gap)
-        tile(canvas, Rect(left, top, right - left, bottom - top), bay)
+        _tile(canvas, Rect(left, top, right - left, bottom - top), bay)
+
+
+def _tile(canvas: Canvas, box: Rect, bay: BayView) -> None:
+    """A bay's tile. One that tells the same as it did is not laid out again: with sixteen, that is most of the work."""
+    told: Hashable = bay
+    if bay.job is not None and bay.job.eta is not None:
+        left = bay.job.eta - canvas.now
+        timeless = replace(bay, job=replace(bay.job, eta=0.0))
+        told = (timeless, words.time_left(left), words.time_left_short(left))
+    canvas.part((told, *box), lambda: tile(canvas, box, bay))
 
 
 def _more(bay: BayView) -> list[Choice]:

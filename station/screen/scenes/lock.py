@@ -64,7 +64,9 @@ def _step(canvas: Canvas, px: Lengths, room: int, number: int, said: str) -> Par
         disc = Rect(box.left, box.centery - side // 2, side, side)
         canvas.disc(disc, BLUE)
         digit = Style(round(side * 0.56), INK, bold=True)
-        label(canvas, Rect(disc.left, disc.top, side, max(side, text.line_height(digit))), str(number), digit, align=0.5)
+        label(
+            canvas, Rect(disc.left, disc.top, side, max(side, text.line_height(digit))), str(number), digit, align=0.5
+        )
         column(Rect(disc.right + px(14), box.top, inner, box.height), words, align=0.5)
 
     return Part(height, draw_step, gap=px(14), rank=NEEDED)

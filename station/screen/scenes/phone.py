@@ -95,7 +95,11 @@ def _service(canvas: Canvas, box: Rect, bay: BayView) -> None:
         [
             *paragraph(canvas, traits.title, Style(canvas.px(24), TEXT, bold=True), room),
             *paragraph(
-                canvas, said, text.fitting(said, Style(canvas.px(SMALL), MUTED), room, smallest=canvas.px(13)), room, rank=1
+                canvas,
+                said,
+                text.fitting(said, Style(canvas.px(SMALL), MUTED), room, smallest=canvas.px(13)),
+                room,
+                rank=1,
             ),
         ],
         align=0.5,
