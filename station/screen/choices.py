@@ -10,7 +10,7 @@ from station.model.gates import Finding, Gate
 from station.screen import words
 from station.screen.canvas import Canvas, Target
 from station.screen.pages import Page, Turn, opened
-from station.screen.theme import LOOKS, NOT_YET, Look
+from station.screen.theme import LOOKS, NOT_YET, SET_ASIDE, Colour, Look, tinted
 from station.screen.widgets import button, button_size
 
 
@@ -43,9 +43,22 @@ def obstacle(bay: BayView) -> Finding | None:
     return next((finding for finding in offer.findings if finding.gate is not Gate.BACKUP), offer.findings[0])
 
 
+def is_set_aside(bay: BayView) -> bool:
+    """Whether an erase of this phone has failed that nobody has looked into."""
+    found = (finding for offer in bay.offers for finding in offer.findings)
+    return bay.state is BayState.READY and any(finding.gate is Gate.QUARANTINE for finding in found)
+
+
 def look(bay: BayView) -> Look:
     """How a bay looks: as its state, but not ready for what cannot begin yet."""
+    if is_set_aside(bay):
+        return SET_ASIDE
     return NOT_YET if bay.state is BayState.READY and obstacle(bay) is not None else LOOKS[bay.state]
+
+
+def ground(bay: BayView) -> Colour:
+    """What is behind it: what waits for somebody, or is out of order, stands out."""
+    return tinted(BayState.FAILED if is_set_aside(bay) else bay.state)
 
 
 def _chosen(bay: BayView) -> OfferView | None:

@@ -3,7 +3,7 @@
 from pygame import Rect
 
 from station.model.api import Snapshot
-from station.screen import text, words
+from station.screen import text, totals, words
 from station.screen.canvas import Canvas, Target
 from station.screen.office import HOME, Office, Room
 from station.screen.pages import Turn
@@ -32,14 +32,23 @@ def chrome(canvas: Canvas, snapshot: Snapshot, note: str, *, door: bool = True) 
     style = Style(canvas.px(19), MUTED, bold=True)
     if door:
         head.width -= _door(canvas, room, opened=snapshot.operator is not None) + canvas.px(6) - margin
+    many = totals.of(snapshot)
+    ordered, aside = "", False
     if snapshot.order is not None:
         ordered = words.ordered(snapshot.order, canvas.now)
-        width = min(text.width(text.clean(ordered), style), head.width * 2 // 3)
-        label(canvas, Rect(head.right - width, head.top, width, head.height), ordered, style, align=1)
-        head.width -= width + margin
+        width = text.width(ordered, style)
+        aside = width <= head.width * (3 if many else 4) // 6
+        if aside:
+            label(canvas, Rect(head.right - width, head.top, width, head.height), ordered, style, align=1)
+            head.width -= width + margin
         canvas.again_in(60)
-    label(canvas, head, snapshot.station, style)
+    if many:
+        totals.draw(canvas, head, many)
+    else:
+        label(canvas, head, snapshot.station, style)
     room = Rect(room.left, head.bottom, room.width, room.bottom - head.bottom)
+    if ordered and not aside:
+        room = _strip(canvas, room, ordered, Shape.PLAY, TEXT)
     if snapshot.notice:
         room = _strip(canvas, room, snapshot.notice, Shape.BANG, YELLOW)
     if note:

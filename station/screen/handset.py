@@ -57,7 +57,7 @@ BODIES: dict[Build, Body] = {
     Build.HOME: Body(0.49, 0.15, 0.12, True, _NO_CUT, _VOLUME | {Key.SIDE: ("right", 0.26)}),
     Build.HOME_TOP: Body(0.49, 0.14, 0.13, True, _NO_CUT, _VOLUME | {Key.TOP: ("top", 0.78)}),
     Build.PAD: Body(0.72, 0.07, 0.035, False, _NO_CUT, _PAD_KEYS),
-    Build.PAD_HOME: Body(0.72, 0.07, 0.075, True, _NO_CUT, _PAD_KEYS),
+    Build.PAD_HOME: Body(0.72, 0.07, 0.085, True, _NO_CUT, _PAD_KEYS),
 }
 USUAL: dict[Family, Build] = {
     Family.FACE: Build.ISLAND,
@@ -146,10 +146,12 @@ def _draw(
     if Key.SIDE in pressed and Key.SIDE not in keys:
         pressed = {Key.TOP if key is Key.SIDE else key for key in pressed}
     mark = max(4, min(box.width // 6, box.height // 8)) if marked else 0
-    side = mark + mark // 2 if marked else max(2, box.width // 40)
-    top = mark + mark // 2 if marked and Key.TOP in keys else max(2, box.height // 60)
-    foot = top if not marked else max(2, box.height // 60)
-    room = Rect(box.left + side, box.top + top, max(4, box.width - 2 * side), max(8, box.height - top - foot))
+    sides = {side for side, _ in keys.values()}
+    left, right, top = (
+        mark + mark // 2 if marked and side in sides else max(2, box.width // 40) for side in ("left", "right", "top")
+    )
+    foot = max(2, box.height // 60)
+    room = Rect(box.left + left, box.top + top, max(4, box.width - left - right), max(8, box.height - top - foot))
     height = max(8, min(room.height, round(room.width / body.slimness)))
     phone = Rect(0, 0, max(4, round(height * body.slimness)), height)
     phone.center = room.center
@@ -194,33 +196,33 @@ def _key(
     """A button at an edge, and a mark beside it that moves towards it."""
     side, along = place
     colour = BLUE if mark else FRAME
-    out, length = unit * (3 if down else 4), round(phone.height * 0.1)
+    out, length = unit * (1 if down else 2), round(phone.height * 0.1)
     away = round(mark * 0.12 + mark * 0.3 * (1 - push))
     spot = Rect(0, 0, mark, mark)
     if side == "top":
-        key = Rect(0, 0, length, out + unit)
-        key.midbottom = (phone.left + round(phone.width * along), phone.top + unit)
+        key = Rect(0, 0, length, out + 2 * unit)
+        key.midbottom = (phone.left + round(phone.width * along), phone.top + 2 * unit)
         spot.midbottom = (key.centerx, key.top - away)
         arrow = Shape.DOWN
     else:
-        key = Rect(0, 0, out + unit, length)
+        key = Rect(0, 0, out + 2 * unit, length)
         middle = phone.top + round(phone.height * along)
         if side == "left":
-            key.midright = (phone.left + unit, middle)
+            key.midright = (phone.left + 2 * unit, middle)
             spot.midright = (key.left - away, middle)
             arrow = Shape.RIGHT
         else:
-            key.midleft = (phone.right - unit, middle)
+            key.midleft = (phone.right - 2 * unit, middle)
             spot.midleft = (key.right + away, middle)
             arrow = Shape.BACK
-    canvas.panel(key, colour, 2 * unit)
+    canvas.panel(key, colour, unit)
     if mark:
         canvas.disc(spot, BLUE)
         canvas.icon(arrow, spot.inflate(-round(mark * 0.44), -round(mark * 0.44)), INK)
 
 
 def _button_in(phone: Rect, below: Rect) -> Rect:
-    side = max(4, round(min(below.height * 0.72, phone.width * 0.22)))
+    side = max(4, round(min(below.height * 0.74, phone.width * 0.22)))
     circle = Rect(0, 0, side, side)
     circle.center = below.center
     return circle

@@ -191,6 +191,8 @@ LOOKS: dict[BayState, Look] = {
     BayState.CANCELLED: Look(GREY, Shape.STOP, "Cancelled"),
 }
 
+SET_ASIDE = Look(RED, Shape.PADLOCK, "Set aside")
+"""A phone whose erase has failed: nothing is done to it before an operator has looked into that."""
 NOT_YET = Look(WHITE, Shape.PAUSE, "Not yet")
 """A phone that is ready, though not for the service that is chosen: the lamp is the same."""
 
@@ -207,4 +209,6 @@ def tinted(state: BayState) -> Colour:
     """The card behind a bay: what waits for somebody has a breath of its colour, so that it stands out in a row."""
     if state is BayState.EMPTY:
         return BACKGROUND
-    return CARD if state in _QUIET else mix(CARD, LOOKS[state].colour, 0.08)
+    if state in _QUIET:
+        return CARD
+    return mix(CARD, LOOKS[state].colour, 0.15 if state is BayState.FAILED else 0.08)

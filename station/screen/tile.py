@@ -1,19 +1,21 @@
 """A bay among others: from a card that tells everything to a stamp that tells its number and its state."""
 
+from dataclasses import replace
+
 from pygame import Rect
 
 from station.model.api import BayState, BayView, JobView, Select
 from station.model.job import PHASE_WORDS
 from station.screen import text, widgets, words
 from station.screen.canvas import Canvas, Target
-from station.screen.choices import look
+from station.screen.choices import ground, look, obstacle
 from station.screen.text import Style
-from station.screen.theme import INK, LINE, LOOKS, MUTED, TEXT, mix, tinted
+from station.screen.theme import INK, LINE, LOOKS, MUTED, RED, TEXT, mix
 from station.screen.widgets import Part, column, label, paragraph
 
 CARD_SIZE = (215, 152)
 """A tile of this size has room for the bay, its state, the phone, and what there is to say, in the sizes below."""
-STAMP_SIZE = (190, 100)
+STAMP_SIZE = (176, 66)
 """A tile of this size has room for the bay, its state, and the phone or the progress."""
 SMALLEST_CARD = 0.8
 """A card drawn smaller than this is hard to read: a stamp then says less, but larger."""
@@ -28,17 +30,65 @@ def fit(canvas: Canvas, width: float, height: float) -> tuple[bool, float]:
 
 def tile(canvas: Canvas, box: Rect, bay: BayView) -> None:
     """Draw a bay into its box, and make it touchable."""
-    _, scale = fit(canvas, box.width, box.height)
-    ground = tinted(bay.state)
+    is_card, scale = fit(canvas, box.width, box.height)
+    seen, behind = look(bay), ground(bay)
     target = Target(Select(id=0, bay=bay.bay), about=bay.bay)
     if canvas.pressed == target:
-        ground = mix(ground, TEXT, 0.08)
-    line, thickness = (TEXT, canvas.px(4)) if bay.selected else (mix(LINE, ground, 0.4), canvas.px(2))
-    canvas.framed(box, ground, round(16 * scale), line, thickness)
+        behind = mix(behind, TEXT, 0.08)
+    line, thickness = mix(LINE, behind, 0.4), canvas.px(2)
+    if bay.selected:
+        line, thickness = TEXT, canvas.px(4)
+    elif seen.colour is RED:  # among many it must be found at once
+        line, thickness = RED, canvas.px(3)
+    canvas.framed(box, behind, round(16 * min(scale, canvas.px(100) / 100)), line, thickness)
     canvas.touch(box, target)
+    if not is_card:
+        _stamp(canvas, box.inflate(-2 * round(9 * scale), -2 * round(9 * scale)), bay, scale)
+        return
     inner = box.inflate(-2 * round(14 * scale), -2 * round(12 * scale))
     lines = 2 if inner.width > inner.height else 4
     column(inner, _parts(canvas, inner.width, bay, scale, lines))
+
+
+def _stamp(canvas: Canvas, box: Rect, bay: BayView, scale: float) -> None:
+    """The bay's number, large, on its state's colour; beside it the state, and one line more."""
+    seen = look(bay)
+    number = Rect(box.left, box.top, min(box.height, box.width // 3), box.height)
+    canvas.panel(number, seen.colour, number.width // 5)
+    style = text.fitting(
+        bay.bay, Style(round(number.width * 0.56), INK, bold=True), max(1, number.width - 4), smallest=6
+    )
+    label(canvas, number, bay.bay, style, align=0.5)
+    gap = round(9 * scale)
+    room = Rect(number.right + gap, box.top, max(1, box.right - number.right - gap), box.height)
+    upper = Rect(room.left, room.top, room.width, room.height // 2)
+    lower = Rect(room.left, upper.bottom, room.width, room.bottom - upper.bottom)
+    side = round(17 * scale)
+    mark = Rect(upper.left, upper.centery - side // 2, side, side)
+    canvas.icon(seen.shape, mark, seen.colour)
+    word = Rect(mark.right + gap * 2 // 3, upper.top, max(1, upper.right - mark.right - gap * 2 // 3), upper.height)
+    if bay.phone is not None and bay.phone.emulated:
+        width = widgets.tag_width(widgets.EMULATED[0], side)
+        widgets.emulated(canvas, Rect(upper.right - width, mark.top, width, side), widgets.EMULATED[0])
+        word.width = max(1, word.width - width - gap // 2)
+    strong, weak = Style(round(18 * scale), TEXT, bold=True), Style(round(15 * scale), MUTED)
+    label(canvas, word, seen.word, text.fitting(seen.word, strong, word.width, smallest=max(6, strong.size // 2)))
+    if bay.state is BayState.WORKING and bay.job is not None:
+        _share(canvas, lower, bay.job, replace(weak, bold=True, colour=TEXT))
+        return
+    said = words.model(bay)
+    label(canvas, lower, said, text.fitting(said, weak, lower.width, smallest=max(6, weak.size * 4 // 5)))
+
+
+def _share(canvas: Canvas, box: Rect, job: JobView, style: Style) -> None:
+    """How far it is: the bar, and in numbers."""
+    width = min(box.width // 2, text.width("100%", style))
+    label(canvas, Rect(box.right - width, box.top, width, box.height), words.percent(job.fraction), style, align=1)
+    high = max(4, box.height // 3)
+    room = max(high, box.width - width - box.height // 4)
+    widgets.bar(
+        canvas, Rect(box.left, box.centery - high // 2, room, high), job.fraction, LOOKS[BayState.WORKING].colour
+    )
 
 
 def _parts(canvas: Canvas, room: int, bay: BayView, scale: float, lines: int) -> list[Part]:
@@ -48,14 +98,21 @@ def _parts(canvas: Canvas, room: int, bay: BayView, scale: float, lines: int) ->
     parts = [Part(px(34), lambda place: _head(canvas, place, bay))]
     parts += paragraph(canvas, words.model(bay), Style(px(22), TEXT, bold=True), room, gap=px(8), rank=3)
     if bay.phone is not None:
-        parts += paragraph(canvas, words.version(bay.phone), Style(px(15), MUTED), room, rank=6)
-    working = bay.job is not None and bay.state is BayState.WORKING
-    if bay.job is not None and working:
-        parts += _progress(canvas, room, bay.job, scale)
-    else:
-        parts += paragraph(canvas, words.headline(bay), Style(px(17), TEXT), room, lines=lines, gap=px(6), rank=3)
-        parts += paragraph(canvas, words.advice(bay), Style(px(15), MUTED), room, lines=lines, gap=px(4), rank=5)
-    return parts
+        parts += _whole(canvas, words.version(bay.phone), Style(px(15), MUTED), room, 1, gap=0, rank=6)
+    if bay.job is not None and bay.state is BayState.WORKING:
+        return parts + _progress(canvas, room, bay.job, scale)
+    found = obstacle(bay) if bay.state is BayState.READY else None
+    headline, advice = (words.headline(bay), words.advice(bay)) if found is None else (found.title, found.remedy)
+    parts += _whole(canvas, headline, Style(px(17), TEXT), room, lines, gap=px(6), rank=3)
+    return parts + _whole(canvas, advice, Style(px(15), MUTED), room, lines, gap=px(4), rank=5)
+
+
+def _whole(canvas: Canvas, said: str, style: Style, room: int, lines: int, *, gap: int, rank: int) -> list[Part]:
+    """A sentence, whole or not at all: the badge says what it is about, and a touch the rest."""
+    style = text.fitting(said, style, room, smallest=style.size * 5 // 6, lines=lines)
+    if any(line.endswith("…") for line in text.wrap(said, style, room, lines)):
+        return []
+    return paragraph(canvas, said, style, room, lines=lines, gap=gap, rank=rank)
 
 
 def _head(canvas: Canvas, place: Rect, bay: BayView) -> None:

@@ -12,7 +12,7 @@ from station.model.gates import Finding, Gate
 from station.model.guide import Family, Seen
 from station.model.guide import Target as Goal
 from station.model.job import Phase
-from station.model.phone import PhoneMode
+from station.model.phone import ActivationLock, LockReading, PhoneMode
 from station.model.record import Outcome
 from station.model.service import SERVICES, Service
 from station.screen.pages import Page, opened
@@ -76,7 +76,9 @@ def armed(service: Service, **changes: object) -> BayView:
     """A bay that waits for CONFIRM."""
     version = CONFIRM.target_version if SERVICES[service].firmware else ""
     return replace(
-        bay(BayState.ARMED), confirm=replace(CONFIRM, service=service, target_version=version, **changes), chosen=service
+        bay(BayState.ARMED),
+        confirm=replace(CONFIRM, service=service, target_version=version, **changes),
+        chosen=service,
     )
 
 
@@ -90,7 +92,10 @@ REINSTALLING = replace(
         for offer in samples.OFFERS
     ),
 )
-LOCKED = offered(Service.ERASE, samples.LOCKED, samples.UNDECIDED)
+LOCKED = replace(
+    offered(Service.ERASE, samples.LOCKED, samples.UNDECIDED),
+    phone=replace(samples.TOLD, facts=replace(samples.FACTS, lock=LockReading(state=ActivationLock.LOCKED, at=""))),
+)
 STUCK = in_mode(replace(offered(Service.RESCUE), offers=samples.RECOVERY_OFFERS), PhoneMode.RECOVERY)
 DEEP = in_mode(replace(offered(Service.RESTORE, samples.UNDECIDED)), PhoneMode.DFU)
 HELD = armed(Service.RESTORE, holding_since=NOW - 1.3)
@@ -128,7 +133,9 @@ GALLERY: dict[str, View] = {
     "phone-pad-home": one(like(RESTARTING, "iPad (9th generation)", "iPad12,1")),
     "phone-recovery": one(STUCK),
     "phone-dfu": one(DEEP),
-    "phone-unknown": one(replace(bay(BayState.READY), phone=replace(PHONE, model_name="", product_type="", version=""))),
+    "phone-unknown": one(
+        replace(bay(BayState.READY), phone=replace(PHONE, model_name="", product_type="", version=""))
+    ),
     "undecided": one(UNDECIDED),
     "locked": one(LOCKED),
     "told": one(REINSTALLING),
@@ -194,7 +201,8 @@ GALLERY: dict[str, View] = {
     "working-verify": one(working(Service.ERASE, Phase.VERIFY, 0.97, target_version="", eta=NOW + 12)),
     "working-demo": View(station(emulate(bay(BayState.WORKING)), emulated=True)),
     # Result
-    "done": one(bay(BayState.DONE)),
+    "done": one(replace(bay(BayState.DONE), result=samples.CHECKED)),
+    "done-bare": one(bay(BayState.DONE)),
     "done-kept": one(ended(samples.BACKED_UP, state=BayState.DONE)),
     "failed": one(bay(BayState.FAILED)),
     "untouched": View(station(ended(samples.UNTOUCHED), notice=DISK)),

@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from station.core import guides
+from station.core.view import TO_DO
 from station.model.api import (
     AdviceView,
     BayState,
@@ -241,7 +242,7 @@ OFFERS = tuple(
 def offered(chosen: Service, *findings: Finding) -> BayView:
     """A phone at rest that is offered everything; `findings` stand in the way of the chosen service."""
     offers = tuple(replace(offer, findings=findings) if offer.service is chosen else offer for offer in OFFERS)
-    hint = f"Press START: {SERVICES[chosen].title}."
+    hint = f"Press START to {TO_DO[chosen]}."
     return replace(bay(BayState.READY), phone=TOLD, offers=offers, chosen=chosen, hint=hint, selected=True)
 
 
@@ -291,6 +292,7 @@ NOT_CLEAN = replace(
     title="The phone came back, but it does not look erased.",
     remedy="Start again. Do not hand the phone on.",
     certificate=None,
+    proof="",
     cause=Cause.NOT_CLEAN,
     checks=(*CHECKS[:4], replace(CHECKS[4], observed="there is one", passed=False)),
 )
@@ -302,6 +304,7 @@ BACKED_UP = replace(
     remedy="Unplug the phone, or choose what comes next.",
     record=46,
     certificate=None,
+    proof="",
     checks=CHECKS[:1],
 )
 

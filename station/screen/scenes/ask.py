@@ -13,7 +13,7 @@ from station.screen.choices import Choice, buttons
 from station.screen.pages import Page, Place, Turn, guest, opened
 from station.screen.text import Style
 from station.screen.theme import BLUE, MUTED, TEXT, Shape
-from station.screen.widgets import NEEDED, Part, card, column, grid, heading, largest, paragraph
+from station.screen.widgets import NEEDED, SMALL, Part, card, column, grid, heading, largest, paragraph
 
 GOALS: dict[Goal, str] = {
     Goal.RESTART: "Force a restart",
@@ -38,7 +38,7 @@ def draw(canvas: Canvas, box: Rect, bay: BayView, place: Place, note: str) -> No
 def _symptoms(canvas: Canvas, box: Rect, bay: BayView, place: Place) -> None:
     columns = 3 if box.width > box.height else 2
     places = grid(canvas, box, len(SYMPTOM_WORDS), columns=columns, tallest=96)
-    style = Style(canvas.px(18), TEXT, bold=True)
+    style = Style(canvas.px(20), TEXT, bold=True)
     for (symptom, said), cell in zip(SYMPTOM_WORDS.items(), places, strict=True):
         describe = Describe(id=0, bay=bay.bay, symptom=symptom)
         inner = card(canvas, cell, Target(Turn(place, (describe,))))
@@ -67,7 +67,7 @@ def _advice(canvas: Canvas, box: Rect, bay: BayView, place: Place, advice: Advic
         largest(
             canvas,
             speech.height,
-            lambda px: paragraph(canvas, advice.says, Style(px(22), TEXT), speech.width, lines=5, rank=NEEDED),
+            lambda px: paragraph(canvas, advice.says, Style(px(25), TEXT), speech.width, lines=6, rank=NEEDED),
         ),
         align=0.5,
     )
@@ -89,6 +89,8 @@ def _way(canvas: Canvas, box: Rect, bay: BayView, way: Goal | Service, options: 
         offer = words.offer_of(bay, way)
         blocked = offer is None or bool(offer.findings)
         title, said = SERVICES[way].title, SERVICES[way].promise
+        if offer is not None and not first:
+            said = words.keeps(offer)
         if offer is not None and offer.findings:
             said = offer.findings[0].title
         choose = Choose(id=0, bay=bay.bay, service=way, options=options or Options())
@@ -101,7 +103,7 @@ def _way(canvas: Canvas, box: Rect, bay: BayView, way: Goal | Service, options: 
 
     def build(px: Lengths) -> list[Part]:
         strong = Style(px(22 if first else 20), MUTED if blocked else TEXT, bold=True)
-        weak = text.fitting(said, Style(px(16), MUTED), room, smallest=px(13), lines=2)
+        weak = text.fitting(said, Style(px(SMALL), MUTED), room, smallest=px(13), lines=2)
         return [*paragraph(canvas, title, strong, room), *paragraph(canvas, said, weak, room, lines=2, rank=NEEDED)]
 
     column(Rect(inner.left, inner.top, room, inner.height), largest(canvas, inner.height, build), align=0.5)

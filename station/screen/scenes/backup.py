@@ -12,8 +12,8 @@ from station.screen.canvas import Canvas, Target
 from station.screen.choices import Choice, buttons, subject
 from station.screen.pages import Page, Turn, opened
 from station.screen.text import Style
-from station.screen.theme import BLUE, MUTED, TEXT
-from station.screen.widgets import Part, column, heading, largest, paragraph
+from station.screen.theme import BLUE, TEXT
+from station.screen.widgets import BODY, KEY, Part, column, heading, largest, paragraph
 
 RISKS: dict[Keeps, str] = {
     Keeps.ALL: "Nothing on it is touched.",
@@ -29,12 +29,12 @@ def draw(canvas: Canvas, box: Rect, bay: BayView, note: str) -> None:
     box = heading(canvas, box, "Is there a backup?", Target(Turn(home)), note)
     wide = box.width > box.height
     offered = _choices(bay)
-    height = canvas.px(68)
+    height = canvas.px(KEY)
     if wide:
         keys = Rect(box.left, box.bottom - height, box.width, height)
         buttons(canvas, keys, offered)
     else:
-        gap = canvas.px(10)
+        gap = canvas.px(12)
         keys = Rect(box.left, box.bottom - 3 * height - 2 * gap, box.width, 3 * height + 2 * gap)
         for number, choice in enumerate(offered):
             buttons(canvas, Rect(keys.left, keys.top + number * (height + gap), keys.width, height), [choice])
@@ -47,11 +47,11 @@ def draw(canvas: Canvas, box: Rect, bay: BayView, note: str) -> None:
             *paragraph(
                 canvas,
                 f"{RISKS[keeps]} Only the owner can know this:",
-                Style(px(20), MUTED),
+                Style(px(BODY), TEXT, bold=True),
                 speech.width,
-                lines=2,
+                lines=3,
             ),
-            *(_line(canvas, px(20), said, speech.width) for said in CHECKLIST),
+            *(_line(canvas, px(BODY), said, speech.width) for said in CHECKLIST),
         ],
     )
     column(speech, parts, align=0.5)
@@ -59,12 +59,13 @@ def draw(canvas: Canvas, box: Rect, bay: BayView, note: str) -> None:
 
 def _line(canvas: Canvas, size: int, said: str, room: int) -> Part:
     style = Style(size, TEXT)
-    indent, high = round(size * 1.7), text.line_height(style)
+    indent, high = round(size * 1.4), text.line_height(style)
     (words_part,) = paragraph(canvas, said, style, max(1, room - indent), lines=2)
 
     def draw_line(box: Rect) -> None:
-        mark = Rect(box.left, box.top + (high - size) // 2, size, size)
-        canvas.ring(mark, max(2, size // 8), BLUE)
+        side = max(4, round(size * 0.44))
+        mark = Rect(box.left + side // 2, box.top + (high - side) // 2, side, side)
+        canvas.disc(mark, BLUE)  # no box to tick: it is to be asked, not to be touched
         words_part.draw(Rect(box.left + indent, box.top, box.width - indent, box.height))
 
     return Part(words_part.height, draw_line, gap=size // 2)

@@ -7,24 +7,24 @@ from msgspec.structs import replace
 from pygame import Rect
 
 from station.model.api import BayState, BayView, Snapshot
-from station.screen import words
-from station.screen.canvas import Canvas, Lengths, Target
-from station.screen.choices import Choice, buttons, choices
+from station.screen import text, words
+from station.screen.canvas import Canvas, Target
+from station.screen.choices import Choice, buttons, choices, obstacle
 from station.screen.pages import Page, Turn, opened, unseen
 from station.screen.text import Style
 from station.screen.theme import MUTED, TEXT
 from station.screen.tile import fit, tile
-from station.screen.widgets import NEEDED, Part, column, largest, paragraph
+from station.screen.widgets import KEY, SMALL, column, paragraph
 
 
 def draw(canvas: Canvas, box: Rect, snapshot: Snapshot) -> None:
     """Fill the box."""
     selected = next((bay for bay in snapshot.bays if bay.selected), None)
     wide = box.width > box.height
-    foot = Rect(box.left, 0, box.width, canvas.px(88 if wide else 128))
+    foot = Rect(box.left, 0, box.width, canvas.px(76 if wide else 128))
     foot.bottom = box.bottom
     gap = canvas.px(12)
-    _foot(canvas, foot, selected, lines=3 if wide else 6)
+    _foot(canvas, foot, selected)
     grid = Rect(box.left, box.top, box.width, foot.top - gap - box.top)
     columns = best_columns(canvas, grid, len(snapshot.bays), gap)
     rows = math.ceil(len(snapshot.bays) / columns)
@@ -71,26 +71,27 @@ def _share(start: int, length: int, number: int, count: int, gap: int) -> tuple[
     return round(begin), round(begin + size)
 
 
-def _foot(canvas: Canvas, box: Rect, bay: BayView | None, *, lines: int) -> None:
+def _foot(canvas: Canvas, box: Rect, bay: BayView | None) -> None:
     """Who is selected and what is to be done, and the buttons for it."""
     if bay is None:
         column(box, paragraph(canvas, "Touch a bay.", Style(canvas.px(22), MUTED), box.width, align=0.5), align=0.5)
         return
     offered = [*choices(bay)[:1], *_more(bay)]
-    room = box.width
-    if offered:
-        width = round(min(canvas.px(180), box.width * 0.26) * len(offered))
-        buttons(canvas, Rect(box.right - width, box.centery - canvas.px(36), width, canvas.px(72)), offered)
-        room = box.width - width - canvas.px(16)
+    width = round(min(canvas.px(190), box.width * 0.27) * len(offered))
+    buttons(canvas, Rect(box.right - width, box.centery - canvas.px(KEY) // 2, width, canvas.px(KEY)), offered)
+    speech = Rect(box.left, box.top, max(1, box.width - width - canvas.px(16)), box.height)
     name = words.model(bay)
     title = f"Bay {bay.bay}: {name}" if name else f"Bay {bay.bay}"
-    said = " ".join(words.sentence(part) for part in (words.headline(bay), words.advice(bay)) if part)
-    speech = Rect(box.left, box.top, room, box.height)
-
-    def build(px: Lengths) -> list[Part]:
-        return [
-            *paragraph(canvas, title, Style(px(22), TEXT, bold=True), room),
-            *paragraph(canvas, said, Style(px(16), MUTED), room, lines=lines, rank=NEEDED),
-        ]
-
-    column(speech, largest(canvas, speech.height, build), align=0.5)
+    found = obstacle(bay) if bay.state is BayState.READY else None
+    said = [words.headline(bay), words.advice(bay)] if found is None else [found.title, found.remedy]
+    whole = " ".join(words.sentence(part) for part in said if part)
+    strong, weak = Style(canvas.px(22), TEXT, bold=True), Style(canvas.px(SMALL), MUTED)
+    lines = max(1, (speech.height - text.line_height(strong)) // text.line_height(weak))
+    cut = any(line.endswith("…") for line in text.wrap(whole, weak, speech.width, lines))
+    told = said[0] if cut else whole  # “More” tells the rest
+    weak = text.fitting(told, weak, speech.width, smallest=canvas.px(13), lines=lines)
+    parts = [
+        *paragraph(canvas, title, strong, speech.width),
+        *paragraph(canvas, told, weak, speech.width, lines=lines),
+    ]
+    column(speech, parts, align=0.5)

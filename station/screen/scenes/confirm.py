@@ -46,7 +46,7 @@ def _speech(
         ),
         *paragraph(canvas, _and_also(confirm, traits), Style(px(BODY), TEXT), room, lines=2, gap=px(6), rank=1),
         *paragraph(canvas, how, Style(px(BODY), BLUE, bold=True), room, lines=2, gap=px(16)),
-        *paragraph(canvas, f"{left} seconds left to decide", small, room, gap=px(4), rank=3),
+        *paragraph(canvas, f"{left} seconds left to decide", small, room, gap=px(4), rank=1),
     ]
 
 

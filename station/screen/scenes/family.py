@@ -18,7 +18,7 @@ def draw(canvas: Canvas, box: Rect, bay: BayView, goal: Goal, note: str) -> None
     asking = opened(bay, Page.ASK)
     box = heading(canvas, box, "Which one looks like it?", Target(Turn(asking)), note)
     wide = box.width > box.height
-    places = grid(canvas, box, len(FAMILY_WORDS), columns=5 if wide else 2, tallest=330 if wide else 210)
+    places = grid(canvas, box, len(FAMILY_WORDS), columns=5 if wide else 2, tallest=400 if wide else 240)
     for (family, said), cell in zip(FAMILY_WORDS.items(), places, strict=True):
         begin = Guide(id=0, bay=bay.bay, target=goal, family=family)
         inner = card(canvas, cell, Target(Turn(asking, (begin,))))

@@ -86,7 +86,9 @@ def _usb(canvas: Canvas, box: Rect, seen: Seen) -> None:
 
 def _says(canvas: Canvas, box: Rect, ring: int, bay: BayView, guide: GuideView, press: Press | None, note: str) -> None:
     """What to do beside the ring; what was seen and what can go wrong below both."""
-    height = round(box.height * 0.8) if press is None else max(ring, box.height * 3 // 5)
+    height = (
+        round(box.height * 0.8) if press is None else max(ring, box.height * (3 if guide.warning or note else 4) // 5)
+    )
     beside = Rect(box.left, box.top, max(1, box.width - ring - canvas.px(18)), height)
     column(beside, largest(canvas, beside.height, lambda px: _doing(canvas, px, beside.width, bay, guide, press)))
     below = Rect(box.left, beside.bottom + canvas.px(8), box.width, max(1, box.bottom - beside.bottom - canvas.px(8)))
@@ -96,7 +98,7 @@ def _says(canvas: Canvas, box: Rect, ring: int, bay: BayView, guide: GuideView, 
         warning = "" if guide.seen is Seen.ARRIVED else guide.warning
         return [
             *paragraph(canvas, said, Style(px(20), BLUE, bold=True), below.width, lines=3),
-            *paragraph(canvas, warning, Style(px(SMALL), YELLOW), below.width, lines=4, gap=px(8)),
+            *paragraph(canvas, warning, Style(px(SMALL), YELLOW), below.width, lines=6, gap=px(8)),
         ]
 
     column(below, largest(canvas, below.height, build), align=1.0)
@@ -109,9 +111,8 @@ def _doing(canvas: Canvas, px: Lengths, room: int, bay: BayView, guide: GuideVie
         where, said = ("It worked" if guide.seen is Seen.ARRIVED else "Not yet"), guide.says
     else:
         where, said = ("Get ready" if guide.step == 0 else f"Step {guide.step} of {many}"), press.says
-    small = text.fitting(title, Style(px(SMALL), MUTED), room, smallest=px(14))
     return [
-        *paragraph(canvas, title, small, room),
+        *paragraph(canvas, title, Style(px(SMALL), MUTED), room, lines=2),
         *paragraph(canvas, where, Style(px(BODY), BLUE, bold=True), room, gap=px(6)),
         *paragraph(canvas, said, Style(px(30), TEXT, bold=True), room, lines=5 if press else 9, gap=px(4)),
     ]

@@ -3,13 +3,16 @@
 from pygame import Rect
 
 from station.model.api import BayView, ResultView
-from station.screen import art, named, qr, text, words
+from station.screen import art, facts, named, qr, text, words
 from station.screen.canvas import Canvas, Lengths, Target
 from station.screen.choices import look, subject
 from station.screen.pages import Page, Turn, opened
 from station.screen.text import Style
 from station.screen.theme import MUTED, TEXT
 from station.screen.widgets import BODY, HEAD, SMALL, Part, label, paragraph
+
+MOST = 3
+"""Changes that are told at once; the checks tell all."""
 
 
 def picture(canvas: Canvas, box: Rect, bay: BayView) -> None:
@@ -50,6 +53,11 @@ def parts(canvas: Canvas, px: Lengths, room: int, bay: BayView) -> list[Part]:
         *paragraph(canvas, words.headline(bay), Style(px(HEAD), TEXT, bold=True), room, lines=3, gap=px(16)),
         *paragraph(canvas, words.advice(bay), Style(px(BODY), TEXT), room, lines=5, gap=px(8), rank=1),
     ]
-    if bay.result is not None:
+    if bay.result is None:
+        return said
+    before, after = bay.result.before, bay.result.after
+    for name, was, now in [] if before is None or after is None else facts.changes(before, after)[:MOST]:
+        said += paragraph(canvas, f"{name}: {was} → {now}", Style(px(SMALL), MUTED), room, gap=px(6), rank=5)
+    if not bay.result.proof:
         said += paragraph(canvas, words.proof(bay.result), Style(px(SMALL), MUTED), room, gap=px(12), rank=3)
     return said

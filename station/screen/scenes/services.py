@@ -6,11 +6,11 @@ from station.model.api import BayView, Choose, OfferView
 from station.model.gates import Finding
 from station.model.service import SERVICES
 from station.screen import text, words
-from station.screen.canvas import Canvas, Target
+from station.screen.canvas import Canvas, Lengths, Target
 from station.screen.pages import Page, Turn, opened
 from station.screen.text import Style
-from station.screen.theme import MUTED, TEXT, Shape
-from station.screen.widgets import card, column, grid, heading, label, paragraph
+from station.screen.theme import BLUE, MUTED, TEXT, Shape
+from station.screen.widgets import NEEDED, SMALL, Part, card, column, grid, heading, largest, paragraph
 
 
 def draw(canvas: Canvas, box: Rect, bay: BayView, note: str) -> None:
@@ -26,24 +26,26 @@ def _offer(canvas: Canvas, box: Rect, bay: BayView, offer: OfferView) -> None:
     target = Target(Turn(opened(bay, Page.PHONE), (choose,)))
     blocked = bool(offer.findings)
     inner = card(canvas, box, target, chosen=bay.chosen is offer.service, quiet=blocked)
-    traits, colour = SERVICES[offer.service], MUTED if blocked else TEXT
-    room = box.width - 2 * canvas.px(14)
-    said = _reason(canvas, offer.findings[0], room) if blocked else traits.promise
-    aside = words.takes(offer)
-    strong, weak = Style(canvas.px(20), colour, bold=True), Style(canvas.px(15), MUTED)
-    head = Rect(inner.left, inner.top, inner.width, text.line_height(strong))
-    if blocked:
-        side = canvas.px(16)
-        canvas.icon(Shape.PAUSE, Rect(head.right - side, head.centery - side // 2, side, side), MUTED)
-        head.width -= side + canvas.px(8)
-    elif aside:
-        width = min(text.width(aside, weak), head.width // 2)
-        label(canvas, Rect(head.right - width, head.top, width, head.height), aside, weak, align=1)
-        head.width -= width + canvas.px(10)
-    label(canvas, head, traits.title, strong)
-    weak = text.fitting(said, weak, inner.width, smallest=canvas.px(13), lines=2)
-    speech = Rect(inner.left, head.bottom, inner.width, max(1, inner.bottom - head.bottom))
-    column(speech, paragraph(canvas, said, weak, inner.width, lines=2))
+    side = canvas.px(18)
+    mark = Rect(inner.right - side, inner.centery - side // 2, side, side)
+    canvas.icon(Shape.PAUSE if blocked else Shape.RIGHT, mark, MUTED if blocked else BLUE)
+    room = Rect(inner.left, inner.top, max(1, mark.left - canvas.px(10) - inner.left), inner.height)
+    traits = SERVICES[offer.service]
+
+    def build(px: Lengths) -> list[Part]:
+        title = Style(px(22), MUTED if blocked else TEXT, bold=True)
+        parts = paragraph(canvas, traits.title, title, room.width)
+        if blocked:
+            return parts + _said(canvas, px, _reason(canvas, offer.findings[0], room.width), room.width, rank=NEEDED)
+        parts += _said(canvas, px, words.keeps(offer), room.width, rank=NEEDED, lines=1)
+        return parts + _said(canvas, px, traits.promise, room.width, rank=2)
+
+    column(room, largest(canvas, room.height, build), align=0.5)
+
+
+def _said(canvas: Canvas, px: Lengths, said: str, room: int, *, rank: int, lines: int = 2) -> list[Part]:
+    style = text.fitting(said, Style(px(SMALL), MUTED), room, smallest=px(14), lines=lines)
+    return paragraph(canvas, said, style, room, lines=lines, rank=rank, gap=px(2))
 
 
 def _reason(canvas: Canvas, finding: Finding, room: int) -> str:

@@ -14,11 +14,10 @@ from station.model.operator import OperatorView
 from station.model.service import Service
 from station.screen import words
 from station.screen.canvas import Canvas, Lengths, Target
-from station.screen.choices import Choice, buttons, choices, obstacle, subject
+from station.screen.choices import Choice, buttons, choices, ground, obstacle, subject
 from station.screen.pages import SHOWN_IN, Page, Turn, opened
 from station.screen.scenes import person, phone, result, working
 from station.screen.scenes.operator import phone as office
-from station.screen.theme import tinted
 from station.screen.widgets import KEY, Part, above_keys, column, largest, stage
 
 Picture = Callable[[Canvas, Rect, BayView], None]
@@ -39,7 +38,7 @@ SCENES: dict[BayState, tuple[Picture, Speech]] = {
 
 def draw(canvas: Canvas, box: Rect, bay: BayView, *, alone: bool = True, operator: OperatorView | None = None) -> None:
     """Fill the box. `alone`: there is no other bay to go back to. `operator`: is here, and can do more."""
-    picture, speech = stage(canvas, box, tinted(bay.state), share=0.29)
+    picture, speech = stage(canvas, box, ground(bay), share=0.29)
     aside = _aside(bay, alone=alone)
     if aside:
         picture = _beside(canvas, picture, aside, below=speech.left > picture.right)

@@ -61,7 +61,7 @@ def _progress(canvas: Canvas, px: Lengths, room: int, bay: BayView, job: JobView
         label(canvas, said, now, text.fitting(now, phase, said.width, smallest=px(SMALL)))
 
     parts = [
-        Part(px(56), numbers, gap=px(6), rank=2),
+        Part(px(56), numbers, gap=px(6), rank=1),
         Part(px(18), lambda place: widgets.bar(canvas, place, job.fraction, colour), gap=px(6)),
         Part(px(28), under, gap=px(10)),
     ]
