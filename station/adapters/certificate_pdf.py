@@ -23,10 +23,10 @@ GUTTER = 10.0
 COLUMN = (RIGHT - LEFT - GUTTER) / 2
 EXPECTED, OBSERVED = 100.0, 146.0
 """Where the second and the third column of what was verified begin."""
-ROW, SECTION = 5.1, 12.2
+ROW, SECTION = 5.0, 12.0
 """Heights of a row, and of all that makes a section besides its rows."""
 QR = 32.0
-PROOF = BOTTOM - QR - 19
+PROOF = BOTTOM - QR - 13
 """Where the page's last part begins."""
 
 INK, SOFT, HAIRLINE = (24, 28, 33), (104, 112, 122), (218, 221, 226)
@@ -80,7 +80,7 @@ class _Page(FPDF):
         lead = certificate.notice or certificate.summary
         colour = WARNING if certificate.emulated else SOFT
         self._text(LEFT, TOP + 24, lead, size=9.5, bold=certificate.emulated, colour=colour)
-        self.set_y(TOP + 34)
+        self.set_y(TOP + 31)
 
     def _facts(self) -> None:
         certificate = self._certificate

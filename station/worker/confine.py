@@ -65,7 +65,7 @@ def confine(directory: Path, *, service: Service | None, keeper: int, log: int) 
     home, place = directory / "home", directory / "cwd"
     home.mkdir(mode=0o700, exist_ok=True)
     place.mkdir(mode=0o700, exist_ok=True)
-    # Temporary files of the library's hold private keys: they go where the keeper cleans up.
+    # What the library leaves in temporary files goes where the keeper cleans up.
     os.environ.update(HOME=str(home.absolute()), TMPDIR=str(home.absolute()))
     os.chdir(place)
     nothing = os.open(os.devnull, os.O_RDONLY)
