@@ -1,5 +1,7 @@
 """The operator's pages fit: nothing is cut or drawn outside its place, whatever stations and people call things."""
 
+import dataclasses
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from msgspec.structs import replace
 from pygame import Surface
 
 from station.model.base import BayId, SocketPath
+from station.model.face import Face
 from station.model.operator import BayLine, FirmwareLine, MachineView, OperatorView
 from station.screen.canvas import Canvas
 from station.screen.office import (
@@ -24,16 +27,21 @@ from station.screen.render import View, render
 from tests.screen.operator_samples import MACHINE, OPERATOR, ORDER, REPORT, controls, line, opened, record
 from tests.screen.reader import read
 from tests.screen.samples import BENCH, NOW, station
-from tests.screen.test_operator_pictures import SIZES, VIEWS, size_of
+from tests.screen.test_operator_pictures import SIZES, VIEWS
 from tests.screen.test_screen_layout import WORDS, Recorder
 
+PLAIN, LARGE = Face(), Face(large=True)
 
-@pytest.mark.parametrize("size", SIZES, ids=size_of)
+
+@pytest.mark.parametrize(
+    ("size", "face"), [*((size, PLAIN) for size in SIZES), (SIZES[0], LARGE), (SIZES[2], LARGE)], ids=str
+)
 @pytest.mark.usefixtures("utc")
-def test_every_word_can_be_read_and_every_target_hit(size: tuple[int, int]) -> None:
+def test_every_word_can_be_read_and_every_target_hit(size: tuple[int, int], face: Face) -> None:
     for name, view in VIEWS.items():
+        assert view.snapshot is not None
         if not name.startswith(("way-", "phone-")):  # those are others' scenes, tested with them
-            drawn = read(view, size)
+            drawn = read(dataclasses.replace(view, snapshot=replace(view.snapshot, face=face)), size)
             assert not [said for said in drawn.read if said.endswith("…")], name
             assert drawn.targets, name
             hittable(drawn)

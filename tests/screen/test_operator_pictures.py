@@ -11,7 +11,6 @@ from station.model.consent import Options
 from station.model.face import Face, Language
 from station.model.face import Turn as Turned
 from station.model.gates import Finding, Gate
-from station.model.operator import PinState
 from station.model.panel import Control, ControlState
 from station.model.service import Service
 from station.screen.canvas import Canvas
@@ -69,9 +68,6 @@ def at(office: Office, snapshot=None, note: str = "") -> View:
 
 DOOR = Office(Room.DOOR)
 VIEWS: dict[str, View] = {
-    "way-in": View(LOCKED_DOOR),
-    "way-in-bench": View(replace(station(*BENCH[:8]), pin=PinState.SET)),
-    "way-in-single": View(replace(station(offered(Service.RESTART)), pin=PinState.SET)),
     "way-back-in": View(replace(opened(station(*BENCH[:8])), order=ORDER)),
     "door": at(DOOR, LOCKED_DOOR),
     "door-typed": at(Office(Room.DOOR, draft=PinDraft("12345")), LOCKED_DOOR),
@@ -160,7 +156,6 @@ VIEWS: dict[str, View] = {
 
 
 KEPT = (
-    "way-in-bench",
     "door-typed",
     "home",
     "night",

@@ -16,24 +16,23 @@ from station.screen.text import Style
 from station.screen.theme import GREEN, RED, TEXT, Shape
 from station.screen.widgets import Part, column, grid, largest, paragraph
 
-SHOWN = 16
-
 
 def draw(canvas: Canvas, box: Rect, operator: OperatorView, office: Office, note: str) -> None:
     """All of them."""
     room = page(canvas, box, "Bays", office, note)
     room, below = foot(canvas, room)
-    open_now = part(office, len(operator.bays), SHOWN)
-    lines = operator.bays[open_now[0] * SHOWN : (open_now[0] + 1) * SHOWN]
-    columns = (4 if len(lines) > 8 else 2) if room.width > room.height else (2 if len(lines) > 6 else 1)
+    wide = (4 if len(operator.bays) > 8 else 2) if room.width > room.height else 2
+    columns = max(1, min(wide, room.width // canvas.px(160)))
+    shown = max(1, columns * ((room.height + canvas.px(8)) // canvas.px(68)))
+    open_now = part(office, len(operator.bays), shown)
+    lines = operator.bays[open_now[0] * shown : (open_now[0] + 1) * shown]
     for line, cell in zip(lines, grid(canvas, room, len(lines), columns=columns, tallest=92), strict=True):
         _bay(canvas, cell, line)
     if not lines:
         say(canvas, room, "No socket is a bay yet.")
     new = _unused(operator)
     learn = Turn(Office(Room.BAY, draft=LearnDraft(new, "")), (LearnBay(id=0, bay=new),))
-    middle = below.inflate(-2 * canvas.px(250), 0) if len(operator.bays) > SHOWN else below
-    pages(canvas, below, office, open_now)
+    middle = pages(canvas, below, office, open_now, middle=True)
     buttons(canvas, middle, [Choice("Add a bay", Target(learn), main=True)])
 
 

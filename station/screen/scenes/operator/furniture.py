@@ -44,8 +44,8 @@ def hold_button(canvas: Canvas, box: Rect, words: str, target: Target, colour: C
         canvas.again_in(SMOOTH)
     room = box.inflate(-2 * canvas.px(16), 0)
     said = "Keep holding" if held else words
-    style = text.fitting(said, Style(canvas.px(24), TEXT, bold=True), room.width, smallest=canvas.px(14))
-    label(canvas, room, said, style, align=0.5)
+    style = text.fitting(said, Style(canvas.px(24), TEXT, bold=True), room.width, smallest=canvas.px(14), lines=2)
+    column(room, paragraph(canvas, said, style, room.width, lines=2, align=0.5), align=0.5)
     canvas.touch(box, target)
 
 
@@ -112,17 +112,18 @@ def option(
         canvas.ring(place, max(2, side // 12), MUTED)
     gap = side + canvas.px(14)
     inner = Rect(inner.left + gap, inner.top, max(1, inner.width - gap), inner.height)
-    two_lines(canvas, inner, title, said, lines=3 if inner.height >= canvas.px(88) else 2)
+    two_lines(canvas, inner, title, said, lines=3)
 
 
 def two_lines(canvas: Canvas, box: Rect, title: str, said: str, *, size: float = 21, lines: int = 2) -> None:
     """A title, and what there is to say of it."""
+    many = 1 if said else 2
 
     def build(px: Lengths) -> list[Part]:
-        strong = text.fitting(title, Style(px(size), TEXT, bold=True), box.width, smallest=px(13))
+        strong = text.fitting(title, Style(px(size), TEXT, bold=True), box.width, smallest=px(13), lines=many)
         weak = text.fitting(said, Style(px(16), MUTED), box.width, smallest=px(13), lines=lines)
         return [
-            *paragraph(canvas, title, strong, box.width),
+            *paragraph(canvas, title, strong, box.width, lines=many),
             *paragraph(canvas, said, weak, box.width, lines=lines, rank=NEEDED, gap=px(2)),
         ]
 
@@ -157,12 +158,20 @@ def part(office: Office, count: int, shown: int, first: int | None = None) -> tu
     return min(office.part, many - 1), many
 
 
-def pages(canvas: Canvas, box: Rect, office: Office, open_now: tuple[int, int]) -> None:
-    """The way through a list that is longer than a page. `open_now`: what `part` said."""
+def pages(canvas: Canvas, box: Rect, office: Office, open_now: tuple[int, int], *, middle: bool = False) -> Rect:
+    """The way through a list that is longer than a page. Returns the room in the middle.
+
+    Args:
+        canvas: What is drawn on.
+        box: A row.
+        office: The open page.
+        open_now: What `part` said.
+        middle: Whether something else is drawn there; otherwise it says which page this is.
+    """
     number, many = open_now
     if many == 1:
-        return
-    side = canvas.px(120)
+        return box
+    side = canvas.px(100)
     for shape, other, left in ((Shape.BACK, number - 1, box.left), (Shape.RIGHT, number + 1, box.right - side)):
         if not 0 <= other < many:
             continue
@@ -173,8 +182,10 @@ def pages(canvas: Canvas, box: Rect, office: Office, open_now: tuple[int, int]) 
         canvas.framed(place, ground, canvas.px(16), LINE, canvas.px(2))
         canvas.icon(shape, place.inflate(-canvas.px(30), -canvas.px(34)), TEXT)
         canvas.touch(place, target)
-    middle = Rect(box.left + side, box.top, box.width - 2 * side, box.height)
-    label(canvas, middle, f"Page {number + 1} of {many}", Style(canvas.px(18), MUTED), align=0.5)
+    rest = box.inflate(-2 * (side + canvas.px(12)), 0)
+    if not middle:
+        label(canvas, rest, f"Page {number + 1} of {many}", Style(canvas.px(18), MUTED), align=0.5)
+    return rest
 
 
 def key(canvas: Canvas, box: Rect, words: str, does: Key, *, shape: Shape | None = None, main: bool = False) -> None:
@@ -232,9 +243,12 @@ def entry(
         column(facts, parts, align=0.5)
         right = facts.left - canvas.px(14)
     room = Rect(left, box.top, max(1, right - left), box.height)
+    lines += 1 if narrow else 0
+    many = 2 if narrow else 1
+    strong = text.fitting(title, strong, room.width, smallest=canvas.px(12), lines=many)
     fitted = text.fitting(said, weak, room.width, smallest=canvas.px(13), lines=lines)
     parts = [
-        *paragraph(canvas, title, text.fitting(title, strong, room.width, smallest=canvas.px(14)), room.width),
+        *paragraph(canvas, title, strong, room.width, lines=many),
         *paragraph(canvas, said, fitted, room.width, lines=lines, rank=1),
     ]
     if narrow:
@@ -252,7 +266,7 @@ def slim(canvas: Canvas, box: Rect) -> bool:
 
 def line_height(canvas: Canvas, box: Rect, usual: float) -> float:
     """How high a line of a list is, in a picture of 480."""
-    return usual + 24 if slim(canvas, box) else usual
+    return usual + 34 if slim(canvas, box) else usual
 
 
 Count = tuple[Shape, Colour, int, str]

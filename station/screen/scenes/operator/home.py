@@ -19,7 +19,8 @@ from station.screen.widgets import NEEDED, Part, card, column, grid, heading, la
 
 def draw(canvas: Canvas, box: Rect, snapshot: Snapshot, operator: OperatorView, note: str) -> None:
     """Fill the box."""
-    aside = Rect(box.right - canvas.px(190), box.top, canvas.px(190), canvas.px(60))
+    width = min(canvas.px(190), round(box.width * 0.34))
+    aside = Rect(box.right - width, box.top, width, canvas.px(60))
     head = Rect(box.left, box.top, max(1, aside.left - canvas.px(12) - box.left), box.height)
     below = heading(canvas, head, "Operator", Target(Turn(None, (Lock(id=0),))), note or operator.says)
     buttons(canvas, aside, [Choice("To the phones", Target(Turn(None)))])
@@ -45,7 +46,7 @@ def _tiles(snapshot: Snapshot, operator: OperatorView) -> list[tuple[Shape, str,
         (Shape.FETCH, "Firmware", images, Office(Room.FIRMWARE), TEXT),
         (Shape.ROWS, "Records", f"{operator.record_count} in all", Office(Room.RECORDS), TEXT),
         (Shape.CHIP, "Machine", _machine(operator), Office(Room.MACHINE), loud),
-        (Shape.TARGET, "Buttons", "And lamps: try them", Office(Room.PANEL), TEXT),
+        (Shape.TARGET, "Buttons", "And lamps", Office(Room.PANEL), TEXT),
         (Shape.GLOBE, "Language", LANGUAGE_NAMES[snapshot.face.language], Office(Room.LANGUAGE), TEXT),
         (Shape.DISPLAY, "Screen", f"Brightness {snapshot.face.brightness} %", Office(Room.SCREEN), TEXT),
         (Shape.SAVE, "Logs", "To a USB stick", Office(Room.LOGS), TEXT),

@@ -45,7 +45,8 @@ KINDS: dict[str, Kind] = {
 def draw(canvas: Canvas, box: Rect, operator: OperatorView, office: Office, note: str) -> None:
     """Fill the box."""
     room = page(canvas, box, "Kind of station", office, note)
-    room, below = foot(canvas, room, 112)
+    tall = room.height >= canvas.px(330)
+    room, below = foot(canvas, room, 112 if tall else 72)
     wanted = office.draft.policy if isinstance(office.draft, KindDraft) else operator.policy
     for name, cell in zip(
         operator.policies, grid(canvas, room, len(operator.policies), columns=1, tallest=110), strict=True
@@ -60,5 +61,6 @@ def draw(canvas: Canvas, box: Rect, operator: OperatorView, office: Office, note
         use = UsePolicy(id=0, policy=wanted)
         target = Target(Turn(HOME, (use,)), hold=HOLD_SECONDS)
         speech, button = foot(canvas, below, 72)
-        say(canvas, speech, "The station starts anew with it. What runs goes on.", size=19, colour=TEXT)
+        if tall:
+            say(canvas, speech, "The station starts anew with it. What runs goes on.", size=19, colour=TEXT)
         hold_button(canvas, button, "Hold to use it", target)

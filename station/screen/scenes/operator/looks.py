@@ -71,7 +71,7 @@ def _dimming(canvas: Canvas, box: Rect, face: Face) -> None:
     said = DIMS.get(face.dim_seconds, f"After {face.dim_seconds:.0f} seconds")
     less = _set(replace(face, dim_seconds=steps[now - 1])) if now else None
     more = _set(replace(face, dim_seconds=steps[now + 1])) if now + 1 < len(steps) else None
-    stepper(canvas, box, "Goes dim when nobody is there", said, less, more)
+    stepper(canvas, box, "Goes dim", said, less, more)
 
 
 def _turn(canvas: Canvas, box: Rect, face: Face) -> None:

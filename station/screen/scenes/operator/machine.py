@@ -28,7 +28,7 @@ def draw(canvas: Canvas, box: Rect, snapshot: Snapshot, operator: OperatorView, 
 
 def _rows(snapshot: Snapshot, machine: MachineView) -> list[tuple[str, str]]:
     clock = times.day_and_clock(machine.clock) or "not known"
-    trusted = {True: clock, False: f"{clock}, not set from the network", None: clock}
+    trusted = {True: clock, False: f"{clock}, may be wrong", None: clock}
     power = {True: "Too weak: take a better power supply", False: "Good", None: ""}
     program, _, library = machine.software.partition(", ")
     told = [

@@ -37,10 +37,10 @@ def draw(canvas: Canvas, box: Rect, snapshot: Snapshot, operator: OperatorView, 
         room = page(canvas, box, "The night", office, note)
         _progress(canvas, room, snapshot, operator, snapshot.order, office)
         return
-    width = canvas.px(190)
+    width = min(canvas.px(190), round(box.width * 0.34))
     reported = operator.report is not None
     head = Rect(box.left, box.top, box.width - (width + canvas.px(12) if reported else 0), box.height)
-    below = page(canvas, head, "Arm the night", office, note)
+    below = page(canvas, head, "The night", office, note)
     if reported:
         aside = Rect(box.right - width, box.top, width, canvas.px(60))
         buttons(canvas, aside, [Choice("Last report", Target(Turn(Office(Room.REPORT))))])

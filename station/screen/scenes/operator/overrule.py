@@ -63,7 +63,7 @@ def draw(canvas: Canvas, box: Rect, bay: BayView, note: str) -> None:
     found = may_decide(bay)
     home = opened(bay, Page.PHONE)
     released = found is not None and found.gate is Gate.QUARANTINE
-    title = "Why is it no longer set aside?" if released else "Why may it go on?"
+    title = "Why is it released?" if released else "Why may it go on?"
     room = heading(canvas, box, title, Target(Turn(home)), note)
     if found is None or bay.phone is None or bay.phone.ecid is None:
         say(canvas, room, "Nothing stands in the way any more.")
@@ -83,7 +83,8 @@ def draw(canvas: Canvas, box: Rect, bay: BayView, note: str) -> None:
         room.left, speech.bottom + canvas.px(8), room.width, max(1, room.bottom - speech.bottom - canvas.px(8))
     )
     reasons = RELEASED if released else REASONS.get(found.gate, ANY)
-    for reason, cell in zip(reasons, grid(canvas, below, len(reasons), columns=1, tallest=76), strict=True):
+    columns = 1 if below.height >= canvas.px(68) * len(reasons) else 2
+    for reason, cell in zip(reasons, grid(canvas, below, len(reasons), columns=columns, tallest=76), strict=True):
         if released:
             turn = Turn(home, (Release(id=0, ecid=ecid, reason=reason),), "It is on record: this phone is free again.")
         else:

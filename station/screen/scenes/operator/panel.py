@@ -177,7 +177,7 @@ def _verdict(
         shape, colour = (Shape.CHECK, GREEN) if good else (Shape.BANG, YELLOW)
         return [
             Part(px(76), lambda place: canvas.icon(shape, place, colour), rank=2),
-            *paragraph(canvas, said, Style(px(24), TEXT, bold=True), box.width, lines=2, align=0.5, gap=px(14)),
+            *paragraph(canvas, said, Style(px(24), TEXT, bold=True), box.width, lines=3, align=0.5, gap=px(14)),
             *(
                 part
                 for line in shown
