@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from contextlib import suppress
 
 from systemd.daemon import notify
@@ -20,6 +21,11 @@ def status(text: str) -> None:
 def stopping() -> None:
     """Tell systemd that the service is going down on purpose."""
     _tell("STOPPING=1")
+
+
+def reloading() -> None:
+    """Tell systemd that the service reads its settings anew; `ready` ends that (sd_notify(3))."""
+    _tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}\nSTATUS=Starting anew with other settings.")
 
 
 async def keep_watchdog_fed() -> None:

@@ -1,9 +1,11 @@
 """What the station wants done. The daemon does it, in order, and tells what became of it with an event."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from station.model.base import JobId, Udid
+from station.model.choices import Choices, PinHash
 from station.model.job import JobSpec
+from station.model.operator import Power
 from station.model.order import OrderNote
 from station.model.record import Record
 from station.model.release import Release
@@ -72,6 +74,52 @@ class ForgetPhone:
     udid: Udid
 
 
+@dataclass(frozen=True, kw_only=True)
+class MakePin:
+    """Make of a PIN what may be kept of it. Answered by PinMade."""
+
+    pin: str = field(repr=False)
+    opens: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckPin:
+    """Find out whether this is the PIN. Answered by PinChecked."""
+
+    pin: str = field(repr=False)
+    against: PinHash
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeepChoices:
+    """Put an operator's choices on the disk. Answered by ChoicesKept."""
+
+    choices: Choices
+    opens: bool = False
+    """Whether the pages open once they are there."""
+    must: bool = True
+    """Whether they hold only when they are on the disk. Otherwise they hold already, and a failure is told."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartAnew:
+    """The settings are other ones now: the daemon replaces itself by one that reads them. Workers go on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteLogs:
+    """Write the logs to a USB stick. Answered by OperatorTold."""
+
+    stick: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwitchMachine:
+    """Shut the machine down, or restart it."""
+
+    how: Power
+
+
 Action = (
     StartWorker
     | RevokeConsent
@@ -82,4 +130,10 @@ Action = (
     | ForgetPhone
     | SaveOrder
     | KeepRelease
+    | MakePin
+    | CheckPin
+    | KeepChoices
+    | StartAnew
+    | WriteLogs
+    | SwitchMachine
 )

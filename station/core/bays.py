@@ -1,6 +1,6 @@
 """Which phone is in which bay: sightings on the bus, and the stays they belong to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from station.core.inspection import Inspection
@@ -129,6 +129,25 @@ class Bays:
             number = next(n for n in range(1, MAX_BAYS + 1) if str(n) not in taken)
             self._by_socket[socket] = Bay(BayId(str(number)), socket)
         return self._by_socket.get(socket)
+
+    def knows(self, socket: SocketPath) -> bool:
+        """Whether a socket is a bay."""
+        return socket in self._by_socket
+
+    def sockets(self) -> dict[BayId, SocketPath]:
+        """Every bay and its socket."""
+        return {bay.id: bay.socket for bay in self}
+
+    def learn(self, name: BayId, socket: SocketPath) -> None:
+        """This socket is this bay from now on; the bay is moved when there is one. No other socket becomes one."""
+        self._fixed = True
+        self._by_socket = {at: bay for at, bay in self._by_socket.items() if bay.id != name}
+        self._by_socket[socket] = Bay(name, socket)
+
+    def keep_only(self, sockets: Mapping[BayId, SocketPath]) -> None:
+        """All others are no bays any more. None is left: sockets become bays as phones appear in them."""
+        self._fixed = bool(sockets)
+        self._by_socket = {at: bay for at, bay in self._by_socket.items() if bay.id in sockets}
 
     def adopt(self, bay: BayId, socket: SocketPath) -> Bay:
         """The bay that an earlier daemon knew by this name."""

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from station.core.policy import Policy
 from station.core.quarantine import Quarantine
+from station.errors import Refused
 from station.model.backup import BackupNote
 from station.model.base import BackupId, Ecid, JobId
 from station.model.firmware import Firmware
@@ -78,3 +80,13 @@ class Situation:
     times: Times = field(default_factory=Times)
     quarantine: Quarantine = field(default_factory=Quarantine)
     """The phones that are set aside."""
+    operator: bool = False
+    """Whether somebody who knows the PIN is at the station."""
+
+    def require_operator(self, policy: Policy) -> None:
+        """Raise Refused unless an operator's commands are obeyed now."""
+        if not (self.operator or policy.operator_confirm):
+            raise Refused(
+                "Only an operator may do that.",
+                remedy="Open the operator's pages with the PIN, or allow it in the settings (operator_confirm).",
+            )

@@ -93,6 +93,10 @@ class Triage:
         self._bays = bays
         self._by_bay: dict[BayId, Trouble] = {}
 
+    def forget(self, name: BayId) -> None:
+        """A bay is no more, or another socket."""
+        self._by_bay.pop(name, None)
+
     # -- people
 
     def command(self, command: Describe | DidNotHelp | Guide | GuideNext, now: Moment) -> None:

@@ -46,6 +46,8 @@ class Running:
         self._starter = starter
         self._firmware = firmware
         self._starting: set[JobId] = set()
+        self.starts: set[asyncio.Task[None]] = set()
+        """Workers that are being started: a daemon that ends of its own will waits for them."""
         self._doomed: set[JobId] = set()
         """Killed before they began."""
 
@@ -81,7 +83,9 @@ class Running:
         """Write a job down and have its worker started. Raises StorageError when it cannot be written down."""
         directory = await asyncio.to_thread(self._shelf.create, spec)
         self._starting.add(spec.job)
-        self._tasks.create_task(self._start(spec, directory))
+        task = self._tasks.create_task(self._start(spec, directory))
+        self.starts.add(task)
+        task.add_done_callback(self.starts.discard)
 
     async def revoke(self, job: JobId) -> None:
         """Make it durable that the consent is void. Where that cannot be written, the worker is ended instead."""

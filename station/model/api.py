@@ -420,6 +420,7 @@ class SetPin(Message, frozen=True, kw_only=True, tag="set_pin"):
 
     id: int
     pin: str
+    """Empty: there is none any more, and whoever opens the pages next chooses one."""
 
 
 class SetFace(Message, frozen=True, kw_only=True, tag="set_face"):
