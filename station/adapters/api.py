@@ -15,7 +15,7 @@ from websockets.asyncio.server import Server, ServerConnection, unix_serve
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from station.errors import ConfigError, Refused
-from station.model.api import Answer, Command, HoldBegan, HoldEnded, Reply, Snapshot
+from station.model.api import Answer, Command, HoldBegan, HoldEnded, HoldGoesOn, Reply, Snapshot
 
 MAX_FRAME = 256 * 1024
 MAX_CLIENTS = 32
@@ -136,10 +136,20 @@ class _Client:
             self._holding = command
         elif isinstance(command, HoldEnded):
             self._holding = None
+        elif isinstance(command, HoldGoesOn):
+            await self._go_on(command)
+            return
         answer = await self._carry_out(command)
         self._log.info(
             "command", command=type(command).__name__, bay=getattr(command, "bay", None), refused=answer.refused
         )
+        await self._send(_encoder.encode(answer).decode())
+
+    async def _go_on(self, command: HoldGoesOn) -> None:
+        """A hold goes on by the word of whoever began it, and nobody else's. Too often to be logged."""
+        answer = Answer(id=command.id)
+        if self._holding is not None and self._holding.bay == command.bay:
+            answer = await self._carry_out(command)
         await self._send(_encoder.encode(answer).decode())
 
     async def _send_snapshots(self, latest: Callable[[], str | None]) -> None:

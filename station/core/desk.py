@@ -85,6 +85,9 @@ class Desk:
                 self._overrule(command, now)
             case HoldBegan():
                 self._hold(command.bay, now)
+            case HoldGoesOn():
+                self.arming.goes_on(command.bay, now)
+                self.tick(now)  # it is this word that confirms, once the hold was long enough
             case HoldEnded():
                 self.arming.release(Hand.SCREEN)
             case OperatorConfirm():
@@ -98,6 +101,8 @@ class Desk:
                 return [KeepRelease(release=word)]
             case Order() | EndOrder():
                 pass  # a standing order's: the station gives them to `Orders`
+            case TestPanel() | LightLamp():
+                pass  # trying the panel: the station gives them to `Trial`
             case Describe() | DidNotHelp() | Guide() | GuideNext():
                 pass  # what is wrong with a phone: the station gives them to `Triage`
             case Unlock() | Lock() | SetPin() | SetFace() | UsePolicy() | LearnBay() | ForgetBay():
@@ -108,15 +113,17 @@ class Desk:
 
     def button(self, event: ButtonChanged, now: Moment) -> list[Action]:
         """Take in a button. A START that is refused says why for a while."""
-        if not self.arming.button(event.control, event.state, now):
+        if not self.arming.button(event.button, event.state, now):
             return []
         try:
-            name = self._chosen()
-            bay, stay = self._bay(name), self._bay(name).stay
+            bay = self._bay(self._chosen() if event.bay is None else event.bay)
             if bay.result is not None and bay.result.outcome is not Outcome.VERIFIED:
                 return self._dismiss(bay)  # whoever presses has seen it: a station may have no screen to touch
+            if event.bay is not None:
+                self._turn_to(bay, now)
+            stay = bay.stay
             service, options = (Service.RESTORE, USUAL) if stay is None else (stay.chosen, stay.options)
-            self._start(name, service, options, Hand.BUTTONS, now)
+            self._start(bay.id, service, options, Hand.BUTTONS, now)
         except Refused as refused:
             self._say_why(refused, now)
         return []
@@ -155,6 +162,20 @@ class Desk:
         if self.selected is None:
             raise Refused("No bay is chosen.", remedy="Plug in a phone, or choose a bay on the screen.")
         return self.selected
+
+    def _turn_to(self, bay: Bay, now: Moment) -> None:
+        """A bay's own START chooses it. Raises Refused when another one waited to be confirmed: now neither does.
+
+        Two people may be at the bench, or one who changed their mind. Whoever holds CONFIRM next means one of the two
+        phones, and there is no telling which.
+        """
+        armed = self.arming.armed
+        self._select(bay.id)
+        if armed is not None and armed.bay != bay.id and now.at < armed.until:
+            raise Refused(
+                f"Bay {armed.bay} was waiting to be confirmed, and is not any more.",
+                remedy=f"Press START of bay {bay.id} again, if that is the one.",
+            )
 
     def _select(self, name: BayId) -> None:
         bay = self._bay(name)

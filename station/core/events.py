@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from station.core.quarantine import Quarantine
 from station.core.situation import Health, Times, VaultState
 from station.model.api import Command
-from station.model.base import JobId
+from station.model.base import BayId, JobId
 from station.model.causes import Cause
 from station.model.events import WorkerEvent, WorkerExit
 from station.model.firmware import Firmware
 from station.model.job import JobSpec
 from station.model.order import OrderNote
-from station.model.panel import Control, ControlState
+from station.model.panel import Button, Control, ControlState
 from station.model.phone import UsbEvent
 from station.model.record import Record
 from station.model.release import Release
@@ -69,6 +69,13 @@ class ButtonChanged:
 
     control: Control
     state: ControlState
+    bay: BayId | None = None
+    """Whose button it is; None: the station's."""
+
+    @property
+    def button(self) -> Button:
+        """Which it is."""
+        return Button(self.control, self.bay)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from enum import Enum
 from station.model.base import BayId, SocketPath
 from station.model.gates import Purpose
 from station.model.job import DEADLINES, Phase, Reach
+from station.model.panel import Button
 
 
 class BackupRule(Enum):
@@ -35,6 +36,8 @@ class Policy:
     """Whether a hold on the screen confirms: only for a station without buttons."""
     operator_confirm: bool = False
     """Whether the command line may confirm."""
+    buttons: tuple[Button, ...] = ()
+    """Those that are wired."""
     deadlines: Mapping[Phase, float] = field(default_factory=lambda: dict(DEADLINES))
     observe_seconds: float = 30.0
     """How long a phone that is away after a failure is waited for, before the record is written without it."""

@@ -34,7 +34,20 @@ from station.core.policy import Policy
 from station.core.records import result_of
 from station.core.scheduler import Scheduler
 from station.core.triage import Triage
-from station.model.api import Describe, DidNotHelp, EndOrder, Guide, GuideNext, Order
+from station.core.trial import Trial
+from station.model.api import (
+    Describe,
+    DidNotHelp,
+    EndOrder,
+    Guide,
+    GuideNext,
+    HoldBegan,
+    LightLamp,
+    OperatorConfirm,
+    Order,
+    Start,
+    TestPanel,
+)
 from station.model.base import Ecid, JobId, Udid
 from station.model.causes import Cause
 from station.model.events import Failed, WorkerExit
@@ -61,6 +74,7 @@ class Station:
         self.desk = Desk(self.bays, self._scheduler, policy)
         self.orders = Orders(self.bays, self.desk, self._scheduler, policy, instance)
         self.triage = Triage(self.bays)
+        self.trial = Trial(self.desk.arming, self.bays, policy, self.desk.situation)
 
     def handle(self, event: Event, now: Moment) -> list[Action]:
         """Take in one event and return what must be done, in order.
@@ -71,6 +85,7 @@ class Station:
         before = self._trusting()
         actions = self._dispatch(event, now)
         self.triage.attend()
+        self.trial.attend(now)
         actions += self.orders.consider(now)
         actions += self._scheduler.schedule(now, jobs=not self.desk.situation.records_trouble)
         self.triage.jobs(now)
@@ -78,7 +93,7 @@ class Station:
 
     def next_deadline(self) -> float | None:
         """When a `Tick` is due next, whatever else happens; None: never, while nothing happens."""
-        deadlines = [self.desk.deadline, self.orders.deadline, self.triage.deadline]
+        deadlines = [self.desk.deadline, self.orders.deadline, self.triage.deadline, self.trial.deadline]
         for bay in self.bays:
             deadlines.append(None if bay.job is None else bay.job.deadline)
             deadlines.append(None if bay.inspection is None else bay.inspection.deadline)
@@ -94,7 +109,7 @@ class Station:
         worked_on = {work.spec.udid for bay in self.bays for work in (bay.inspection, bay.job) if work is not None}
         return {udid for udid in here | worked_on if udid is not None}
 
-    def _dispatch(self, event: Event, now: Moment) -> list[Action]:  # noqa: C901, PLR0911, PLR0912 one arm an event
+    def _dispatch(self, event: Event, now: Moment) -> list[Action]:  # noqa: C901, PLR0911, PLR0912, PLR0915 one arm an event
         match event:
             case UsbArrived():
                 return self._arrived(event, now)
@@ -109,8 +124,12 @@ class Station:
                 return self._worker_garbled(event, now)
             case WorkerNotStarted():
                 return self._worker_not_started(event, now)
+            case ButtonChanged() if self.trial.on:
+                self.desk.arming.note(event.button, event.state)
             case ButtonChanged():
                 return self.desk.button(event, now)
+            case TestPanel() | LightLamp():
+                self.trial.command(event, now)
             case FirmwareFound():
                 self.desk.situation.firmware[event.product_type] = event.firmware
                 self.desk.situation.older[event.product_type] = event.older
@@ -148,6 +167,9 @@ class Station:
                 self.triage.command(event, now)
             case Tick():
                 return self._tick(now)
+            case Start() | HoldBegan() | OperatorConfirm():
+                self.trial.require_over()
+                return self.desk.command(event, now)
             case _:
                 return self.desk.command(event, now)
         return []

@@ -22,7 +22,8 @@ from station.model.api import (
 from station.model.causes import EXPLANATIONS
 from station.model.consent import Options
 from station.model.job import PHASE_WORDS, Phase
-from station.model.panel import Control
+from station.model.lights import Lights
+from station.model.panel import Button
 from station.model.phone import PhoneMode
 from station.model.record import Outcome
 from station.model.service import SERVICES, Keeps, Service
@@ -235,8 +236,18 @@ def _result(bay: Bay) -> ResultView | None:
     return bay.job.result()
 
 
-def _button_trouble(faulty: tuple[Control, ...]) -> str:
+def lights_of(shown: Snapshot) -> Lights:
+    """What the lamps show, so that they say the same as the screen."""
+    return {None: shown.lamp, **{bay.bay: bay.lamp for bay in shown.bays}}
+
+
+def _button_trouble(faulty: tuple[Button, ...]) -> str:
     if not faulty:
         return ""
-    names = " and ".join(control.value.upper() for control in faulty)
+    names = " and ".join(_button_name(button) for button in faulty)
     return f"Button {names} is stuck or broken: release it, or have it mended."
+
+
+def _button_name(button: Button) -> str:
+    name = button.control.value.upper()
+    return name if button.bay is None else f"{name} of bay {button.bay}"

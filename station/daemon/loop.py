@@ -40,7 +40,7 @@ from station.core.events import (
 )
 from station.core.situation import Health
 from station.core.station import Station
-from station.core.view import snapshot
+from station.core.view import lights_of, snapshot
 from station.daemon.follow import Ended, Stirred
 from station.daemon.ports import Clock, Face, FirmwareShelf, OrderKeeper, Proof, ReleaseKeeper
 from station.daemon.running import Running
@@ -60,7 +60,7 @@ from station.model.api import (
 from station.model.base import JobId, format_ecid
 from station.model.causes import Cause
 from station.model.order import OrderNote
-from station.model.panel import Control, ControlState
+from station.model.panel import Button, ControlState
 from station.model.phone import UsbArrived, UsbEvent, UsbGone
 from station.model.record import Record
 from station.model.release import Release as Released
@@ -173,9 +173,9 @@ class Loop:
             return Answer(id=command.id, refused=str(refused), remedy=refused.remedy)
         return Answer(id=command.id)
 
-    def button(self, control: Control, state: ControlState) -> None:
+    def button(self, button: Button, state: ControlState) -> None:
         """Take in a button; called on the loop."""
-        self._inbox.put_nowait(ButtonChanged(control=control, state=state))
+        self._inbox.put_nowait(ButtonChanged(control=button.control, state=state, bay=button.bay))
 
     async def _pump(self, usb: AsyncIterator[UsbEvent]) -> None:
         # In the queue as soon as it is known, not when the loop has time for it: when a worker has ended, what its
@@ -391,6 +391,8 @@ class Loop:
     def _show(self, face: Face) -> None:
         """Show the station, if it looks different."""
         shown = snapshot(self._station, at=0.0, sequence=0)
+        # Before anything that takes its time: a finger waits for it.
+        face.light(self._station.trial.lights(lambda: lights_of(shown)))
         if shown == self._shown:
             return
         self._shown = shown

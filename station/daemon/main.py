@@ -5,16 +5,13 @@ import fcntl
 import os
 import secrets
 import signal
-import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import gpiozero
 import structlog
-from gpiozero.pins.mock import MockFactory
 
 from station.adapters import clock, notify, udev
 from station.adapters.api import ApiServer
@@ -24,10 +21,12 @@ from station.adapters.health import Machine
 from station.adapters.jobshelf import JobShelf
 from station.adapters.orders import OrderShelf
 from station.adapters.pairings import Pairings
+from station.adapters.pins import MockPins, Pins
 from station.adapters.releases import Releases
 from station.adapters.secrets_in_memory import MemoryShelf
 from station.adapters.vault import Vault
 from station.adapters.workers import LocalStarter
+from station.core import sounds
 from station.core.events import Moment
 from station.core.policy import Policy
 from station.core.station import Station
@@ -39,6 +38,7 @@ from station.daemon.running import Running
 from station.daemon.settings import Settings
 from station.errors import ConfigError
 from station.model.api import BayState, Snapshot
+from station.model.lights import Lights
 from station.model.phone import UsbEvent
 from station.virtual.hosting import feed
 from station.virtual.hosting.panel import serving_panel
@@ -47,18 +47,25 @@ log = structlog.get_logger(__name__)
 
 
 class Faces:
-    """Shows the station on its socket, its lamps and to systemd."""
+    """Shows the station on its socket, by its lamps and its buzzer, and to systemd."""
 
     def __init__(self, server: ApiServer, panel: Panel | None) -> None:
         self._server = server
         self._panel = panel
         self._ready = False
+        self._before: Snapshot | None = None
+
+    def light(self, lights: Lights) -> None:
+        """Have the lamps show this."""
+        if self._panel is not None:
+            self._panel.show(lights)
 
     def show(self, snapshot: Snapshot) -> None:
         """Show this. The first time says that the station is up."""
         self._server.publish(snapshot)
-        if self._panel is not None:
-            self._panel.show(snapshot.lamp)
+        heard, self._before = sounds.of_change(self._before, snapshot), snapshot
+        if self._panel is not None and heard is not None:
+            self._panel.play(heard)
         working = sum(bay.state is BayState.WORKING for bay in snapshot.bays)
         occupied = sum(bay.state is not BayState.EMPTY for bay in snapshot.bays)
         status = f"{occupied} of {len(snapshot.bays)} bays in use, {working} working. {snapshot.notice}".strip()
@@ -122,6 +129,7 @@ def policy_of(settings: Settings) -> Policy:
         reach=settings.reach(),
         bays=settings.bay_sockets,
         cap=settings.cap,
+        buttons=tuple(settings.gpio.buttons) if settings.gpio.enabled else (),
         touch_confirms=settings.touch_confirms,
         operator_confirm=settings.operator_confirm,
         deadlines=settings.phase_deadlines,
@@ -162,21 +170,13 @@ async def _panel(settings: Settings, loop: Loop) -> AsyncGenerator[Panel | None,
     if not settings.gpio.enabled:
         yield None
         return
-    factory = None if settings.virtual is None else MockFactory()
-    buttons, lamps = settings.gpio.buttons, settings.gpio.lamps
-    try:
-        with warnings.catch_warnings():  # of each driver that is not there, while the last may be
-            warnings.simplefilter("ignore", gpiozero.PinFactoryFallback)
-            panel = Panel(buttons=buttons, lamps=lamps, report=loop.button, factory=factory)
-    except (gpiozero.GPIOZeroError, OSError) as error:
-        why = "no driver works here" if isinstance(error, gpiozero.BadPinFactory) else str(error)
-        remedy = "Install one (.venv/bin/pip install lgpio), or do without buttons: gpio.enabled = false."
-        raise ConfigError(f"The GPIO pins cannot be used: {why}.", remedy=remedy) from error
+    gpio, mock = settings.gpio, None if settings.virtual is None else MockPins()
+    panel = Panel(buttons=gpio.buttons, lamps=gpio.lamps, buzzer=gpio.buzzer, report=loop.button, pins=mock or Pins())
     async with AsyncExitStack() as stack:
         stack.callback(panel.close)
-        if settings.virtual is not None:
+        if mock is not None and settings.virtual is not None:
             path = settings.virtual / "panel"
-            await stack.enter_async_context(serving_panel(path, factory, buttons=buttons, lamps=lamps))
+            await stack.enter_async_context(serving_panel(path, mock.pin, buttons=gpio.buttons, lamps=gpio.lamps))
         yield panel
 
 

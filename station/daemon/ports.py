@@ -11,6 +11,7 @@ from station.core.quarantine import Quarantine
 from station.core.situation import Times
 from station.model.api import Snapshot
 from station.model.firmware import Firmware
+from station.model.lights import Lights
 from station.model.order import OrderNote
 from station.model.record import Record
 from station.model.release import Release
@@ -95,6 +96,10 @@ class OrderKeeper(Protocol):
 
 class Face(Protocol):
     """Whoever shows the station: the socket, the lamps, systemd."""
+
+    def light(self, lights: Lights) -> None:
+        """Have the lamps show this; said again and again, mostly the same."""
+        ...
 
     def show(self, snapshot: Snapshot) -> None:
         """Show this."""

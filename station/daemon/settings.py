@@ -6,7 +6,7 @@ Below both lies the preset that `policy` names (presets.py), and below that the 
 import os
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,18 +29,30 @@ from station.model.api import DEFAULT_SOCKET, Lamp
 from station.model.base import BayId, SocketPath
 from station.model.gates import Purpose
 from station.model.job import DEADLINES, Phase, Reach
-from station.model.panel import Control
+from station.model.lights import Bulb
+from station.model.panel import Button, Control, Pin, chip_line, no_line
 
 DEFAULT_FILE = Path("/etc/restore-station/station.toml")
 
 NOT_SETTINGS = frozenset({"STATION_CONFIG"})
 """What else begins so in the environment: where the file is."""
 
-Pin = int | str
+
+class BayPins(BaseModel):
+    """Which pins a bay's own button and lamps are wired to; what is not named is not there."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start: Pin | None = None
+    ready: Pin | None = None
+    person: Pin | None = None
+    working: Pin | None = None
+    done: Pin | None = None
+    fault: Pin | None = None
 
 
 class Gpio(BaseModel):
-    """Which pins (BCM numbers) the buttons and lamps are wired to."""
+    """Which pins the buttons, lamps and the buzzer are wired to: BCM numbers, or lines of an expander."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -52,31 +64,54 @@ class Gpio(BaseModel):
     working: Pin = 21
     done: Pin = 26
     fault: Pin = 19
+    buzzer: Pin | None = None
+    """A piezo disc, on the header: it needs tones."""
+    bays: dict[str, BayPins] = {}
+    """Bay name to what is wired there."""
 
     @model_validator(mode="after")
     def _distinct_pins(self) -> Self:
         pins: dict[str, str] = {}
-        for control, pin in (self.buttons | self.lamps).items():
-            name = control.value
-            if (other := pins.setdefault(str(pin).upper().removeprefix("GPIO"), name)) != name:
+        for name, pin in self._wired():
+            if wrong := no_line(pin):
+                raise ValueError(f"{name} is “{pin}”. {wrong}")
+            if (other := pins.setdefault(_plain(pin), name)) != name:
                 raise ValueError(f"{other} and {name} have the same pin, {pin}. Each needs one of its own.")
+        if self.buzzer is not None and chip_line(self.buzzer) is not None:
+            raise ValueError(f"buzzer is “{self.buzzer}”. It needs tones, and so a pin of the Raspberry Pi's own.")
         return self
 
-    @property
-    def buttons(self) -> dict[Control, Pin]:
-        """The pin of each button."""
-        return {Control.START: self.start, Control.CONFIRM: self.confirm}
+    def _wired(self) -> Iterator[tuple[str, Pin]]:
+        """Everything that is wired, by its name in the settings."""
+        tables: list[tuple[str, BaseModel]] = [("", self)]
+        tables += [(f"bays.{bay}.", pins) for bay, pins in self.bays.items()]
+        for prefix, table in tables:
+            for name in type(table).model_fields:
+                if name not in ("enabled", "bays") and (pin := getattr(table, name)) is not None:
+                    yield f"{prefix}{name}", pin
 
     @property
-    def lamps(self) -> dict[Lamp, Pin]:
+    def buttons(self) -> dict[Button, Pin]:
+        """The pin of each button."""
+        own = {Button(Control.START): self.start, Button(Control.CONFIRM): self.confirm}
+        starts = {Button(Control.START, BayId(bay)): pins.start for bay, pins in self.bays.items()}
+        return own | {button: pin for button, pin in starts.items() if pin is not None}
+
+    @property
+    def lamps(self) -> dict[Bulb, Pin]:
         """The pin of each lamp."""
-        return {
-            Lamp.READY: self.ready,
-            Lamp.PERSON: self.person,
-            Lamp.WORKING: self.working,
-            Lamp.DONE: self.done,
-            Lamp.FAULT: self.fault,
+        sets: dict[BayId | None, Gpio | BayPins] = {None: self}
+        sets |= {BayId(bay): pins for bay, pins in self.bays.items()}
+        every: dict[Bulb, Pin | None] = {
+            Bulb(lamp, bay): getattr(pins, lamp.value) for bay, pins in sets.items() for lamp in Lamp
         }
+        return {bulb: pin for bulb, pin in every.items() if pin is not None}
+
+
+def _plain(pin: Pin) -> str:
+    """One name for a pin that has more than one."""
+    word = str(pin).upper()
+    return word if chip_line(pin) is not None else word.removeprefix("GPIO").removeprefix("BCM")
 
 
 class PresetSource(PydanticBaseSettingsSource):

@@ -32,7 +32,7 @@ from station.core.events import (
 from station.core.policy import Policy
 from station.core.station import Station
 from station.core.view import snapshot
-from station.model.api import BayView, Snapshot
+from station.model.api import HOLD_BEAT, BayView, HoldBegan, HoldGoesOn, Snapshot
 from station.model.base import BayId, Ecid, JobId, SocketPath, Udid
 from station.model.causes import Cause
 from station.model.consent import Act
@@ -170,9 +170,18 @@ class Bench:
 
     # -- people
 
-    def press(self, control: Control = Control.START) -> list[Action]:
-        down = ButtonChanged(control=control, state=ControlState.DOWN)
-        return self.do(down, ButtonChanged(control=control, state=ControlState.UP))
+    def press(self, control: Control = Control.START, bay: BayId | None = None) -> list[Action]:
+        down = ButtonChanged(control=control, state=ControlState.DOWN, bay=bay)
+        return self.do(down, ButtonChanged(control=control, state=ControlState.UP, bay=bay))
+
+    def hold_on_screen(self, seconds: float, bay: BayId = ONE) -> None:
+        """A finger on the ring, and a screen that says so; it does not say when the finger leaves."""
+        self.do(HoldBegan(id=1, bay=bay))
+        end = self.now + seconds
+        while self.now + HOLD_BEAT <= end:
+            self.wait(HOLD_BEAT)
+            self.do(HoldGoesOn(id=1, bay=bay))
+        self.wait(end - self.now)
 
     def hold(self, seconds: float = 2.5) -> list[Action]:
         before = len(self.actions)

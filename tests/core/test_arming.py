@@ -4,11 +4,24 @@ import msgspec
 import pytest
 
 from station.core.actions import StartWorker
-from station.core.arming import ARMED_SECONDS, HOLD_SECONDS
+from station.core.arming import ARMED_SECONDS, HOLD_SECONDS, UNSEEN_SECONDS
 from station.core.events import ButtonChanged, FirmwareFound, HealthChanged, Tick, TroubleChanged
 from station.core.situation import Health
 from station.errors import Refused
-from station.model.api import BayState, Cancel, HoldBegan, HoldEnded, Lamp, OperatorConfirm, Select, Start
+from station.model.api import (
+    HOLD_BEAT,
+    BayState,
+    Cancel,
+    HoldBegan,
+    HoldEnded,
+    HoldGoesOn,
+    Lamp,
+    OperatorConfirm,
+    Select,
+    Start,
+)
+from station.model.base import BayId
+from station.model.causes import Cause
 from station.model.consent import Hand
 from station.model.panel import Control, ControlState
 from station.model.phone import ActivationLock, LockReading, UsbArrived
@@ -18,8 +31,8 @@ from tests.core.helpers import FIRMWARE, ONE, RECOVERY, SOCKETS, TWO, A, B, Benc
 DOWN, UP, FAULT = ControlState.DOWN, ControlState.UP, ControlState.FAULT
 
 
-def change(control: Control, state: ControlState) -> ButtonChanged:
-    return ButtonChanged(control=control, state=state)
+def change(control: Control, state: ControlState, bay: BayId | None = None) -> ButtonChanged:
+    return ButtonChanged(control=control, state=state, bay=bay)
 
 
 def restores(bench: Bench) -> list[StartWorker]:
@@ -213,13 +226,12 @@ def test_touch_confirms_on_a_station_without_buttons():
     bench.plug()
     with pytest.raises(Refused):
         bench.do(HoldBegan(id=1, bay=ONE))  # START first
-    bench.do(Start(id=1, bay=ONE, service=Service.RESTORE), HoldBegan(id=2, bay=ONE))
-    bench.wait(1)
+    bench.do(Start(id=1, bay=ONE, service=Service.RESTORE))
+    bench.hold_on_screen(1)
     bench.do(HoldEnded(id=3, bay=ONE))
     bench.wait(5)
     assert not restores(bench)
-    bench.do(HoldBegan(id=4, bay=ONE))
-    bench.wait(2)
+    bench.hold_on_screen(2)
     assert [action.spec.consent.by for action in restores(bench) if action.spec.consent] == [Hand.SCREEN]
 
 
@@ -232,6 +244,170 @@ def test_a_finger_on_the_screen_and_one_on_the_button_are_two():
     bench.do(HoldEnded(id=3, bay=ONE))
     bench.wait(5)
     assert not restores(bench)
+
+
+@pytest.fixture
+def ring() -> Bench:
+    """A station without buttons: START was given, and the ring can be held."""
+    bench = Bench(touch_confirms=True)
+    bench.plug()
+    bench.do(Start(id=1, bay=ONE, service=Service.RESTORE))
+    return bench
+
+
+@pytest.mark.parametrize("frozen_after", [0.0, 0.25, 1.0, 1.75, 1.999])
+def test_a_screen_that_freezes_in_a_hold_confirms_nothing(ring, frozen_after):
+    """Whatever it said before: that the finger is there now is what it must say, and only a living screen does."""
+    ring.hold_on_screen(frozen_after)
+    ring.wait(60)
+    assert not restores(ring)
+
+
+def test_the_end_of_a_hold_that_nobody_speaks_for_is_seen(ring):
+    ring.hold_on_screen(0.5)
+    confirm = ring.bay().confirm
+    assert confirm is not None
+    assert confirm.holding_since is not None
+    ring.wait(UNSEEN_SECONDS)
+    confirm = ring.bay().confirm
+    assert confirm is not None
+    assert confirm.holding_since is None
+
+
+def test_a_screen_that_comes_to_again_must_be_held_anew(ring):
+    ring.hold_on_screen(1.5)
+    ring.now += UNSEEN_SECONDS
+    ring.do(HoldGoesOn(id=1, bay=ONE))  # before anybody could see that its time was over
+    ring.wait(HOLD_BEAT)
+    for _ in range(20):
+        ring.do(HoldGoesOn(id=1, bay=ONE))
+        ring.wait(HOLD_BEAT)
+    assert not restores(ring)
+    ring.do(HoldEnded(id=2, bay=ONE))
+    ring.hold_on_screen(2)
+    assert len(restores(ring)) == 1
+
+
+def test_one_word_may_get_lost(ring):
+    ring.do(HoldBegan(id=1, bay=ONE))
+    for _ in range(5):
+        ring.wait(1.9 * HOLD_BEAT)
+        ring.do(HoldGoesOn(id=1, bay=ONE))
+    assert len(restores(ring)) == 1
+
+
+def test_a_word_about_another_bay_or_without_a_hold_is_nothing(ring):
+    ring.do(HoldGoesOn(id=1, bay=ONE))
+    ring.do(HoldBegan(id=1, bay=ONE))
+    for _ in range(20):
+        ring.wait(HOLD_BEAT)
+        ring.do(HoldGoesOn(id=1, bay=TWO))
+    assert not restores(ring)
+
+
+def test_a_screen_does_not_speak_for_the_button(bench):
+    bench.press()
+    bench.do(change(Control.CONFIRM, DOWN))
+    for _ in range(3):
+        bench.wait(HOLD_BEAT)
+        bench.do(HoldGoesOn(id=1, bay=ONE))
+    bench.do(change(Control.CONFIRM, UP))
+    for _ in range(20):
+        bench.wait(HOLD_BEAT)
+        bench.do(HoldGoesOn(id=1, bay=ONE))
+    assert not restores(bench)
+
+
+# -- a bay's own START
+
+
+def test_a_bays_own_button_is_start_for_that_bay(bench):
+    assert not bench.bay(TWO).selected
+    bench.press(bay=TWO)
+    assert bench.bay(TWO).state is BayState.ARMED
+    assert bench.bay(TWO).selected
+    bench.hold()
+    assert [action.spec.bay for action in restores(bench)] == [TWO]
+
+
+def test_when_another_bays_button_is_pressed_neither_is_meant(bench):
+    """Whoever holds CONFIRM next may mean the one or the other."""
+    bench.press(bay=ONE)
+    bench.press(bay=TWO)
+    assert {bench.bay(bay).state for bay in (ONE, TWO)} == {BayState.READY}
+    assert "Bay 1 was waiting" in bench.view().notice
+    bench.hold()
+    assert not restores(bench)
+    bench.press(bay=TWO)
+    bench.hold()
+    assert [action.spec.bay for action in restores(bench)] == [TWO]
+
+
+def test_a_bays_button_in_the_middle_of_a_hold_ends_it(bench):
+    bench.press(bay=ONE)
+    bench.do(change(Control.CONFIRM, DOWN))
+    bench.wait(1)
+    bench.press(bay=TWO)
+    bench.press(bay=TWO)
+    bench.wait(10)
+    assert not restores(bench)
+
+
+def test_a_bays_button_pressed_again_begins_the_wait_again(bench):
+    bench.press(bay=TWO)
+    bench.wait(ARMED_SECONDS - 1)
+    bench.press(bay=TWO)
+    bench.wait(5)
+    bench.hold()
+    assert len(restores(bench)) == 1
+
+
+def test_a_broken_button_of_a_bay_is_told_and_that_bay_confirms_nothing(bench):
+    bench.press(bay=TWO)
+    bench.do(change(Control.START, FAULT, TWO))
+    assert bench.bay(TWO).state is BayState.READY
+    assert "START of bay 2" in bench.view().notice
+    assert bench.view().lamp is Lamp.FAULT
+    bench.do(Start(id=1, bay=TWO, service=Service.RESTORE))
+    bench.hold()
+    assert not restores(bench)
+    bench.do(Cancel(id=1, bay=TWO))
+    bench.press(bay=ONE)
+    bench.hold()
+    assert [action.spec.bay for action in restores(bench)] == [ONE]
+
+
+def test_a_broken_button_of_another_bay_does_not_take_away_what_waits(bench):
+    bench.press(bay=ONE)
+    bench.do(change(Control.START, FAULT, TWO))
+    assert bench.bay(ONE).state is BayState.ARMED
+
+
+@pytest.mark.parametrize("control", Control)
+def test_a_broken_button_of_the_station_stops_every_bay(bench, control):
+    bench.do(change(control, FAULT))
+    bench.press(bay=TWO)
+    bench.hold()
+    assert not restores(bench)
+
+
+def test_the_button_of_a_bay_without_a_phone_says_why_it_does_nothing(bench):
+    bench.do(gone(TWO))
+    bench.press(bay=TWO)
+    assert "phone" in bench.view().notice
+    bench.press(bay=BayId("7"))
+    assert "There is no bay 7." in bench.view().notice
+
+
+def test_a_bays_button_sees_to_a_result(bench):
+    bench.press(bay=TWO)
+    bench.hold()
+    bench.fail(bench.all_jobs()[-1].job, Cause.DISCONNECTED)
+    bench.do(gone(TWO))
+    bench.wait(31)
+    assert bench.bay(TWO).state is BayState.FAILED
+    bench.press(bay=TWO)
+    assert bench.bay(TWO).result is None
 
 
 def test_an_operator_names_the_phone_where_the_policy_allows_it():

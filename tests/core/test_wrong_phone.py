@@ -17,7 +17,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from station.core import arming, consent, jobs, orders
+from station.core import arming, consent, desk, jobs, orders
+from station.errors import Refused
 from station.model.api import Cancel, Dismiss, Select
 from tests.core.helpers import ONE, TWO
 from tests.core.world import World
@@ -32,20 +33,51 @@ QUICK = settings(
 )
 UNTIL_CAUGHT = settings(QUICK, max_examples=3000, phases=[Phase.generate], derandomize=True)
 A_SWAP_IS_CAUGHT = settings(UNTIL_CAUGHT, stateful_step_count=6)
+A_SLIP_IS_CAUGHT = settings(UNTIL_CAUGHT, stateful_step_count=12)
 
 phones = st.integers(0, 2)
 bays = st.sampled_from([ONE, TWO])
 
 
-class Swaps(RuleBasedStateMachine):
-    """In the middle of a restore: one phone takes the place of another.
-
-    One station with two bays and room for one job at once; two phones, and a clone of the first.
-    """
+class TwoBays(RuleBasedStateMachine):
+    """One station with two bays and room for one job at once; two phones, and a clone of the first."""
 
     def __init__(self) -> None:
         super().__init__()
         self.world = World()
+
+    @invariant()
+    def can_be_seen(self):
+        self.world.look()
+
+    def teardown(self):
+        self.world.settle()
+
+    def begin_with_a_phone(self, bay):
+        self.world.plug(self.world.phones[0], bay)
+        self.workers_work(3)
+
+    def give_ones_word(self):
+        self.world.confirm_up()
+        self.world.press_start()
+        self.world.confirm_down()
+        self.world.wait(2.1)
+        self.world.confirm_up()
+
+    def phones_start_up(self):
+        for phone in self.world.phones:
+            if phone.starting is not None:
+                self.world.start_up(phone)
+
+    def workers_work(self, steps):
+        for _ in range(steps):
+            for name in list(self.world.disk):
+                if name in self.world.disk:
+                    self.world.step(name)
+
+
+class Swaps(TwoBays):
+    """In the middle of a restore: one phone takes the place of another."""
 
     @initialize(bay=bays, steps=st.integers(0, 3))
     def begin(self, bay, steps):
@@ -83,35 +115,6 @@ class Swaps(RuleBasedStateMachine):
         self.swap(bay, by)
         self.all_goes_well(steps)
         self.world.start_daemon()
-
-    @invariant()
-    def can_be_seen(self):
-        self.world.look()
-
-    def teardown(self):
-        self.world.settle()
-
-    def begin_with_a_phone(self, bay):
-        self.world.plug(self.world.phones[0], bay)
-        self.workers_work(3)
-
-    def give_ones_word(self):
-        self.world.confirm_up()
-        self.world.press_start()
-        self.world.confirm_down()
-        self.world.wait(2.1)
-        self.world.confirm_up()
-
-    def phones_start_up(self):
-        for phone in self.world.phones:
-            if phone.starting is not None:
-                self.world.start_up(phone)
-
-    def workers_work(self, steps):
-        for _ in range(steps):
-            for name in list(self.world.disk):
-                if name in self.world.disk:
-                    self.world.step(name)
 
 
 class Cables(Swaps):
@@ -160,19 +163,28 @@ class Cables(Swaps):
         self.world.start_daemon()
 
 
-class Everything(Cables):
-    """The same, and what a person does to buttons and screen, and time; from the start or from the middle."""
+class Hands(TwoBays):
+    """A phone is there, and what people do with START, and time."""
 
-    @initialize(bay=bays, steps=st.none() | st.integers(0, 3))
-    def begin(self, bay, steps):
+    @initialize(bay=bays)
+    def begin(self, bay):
         self.begin_with_a_phone(bay)
-        if steps is not None:
-            self.give_ones_word()
-            self.all_goes_well(steps)
 
     @rule()
     def press_start(self):
         self.world.press_start()
+
+    @rule(bay=bays)
+    def press_start_of_a_bay(self, bay):
+        self.world.press_start_of(bay)
+
+    @rule(seconds=st.sampled_from([0.1, 1.0, 1.9, 2.0, 5.0, 27.0, 29.0, 31.0, 80.0, 200.0]))
+    def wait(self, seconds):
+        self.world.wait(seconds)
+
+
+class Buttons(Hands):
+    """The same, and CONFIRM."""
 
     @rule()
     def confirm_down(self):
@@ -187,6 +199,54 @@ class Everything(Cables):
         self.give_ones_word()
 
     @rule(bay=bays)
+    def confirm_at_a_bay_as_one_should(self, bay):
+        self.world.confirm_up()
+        self.world.press_start_of(bay)
+        self.world.confirm_down()
+        self.world.wait(2.1)
+        self.world.confirm_up()
+
+
+class Ring(Hands):
+    """The same, and CONFIRM on a screen."""
+
+    @rule()
+    def touch_the_ring(self):
+        self.world.touch_ring()
+
+    @rule()
+    def leave_the_ring(self):
+        self.world.leave_ring()
+
+    @rule(seconds=st.sampled_from([0.1, 0.4, 1.0, 1.9, 2.0, 5.0]))
+    def the_finger_leaves_a_screen_that_froze(self, seconds):
+        """Whoever held it is gone, and the screen has not said so."""
+        self.world.freeze_screen()
+        self.world.leave_ring()
+        self.world.wait(seconds)
+        self.world.thaw_screen()
+
+    @rule()
+    def confirm_on_the_ring_as_one_should(self):
+        self.world.confirm_up()
+        self.world.leave_ring()
+        self.world.press_start()
+        self.world.touch_ring()
+        self.world.wait(2.6)
+        self.world.leave_ring()
+
+
+class Everything(Cables, Buttons, Ring):
+    """All of it; from the start or from the middle."""
+
+    @initialize(bay=bays, steps=st.none() | st.integers(0, 3))
+    def begin(self, bay, steps):
+        self.begin_with_a_phone(bay)
+        if steps is not None:
+            self.give_ones_word()
+            self.all_goes_well(steps)
+
+    @rule(bay=bays)
     def select(self, bay):
         self.world.command(Select(id=1, bay=bay))
         self.world.forget_start(unless=bay)
@@ -199,10 +259,6 @@ class Everything(Cables):
     @rule(bay=bays)
     def dismiss(self, bay):
         self.world.command(Dismiss(id=1, bay=bay))
-
-    @rule(seconds=st.sampled_from([0.1, 1.0, 1.9, 2.0, 5.0, 27.0, 29.0, 31.0, 80.0, 200.0]))
-    def wait(self, seconds):
-        self.world.wait(seconds)
 
 
 class Nights(Cables):
@@ -246,7 +302,7 @@ class Nights(Cables):
         self.world.wait(seconds)
 
 
-@pytest.mark.parametrize("machine", [Cables, Everything, Nights])
+@pytest.mark.parametrize("machine", [Cables, Buttons, Ring, Everything, Nights])
 def test_no_wrong_phone(machine):
     run_state_machine_as_test(machine, settings=QUICK)
 
@@ -292,9 +348,36 @@ def test_a_station_that_does_not_void_on_unplug_is_caught(monkeypatch):
     caught(Swaps, A_SWAP_IS_CAUGHT)
 
 
+def test_the_ring_gets_as_far_as_erasing():
+    machine = Everything()
+    machine.begin(ONE, None)
+    machine.confirm_on_the_ring_as_one_should()
+    machine.all_goes_well(24)
+    assert machine.world.erasures == 1
+    machine.teardown()
+
+
+def test_a_screen_whose_silence_is_taken_for_a_finger_is_caught(monkeypatch):
+    monkeypatch.setattr(arming, "UNSEEN_SECONDS", 1000.0)
+    monkeypatch.setattr(arming.Holding, "confirms", lambda holding, now: holding.full <= now.at)
+    monkeypatch.setattr(arming.Holding, "lapses", property(lambda _: None))
+    caught(Ring, A_SLIP_IS_CAUGHT)
+
+
+def test_a_bays_button_that_is_ignored_while_another_waits_is_caught(monkeypatch):
+    """It was the rule once: START of another bay was refused, and CONFIRM still meant the first."""
+
+    def refuse(self, bay, now):
+        if self.arming.armed is not None and self.arming.armed.bay != bay.id:
+            raise Refused("Another bay waits.")
+
+    monkeypatch.setattr(desk.Desk, "_turn_to", refuse)
+    caught(Buttons, A_SLIP_IS_CAUGHT)
+
+
 def test_a_hold_that_is_too_short_is_caught(monkeypatch):
     monkeypatch.setattr(arming, "HOLD_SECONDS", 1.0)
-    caught(Everything)
+    caught(Buttons, A_SLIP_IS_CAUGHT)
 
 
 def caught(machine, until=UNTIL_CAUGHT, words="erased without anybody's word|nobody has confirmed"):

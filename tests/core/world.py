@@ -43,7 +43,7 @@ from station.core.events import (
 from station.core.station import Station
 from station.core.view import snapshot
 from station.errors import ConsentVoid, Refused
-from station.model.api import Command, EndOrder, Order
+from station.model.api import HOLD_BEAT, Command, EndOrder, HoldBegan, HoldEnded, HoldGoesOn, Order
 from station.model.base import BayId, Ecid, JobId, SocketPath
 from station.model.causes import Cause
 from station.model.consent import Act, Hand
@@ -67,6 +67,9 @@ from tests.core.helpers import FIRMWARE, RECOVERY, SOCKETS, arrived, clean_facts
 
 if TYPE_CHECKING:
     from station.model.order import OrderNote
+
+MOST_BEATS = 20
+"""So often a screen says that a finger is there: nothing comes of a hold that is longer."""
 
 STAYING = (Phase.CONNECT, Phase.TICKET)
 """In these phases a phone that leaves was unplugged, and a living daemon can see it."""
@@ -143,6 +146,9 @@ class World:
         self._daemons = 0
         self._start: tuple[float, Grant] | None = None
         self._down_at: float | None = None
+        self._touched_at: float | None = None
+        """Since when a finger is on the screen's ring."""
+        self._screen_lives = True
         self.station: Station | None = None
         self.start_daemon()
 
@@ -231,11 +237,12 @@ class World:
         if phone is not None and bay is not None:
             self._start = (self.now, Grant(phone.ecid, bay))
         self._down_at = None if self._down_at is None else float("inf")  # pressed before START: does not count
+        self._touched_at = None if self._touched_at is None else float("inf")
         self._button(Control.START, ControlState.DOWN)
         self._button(Control.START, ControlState.UP)
 
     def confirm_down(self) -> None:
-        if self._down_at is None:
+        if self._down_at is None and self._touched_at is None:
             self._down_at = self.now
             self._button(Control.CONFIRM, ControlState.DOWN)
 
@@ -243,6 +250,42 @@ class World:
         if self._down_at is not None:
             self._down_at = None
             self._button(Control.CONFIRM, ControlState.UP)
+
+    def press_start_of(self, bay: BayId) -> None:
+        """A bay's own button: it is that bay that is meant from now on, and no other."""
+        phone = self.in_bay(bay)
+        self._start = None if phone is None else (self.now, Grant(phone.ecid, bay))
+        self._down_at = None if self._down_at is None else float("inf")
+        self._touched_at = None if self._touched_at is None else float("inf")
+        for state in (ControlState.DOWN, ControlState.UP):
+            self.tell(ButtonChanged(control=Control.START, state=state, bay=bay))
+
+    def touch_ring(self) -> None:
+        """A finger on the ring, where there is one to see and no other finger is on CONFIRM."""
+        armed = None if self.station is None else self.station.desk.arming.armed
+        if armed is not None and self._touched_at is None and self._down_at is None and self._screen_lives:
+            self._touched_at = self.now
+            self.command(HoldBegan(id=1, bay=armed.bay))
+
+    def leave_ring(self) -> None:
+        """The finger leaves; a screen that lives says so."""
+        if self._touched_at is not None and self._screen_lives:
+            self._tell_of_the_ring(HoldEnded)
+        self._touched_at = None
+
+    def freeze_screen(self) -> None:
+        """It says nothing any more, and nobody is told."""
+        self._screen_lives = False
+
+    def thaw_screen(self) -> None:
+        """It goes on where it was: a finger that left meanwhile has left now, as far as it knows."""
+        self._screen_lives = True
+        self._tell_of_the_ring(HoldGoesOn if self._touched_at is not None else HoldEnded)
+
+    def _tell_of_the_ring(self, kind: type[HoldGoesOn | HoldEnded]) -> None:
+        armed = None if self.station is None else self.station.desk.arming.armed
+        if armed is not None:
+            self.command(kind(id=1, bay=armed.bay))
 
     def command(self, command: Command) -> None:
         with suppress(Refused):
@@ -258,10 +301,11 @@ class World:
 
     def _held(self) -> None:
         """Note a person's word, if it was given by now."""
-        if self._start is None or self._down_at is None:
+        since = self._down_at if self._touched_at is None or not self._screen_lives else self._touched_at
+        if self._start is None or since is None:
             return
         pressed, grant = self._start
-        if pressed <= self._down_at and self._down_at + 2.0 <= min(self.now, pressed + 30.0):
+        if pressed <= since and since + 2.0 <= min(self.now, pressed + 30.0):
             self.grants.append(grant)
             self._start = None
 
@@ -269,6 +313,13 @@ class World:
 
     def wait(self, seconds: float) -> None:
         end = self.now + seconds
+        for _ in range(MOST_BEATS if self._touched_at is not None and self._screen_lives else 0):
+            if self.now + HOLD_BEAT < end:
+                self._wait(self.now + HOLD_BEAT)
+                self._tell_of_the_ring(HoldGoesOn)
+        self._wait(end)
+
+    def _wait(self, end: float) -> None:
         while self.station is not None and (due := self.station.next_deadline()) is not None and due <= end:
             self.now = max(self.now, due)
             self._held()
@@ -282,7 +333,7 @@ class World:
 
     def start_daemon(self) -> None:
         self._daemons += 1
-        self.station = Station(policy(cap=1, operator_confirm=True), f"d{self._daemons}")
+        self.station = Station(policy(cap=1, operator_confirm=True, touch_confirms=True), f"d{self._daemons}")
         for job, found in list(self.disk.items()):
             if found.record is not None:
                 self.tell(ResultFound(spec=found.spec, record=found.record, number=1, certificate=None))
@@ -308,6 +359,7 @@ class World:
         elif self.night is not None and self._end_lost:
             self.night.ended = False  # the disk did not take its end, and who would have tried again is dead
         self._start = None  # what was armed or queued in it died with it
+        self._touched_at = None  # and the screen that has lost it holds nothing any more
         self.grants = [grant for grant in self.grants if any(job.spec.job == grant.job for job in self.disk.values())]
 
     def tell(self, event: Event) -> None:
@@ -518,6 +570,7 @@ class World:
             self.start_daemon()
         for name in [name for name, job in self.disk.items() if job.worker is not None]:
             self.kill_worker(name)
+        self.leave_ring()
         for _ in range(20):
             self.wait(1000)
             self.disk_is_done()

@@ -42,7 +42,8 @@ from station.model.events import (
 )
 from station.model.firmware import Firmware
 from station.model.job import JobSpec, Phase
-from station.model.panel import Control, ControlState
+from station.model.lights import Lights
+from station.model.panel import Button, Control, ControlState
 from station.model.phone import PhoneFacts, UsbArrived, UsbEvent
 from tests.core.helpers import FIRMWARE, NORMAL, ONE, RECOVERY, A, facts, gone, policy
 from tests.core.helpers import arrived as real_arrived
@@ -231,13 +232,15 @@ class Daemon:
 
     def __init__(self, loop: Loop, server: ApiServer) -> None:
         self.loop = loop
-        self.lamps: list[Lamp] = []
+        self.lamps: list[Lamp | None] = []
         self._server = server
         self._bus: asyncio.Queue[UsbEvent] = asyncio.Queue()
         self._commands = 0
 
+    def light(self, lights: Lights) -> None:
+        self.lamps.append(lights[None])
+
     def show(self, snapshot: Snapshot) -> None:
-        self.lamps.append(snapshot.lamp)
         self._server.publish(snapshot)
 
     async def usb(self) -> AsyncIterator[UsbEvent]:
@@ -249,8 +252,8 @@ class Daemon:
             self._bus.put_nowait(event)
 
     def press(self, control: Control = Control.START) -> None:
-        self.loop.button(control, ControlState.DOWN)
-        self.loop.button(control, ControlState.UP)
+        self.loop.button(Button(control), ControlState.DOWN)
+        self.loop.button(Button(control), ControlState.UP)
 
     async def command(self, kind: type[Command], **fields: Any) -> str:
         self._commands += 1

@@ -16,7 +16,8 @@ from station.errors import ConfigError
 from station.model.api import Lamp
 from station.model.gates import Purpose
 from station.model.job import DEADLINES, Phase, Reach
-from station.model.panel import Control
+from station.model.lights import Bulb
+from station.model.panel import Button, Control
 
 
 @pytest.fixture(autouse=True)
@@ -39,8 +40,8 @@ def test_without_a_file_there_are_defaults():
     assert settings.operator_confirm is False
     assert settings.phase_deadlines == DEADLINES
     assert settings.firmware_store == settings.state / "firmware"
-    assert settings.gpio.buttons == {Control.START: 5, Control.CONFIRM: 6}
-    assert settings.gpio.lamps[Lamp.FAULT] == 19
+    assert settings.gpio.buttons == {Button(Control.START): 5, Button(Control.CONFIRM): 6}
+    assert settings.gpio.lamps[Bulb(Lamp.FAULT)] == 19
 
 
 def test_a_file_is_read(tmp_path):

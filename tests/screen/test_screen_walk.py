@@ -32,6 +32,10 @@ from tests.screen.robot import Robot
 ONE, TWO = SOCKETS
 
 
+LOOK = 0.05
+"""Seconds between two looks at the screen while the ring is held."""
+
+
 class Counter(Link):
     """A link whose other end is a bench: each command is carried out at once."""
 
@@ -59,11 +63,13 @@ class Visitor(Robot):
         super().__init__(self.counter, lambda: self.bench.now, self._moment)
 
     def hold(self, seconds: float) -> None:
-        """Hold the ring."""
+        """Hold the ring, and the screen says so all the while."""
         box = next(box for box, target in self.look().targets if isinstance(target.command, HoldBegan))
         self.post(pygame.FINGERDOWN, box)
-        self.bench.wait(seconds)
-        self.counter.snapshot = self.bench.view()
+        for _ in range(round(seconds / LOOK)):
+            self.bench.wait(LOOK)
+            self.counter.snapshot = self.bench.view()
+            self._steps()
         self.post(pygame.FINGERUP, box)
 
     def started(self) -> JobSpec:
