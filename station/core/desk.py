@@ -106,9 +106,9 @@ class Desk:
             case Describe() | DidNotHelp() | Guide() | GuideNext():
                 pass  # what is wrong with a phone: the station gives them to `Triage`
             case Unlock() | Lock() | SetPin() | SetFace() | UsePolicy() | LearnBay() | ForgetBay():
-                raise _not_yet()
-            case HoldGoesOn() | TestPanel() | LightLamp() | SaveLogs() | SwitchOff():
-                raise _not_yet()
+                pass  # the operator's: the station gives them to `Operator`
+            case SaveLogs() | SwitchOff():
+                pass  # the same
         return []
 
     def button(self, event: ButtonChanged, now: Moment) -> list[Action]:
@@ -203,7 +203,7 @@ class Desk:
             # What was chosen about a service, such as an old build, may close gates of its own.
             for options in ({USUAL, stay.options} if service is stay.chosen else {USUAL})
         ]
-        stay.overruled[command.gate] = rulings.overrule(command, cases, self._policy, at=now.utc)
+        stay.overruled[command.gate] = rulings.overrule(command, cases, self.situation, self._policy, at=now.utc)
 
     def _stay(self, name: BayId, ecid: Ecid) -> Stay:
         """The stay that somebody means by a bay and the ECID they see there."""
@@ -296,7 +296,3 @@ class Desk:
             raise Refused("There is nothing to dismiss here.", remedy="A result can be dismissed once it is recorded.")
         job, bay.result = bay.result.job, None
         return [CloseJob(job=job)]
-
-
-def _not_yet() -> Refused:
-    return Refused("This station cannot do that yet.")

@@ -7,10 +7,12 @@ from station.core.situation import Health, Times, VaultState
 from station.model.api import Command
 from station.model.base import BayId, JobId
 from station.model.causes import Cause
+from station.model.choices import Choices, PinHash
 from station.model.events import WorkerEvent, WorkerExit
 from station.model.firmware import Firmware
 from station.model.job import JobSpec
-from station.model.order import OrderNote
+from station.model.operator import FirmwareLine, MachineView, RecordLine
+from station.model.order import OrderNote, OrderReport
 from station.model.panel import Button, Control, ControlState
 from station.model.phone import UsbEvent
 from station.model.record import Record
@@ -195,6 +197,65 @@ class VaultSeen:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChoicesFound:
+    """What an operator chose at this station before. Told first of all."""
+
+    choices: Choices
+    trouble: str = ""
+    """What of it could not be read, and what to do about it; empty: nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChoicesKept:
+    """Choices are on the disk."""
+
+    choices: Choices
+    opens: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class PinMade:
+    """What may be kept of a PIN that somebody chose."""
+
+    pin: PinHash
+    opens: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class PinChecked:
+    """Whether what somebody entered was the PIN."""
+
+    right: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Papers:
+    """What an operator looks through: gathered while somebody does, and known to nobody otherwise."""
+
+    firmware: tuple[FirmwareLine, ...] = ()
+    records: tuple[RecordLine, ...] = ()
+    record_count: int = 0
+    machine: MachineView | None = None
+    report: OrderReport | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PapersSeen:
+    """They were gathered anew."""
+
+    papers: Papers
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorTold:
+    """What became of something that the operator waits for, in words."""
+
+    says: str
+    wrote: bool = False
+    """Whether it was about logs."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tick:
     """Time has passed: `Station.next_deadline` was reached."""
 
@@ -220,6 +281,12 @@ Event = (
     | TimesChanged
     | TroubleChanged
     | VaultSeen
+    | ChoicesFound
+    | ChoicesKept
+    | PinMade
+    | PinChecked
+    | PapersSeen
+    | OperatorTold
     | Tick
     | Command
 )

@@ -448,10 +448,7 @@ class Orders:
         self._waiting.clear()
 
     def _require_operator(self) -> None:
-        if not self._policy.operator_confirm:
-            raise Refused(
-                "This station takes no standing orders.", remedy="Press START and hold CONFIRM at the station."
-            )
+        self._desk.situation.require_operator(self._policy)
 
 
 def _covered(note: OrderNote) -> set[Ecid]:

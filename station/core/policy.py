@@ -48,6 +48,13 @@ class Policy:
     retry_seconds: float = 10.0
     """Between two looks at a phone that does not answer yet."""
 
+    preset: str = ""
+    """The kind of station, as in the settings."""
+    presets: tuple[str, ...] = ()
+    """Every kind there is."""
+    settled: frozenset[str] = frozenset()
+    """Settings that the environment decides: what is chosen at the station would not count."""
+
     # How strict the gates are. A rule reads its own line here, and nothing asks what kind of station this is.
     purpose: Purpose = Purpose.RECYCLING
     """What becomes of the phones."""

@@ -23,13 +23,13 @@ def decide(command: Decide, situation: Situation, *, at: str) -> BackupDecision:
     return BackupDecision(choice=command.choice, at=at)
 
 
-def overrule(command: Overrule, cases: Iterable[Case], policy: Policy, *, at: str) -> Overruling:
+def overrule(command: Overrule, cases: Iterable[Case], situation: Situation, policy: Policy, *, at: str) -> Overruling:
     """An operator's word against a gate. `cases`: what the phone could be given.
 
     Raises:
         Refused: it is not an operator's here, gives no reason, or the gate is not one that can be opened.
     """
-    _require_operator(policy)
+    situation.require_operator(policy)
     reason = _reason(command.reason)
     shut = [found for case in cases for found in findings(case) if found.gate is command.gate]
     if not shut:
@@ -41,16 +41,8 @@ def overrule(command: Overrule, cases: Iterable[Case], policy: Policy, *, at: st
 
 def release(command: Release, situation: Situation, policy: Policy, *, at: str) -> Released:
     """An operator's word for a phone that is set aside. Raises Refused as `overrule`, or when it is not set aside."""
-    _require_operator(policy)
+    situation.require_operator(policy)
     return situation.quarantine.release(command.ecid, _reason(command.reason), at=at)
-
-
-def _require_operator(policy: Policy) -> None:
-    if not policy.operator_confirm:
-        raise Refused(
-            "This station lets nobody overrule it from the command line.",
-            remedy="Whoever runs it can allow that: operator_confirm = true in its settings.",
-        )
 
 
 def _reason(reason: str) -> str:

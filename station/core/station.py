@@ -5,14 +5,20 @@ from station.core.bays import Bay, Bays, Sighting, Stay, could_be
 from station.core.desk import Desk
 from station.core.events import (
     ButtonChanged,
+    ChoicesFound,
+    ChoicesKept,
     Event,
     FirmwareFound,
     HealthChanged,
     JobFound,
     Moment,
+    OperatorTold,
     OrderFound,
     OrderNotSaved,
     OrderSaved,
+    PapersSeen,
+    PinChecked,
+    PinMade,
     QuarantineFound,
     RecordNotWritten,
     RecordWritten,
@@ -29,6 +35,7 @@ from station.core.events import (
 )
 from station.core.inspection import Inspection
 from station.core.jobs import Job, JobState
+from station.core.operator import OPERATORS, Operator
 from station.core.orders import Orders
 from station.core.policy import Policy
 from station.core.records import result_of
@@ -39,16 +46,25 @@ from station.model.api import (
     Describe,
     DidNotHelp,
     EndOrder,
+    ForgetBay,
     Guide,
     GuideNext,
     HoldBegan,
+    LearnBay,
     LightLamp,
+    Lock,
     OperatorConfirm,
     Order,
+    SaveLogs,
+    SetFace,
+    SetPin,
     Start,
+    SwitchOff,
     TestPanel,
+    Unlock,
+    UsePolicy,
 )
-from station.model.base import Ecid, JobId, Udid
+from station.model.base import Ecid, JobId, SocketPath, Udid
 from station.model.causes import Cause
 from station.model.events import Failed, WorkerExit
 from station.model.gates import BackupDecision, Choice, Gate
@@ -74,6 +90,7 @@ class Station:
         self.desk = Desk(self.bays, self._scheduler, policy)
         self.orders = Orders(self.bays, self.desk, self._scheduler, policy, instance)
         self.triage = Triage(self.bays)
+        self.operator = Operator(self.bays, policy, self.desk.situation)
         self.trial = Trial(self.desk.arming, self.bays, policy, self.desk.situation)
 
     def handle(self, event: Event, now: Moment) -> list[Action]:
@@ -83,7 +100,13 @@ class Station:
             Refused: the event was a command that cannot be carried out; nothing has changed.
         """
         before = self._trusting()
+        opened = self.operator.open
+        self.operator.expire(now)
         actions = self._dispatch(event, now)
+        if isinstance(event, OPERATORS):
+            self.operator.used(now)
+        if opened and not self.operator.open:
+            self.trial.end()
         self.triage.attend()
         self.trial.attend(now)
         actions += self.orders.consider(now)
@@ -94,6 +117,7 @@ class Station:
     def next_deadline(self) -> float | None:
         """When a `Tick` is due next, whatever else happens; None: never, while nothing happens."""
         deadlines = [self.desk.deadline, self.orders.deadline, self.triage.deadline, self.trial.deadline]
+        deadlines.append(self.operator.deadline)
         for bay in self.bays:
             deadlines.append(None if bay.job is None else bay.job.deadline)
             deadlines.append(None if bay.inspection is None else bay.inspection.deadline)
@@ -129,6 +153,7 @@ class Station:
             case ButtonChanged():
                 return self.desk.button(event, now)
             case TestPanel() | LightLamp():
+                self.desk.situation.require_operator(self.policy)
                 self.trial.command(event, now)
             case FirmwareFound():
                 self.desk.situation.firmware[event.product_type] = event.firmware
@@ -165,6 +190,22 @@ class Station:
                 self.orders.end(now)
             case Describe() | DidNotHelp() | Guide() | GuideNext():
                 self.triage.command(event, now)
+            case (
+                Unlock()
+                | Lock()
+                | SetPin()
+                | SetFace()
+                | UsePolicy()
+                | LearnBay()
+                | ForgetBay()
+                | SaveLogs()
+                | SwitchOff()
+            ):
+                return self.operator.command(event, now)
+            case ChoicesKept():
+                return self._choices_kept(event, now)
+            case ChoicesFound() | PinMade() | PinChecked() | PapersSeen() | OperatorTold():
+                return self.operator.told(event, now)
             case Tick():
                 return self._tick(now)
             case Start() | HoldBegan() | OperatorConfirm():
@@ -177,10 +218,12 @@ class Station:
     # -- phones come and go
 
     def _arrived(self, event: UsbArrived, now: Moment) -> list[Action]:
-        bay, sighting = self.bays.at(event.socket), Sighting.of(event)
+        sighting = Sighting.of(event)
+        actions = [] if sighting is None else self._teach(event.socket)
+        bay = self.bays.at(event.socket)
         if bay is None or sighting is None or bay.sighting == sighting:
-            return []  # no bay, no phone, or told twice
-        actions = self._gone(bay, now) if bay.sighting is not None else []
+            return actions  # no bay, no phone, or told twice
+        actions += self._gone(bay, now) if bay.sighting is not None else []
         bay.sighting = sighting
         self.triage.arrived(bay, now)
         if bay.stay is not None and bay.stay.may_be(sighting):
@@ -207,6 +250,23 @@ class Station:
         elif bay.job is not None:
             actions += bay.job.phone_gone(now)
         return actions + self._close_verified(bay)
+
+    def _teach(self, socket: SocketPath) -> list[Action]:
+        """A phone is in a socket: perhaps an operator waits for just that."""
+        name = self.operator.learning
+        actions = self.operator.teach(socket)
+        if actions and name is not None:
+            self.triage.forget(name)
+        return actions
+
+    def _choices_kept(self, event: ChoicesKept, now: Moment) -> list[Action]:
+        before = {bay.id for bay in self.bays}
+        actions = self.operator.told(event, now)
+        for name in before - {bay.id for bay in self.bays}:
+            self.triage.forget(name)
+            if self.desk.selected == name:
+                self.desk.selected = None
+        return actions
 
     def _void_twins(self, ecid: Ecid | None, now: Moment) -> list[Action]:
         """One ECID in two bays is a clone or a phone that was moved: whatever was confirmed for it is void."""

@@ -66,8 +66,9 @@ def snapshot(station: Station, *, at: float, sequence: int) -> Snapshot:
     ills = [f"{found.title} {found.remedy}" for found in ailing(situation.health, station.policy)]
     unsettled = dict.fromkeys(situation.unsettled.values())
     troubles = [situation.records_trouble, situation.trouble, *unsettled, *ills, _button_trouble(faulty)]
-    notice = " ".join(filter(None, [*troubles, station.desk.notice]))
+    notice = " ".join(filter(None, [*troubles, station.operator.trouble, station.desk.notice]))
     fault = any(troubles)
+    pin, pin_until = station.operator.door
     return Snapshot(
         station=station.policy.name,
         sequence=sequence,
@@ -78,6 +79,10 @@ def snapshot(station: Station, *, at: float, sequence: int) -> Snapshot:
         notice=notice,
         emulated=any(bay.phone is not None and bay.phone.emulated for bay in bays),
         order=station.orders.view(),
+        face=station.operator.choices.face,
+        pin=pin,
+        pin_until=pin_until,
+        operator=station.operator.view(controls=station.trial.controls, testing=station.trial.on),
     )
 
 

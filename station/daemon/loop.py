@@ -1,7 +1,11 @@
-"""The daemon's loop: one thing after the other goes into the Station, and what it wants is done."""
+"""The daemon's loop: one thing after the other goes into the Station, and what it wants is done.
+
+It is long because it is one thing: what is awaited where, and in which order, decides what the Station sees.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -9,14 +13,20 @@ import structlog
 
 from station.core.actions import (
     Action,
+    CheckPin,
     CloseJob,
     FindFirmware,
     ForgetPhone,
+    KeepChoices,
     KeepRelease,
     KillWorker,
+    MakePin,
     RevokeConsent,
     SaveOrder,
+    StartAnew,
     StartWorker,
+    SwitchMachine,
+    WriteLogs,
     WriteRecord,
 )
 from station.core.events import (
@@ -27,6 +37,7 @@ from station.core.events import (
     OrderFound,
     OrderNotSaved,
     OrderSaved,
+    PapersSeen,
     QuarantineFound,
     RecordNotWritten,
     RecordWritten,
@@ -42,6 +53,7 @@ from station.core.situation import Health
 from station.core.station import Station
 from station.core.view import lights_of, snapshot
 from station.daemon.follow import Ended, Stirred
+from station.daemon.office import Office
 from station.daemon.ports import Clock, Face, FirmwareShelf, OrderKeeper, Proof, ReleaseKeeper
 from station.daemon.running import Running
 from station.errors import Refused, StationError, StorageError
@@ -71,6 +83,10 @@ UNTRUSTED_SECONDS = 3600.0
 """The same, while the clock cannot be trusted: none is deleted then."""
 HEALTH_SECONDS = 15.0
 """Between two looks at the machine, while nobody presses START."""
+PAPERS_SECONDS = 5.0
+"""Between two looks at what an operator looks through, while they do."""
+WIND_UP_SECONDS = 20.0
+"""How long what is being written may take, before the daemon starts anew without it: the next one takes it up."""
 
 log = structlog.get_logger(__name__)
 
@@ -91,6 +107,10 @@ class Given:
 Item = Event | Given | Stirred | Ended
 
 
+class StartsAnew(Exception):
+    """The loop has ended because the settings are other ones now."""
+
+
 class Loop:
     """Feeds one Station from one queue, in the order in which things happen."""
 
@@ -104,6 +124,7 @@ class Loop:
         orders: OrderKeeper,
         clock: Clock,
         releases: ReleaseKeeper,
+        office: Office,
         health: Callable[[], Health],
     ) -> None:
         """Wire the station to the world.
@@ -116,6 +137,7 @@ class Loop:
             orders: where the standing order is kept.
             clock: tells the time.
             releases: where it is kept which failures somebody has looked into.
+            office: what only operators need.
             health: looks at the machine; blocks for milliseconds.
         """
         self._station = station
@@ -125,12 +147,17 @@ class Loop:
         self._orders = orders
         self._clock = clock
         self._releases = releases
+        self._office = office
         self._health = health
         self._known_health: Health | None = None
         # Not bounded itself, because every source is: so many USB events, one command a client, one piece of news a
         # job, and buttons that are debounced.
         self._inbox: asyncio.Queue[Item] = asyncio.Queue()
         self._room = asyncio.Semaphore(MAX_NEWS)
+        self._writing: set[asyncio.Task[None]] = set()
+        self._stirred = asyncio.Event()
+        """An operator did something: what they look through is another now."""
+        self._anew = False
         self._unanswered: set[asyncio.Future[None]] = set()
         self._closed = False
         self._shown: Snapshot | None = None
@@ -142,11 +169,15 @@ class Loop:
         Args:
             usb: where phones come and go; its end is the end of the station.
             face: who shows it.
+
+        Raises:
+            StartsAnew: in a group: it is to be started again, with the settings as they are then.
         """
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 self._running.begin(tasks, self._inbox.put_nowait)
+                await self._handle(await self._office.found())
                 aside = await asyncio.to_thread(lambda: self._proof.quarantine(self._releases.all()))
                 await self._handle(QuarantineFound(quarantine=aside))
                 for event in await self._running.take_up():
@@ -159,9 +190,12 @@ class Loop:
                 tasks.create_task(self._pump(usb))
                 tasks.create_task(self._keep_vault())
                 tasks.create_task(self._watch_health())
-                while True:
+                tasks.create_task(self._keep_papers())
+                while not self._anew:
                     await self._take(await self._next())
                     self._show(face)
+                await self._wind_up()
+                raise StartsAnew
         finally:
             self._close()
 
@@ -251,6 +285,8 @@ class Loop:
         elif isinstance(command, Start | HoldBegan | OperatorConfirm):
             await self._refresh()
         await self._handle(command)
+        if self._station.operator.open:
+            self._stirred.set()
         if isinstance(command, Decide | Overrule | Release):
             log.info("ruling", **msgspec.to_builtins(command))
 
@@ -279,7 +315,7 @@ class Loop:
         if refused is not None:
             raise refused
 
-    async def _do(self, action: Action) -> None:  # noqa: C901 one arm an action
+    async def _do(self, action: Action) -> None:  # noqa: C901, PLR0912 one arm an action
         match action:
             case StartWorker(spec=spec):
                 try:
@@ -293,7 +329,9 @@ class Loop:
                 log.warning("worker killed", job=job)
                 self._running.kill(job)
             case WriteRecord(record=record):
-                self._tasks.create_task(self._write(record))
+                task = self._tasks.create_task(self._write(record))
+                self._writing.add(task)
+                task.add_done_callback(self._writing.discard)
             case FindFirmware(product_type=product_type):
                 self._tasks.create_task(self._find(product_type))
             case CloseJob(job=job):
@@ -304,6 +342,14 @@ class Loop:
                 await self._keep_release(release)
             case SaveOrder(note=note):
                 await self._save_order(note)
+            case MakePin() | CheckPin() | KeepChoices() | SwitchMachine():
+                for event in await self._office.do(action):
+                    await self._handle(event)
+            case WriteLogs(stick=stick):
+                self._tasks.create_task(self._write_logs(stick))
+            case StartAnew():
+                log.info("starting anew; workers go on")
+                self._anew = True
 
     async def _write(self, record: Record) -> None:
         bound = log.bind(job=record.job, bay=record.bay, ecid=format_ecid(record.ecid))
@@ -350,6 +396,31 @@ class Loop:
             if health != self._known_health:
                 self._known_health = health
                 self._inbox.put_nowait(HealthChanged(health=health))
+
+    async def _keep_papers(self) -> None:
+        """Gather what an operator looks through: now and then while somebody does, and never otherwise."""
+        while True:
+            wait = None
+            if self._station.operator.open:
+                self._inbox.put_nowait(PapersSeen(papers=await asyncio.to_thread(self._office.look)))
+                wait = PAPERS_SECONDS
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._stirred.wait()
+            self._stirred.clear()
+
+    async def _write_logs(self, stick: str) -> None:
+        self._inbox.put_nowait(await self._office.write_logs(stick))
+
+    async def _wind_up(self) -> None:
+        """Let what has begun be written down: records, and workers that are on their way."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WIND_UP_SECONDS):
+                while (under_way := self._writing | self._running.starts) or not self._inbox.empty():
+                    if under_way:
+                        await asyncio.wait(under_way)
+                    while not self._inbox.empty():
+                        await self._take(self._inbox.get_nowait())
 
     async def _save_order(self, note: OrderNote) -> None:
         try:

@@ -1,19 +1,19 @@
 """The composition root: the one place where real or virtual is chosen, and everything is wired together."""
 
 import asyncio
-import fcntl
 import os
 import secrets
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import structlog
 
-from station.adapters import clock, notify, udev
+from station.adapters import clock, notify, power, sticks, udev
 from station.adapters.api import ApiServer
 from station.adapters.firmware import FirmwareStore
 from station.adapters.gpio import Panel
@@ -31,14 +31,18 @@ from station.core.events import Moment
 from station.core.policy import Policy
 from station.core.station import Station
 from station.daemon.custody import Custody
-from station.daemon.loop import Loop
+from station.daemon.lease import lease
+from station.daemon.loop import Loop, StartsAnew
+from station.daemon.office import Office
 from station.daemon.ports import WorkerStarter
+from station.daemon.presets import Preset
 from station.daemon.proof import RecordedProof
 from station.daemon.running import Running
-from station.daemon.settings import Settings
-from station.errors import ConfigError
+from station.daemon.settings import Settings, settled
+from station.errors import Refused
 from station.model.api import BayState, Snapshot
 from station.model.lights import Lights
+from station.model.operator import Power
 from station.model.phone import UsbEvent
 from station.virtual.hosting import feed
 from station.virtual.hosting.panel import serving_panel
@@ -84,14 +88,21 @@ def run(settings: Settings, *, starter: WorkerStarter | None = None) -> None:
         settings: everything that can be chosen.
         starter: how workers are started; child processes by default.
 
+    When an operator chose another policy, this process is replaced by one that reads its settings anew.
+
     Raises:
         ConfigError, StorageError: it cannot begin.
     """
-    with _lease(settings.state):
-        asyncio.run(_serve(settings, starter or LocalStarter()))
+    with lease(settings.state):
+        anew = asyncio.run(_serve(settings, starter or LocalStarter()))
+    if anew:
+        # The same process with the same arguments: systemd sees one daemon all the while, workers stay its children.
+        notify.reloading()
+        os.execv(sys.executable, (sys.executable, *sys.orig_argv[1:]))  # noqa: S606 (no shell is wanted)
 
 
-async def _serve(settings: Settings, starter: WorkerStarter) -> None:
+async def _serve(settings: Settings, starter: WorkerStarter) -> bool:
+    """Serve until told to end. Returns whether the daemon is to be started anew."""
     firmware = FirmwareStore(settings.firmware_store)
     shelf = await asyncio.to_thread(JobShelf, settings.state)
     policy = await asyncio.to_thread(policy_of, settings)
@@ -108,17 +119,50 @@ async def _serve(settings: Settings, starter: WorkerStarter) -> None:
             orders=OrderShelf(settings.state),
             clock=moment,
             releases=Releases(settings.state),
+            office=_office(settings, policy, firmware),
             health=Machine(settings.state).look,
         )
         server = await stack.enter_async_context(ApiServer(settings.socket, loop.carry_out))
         panel = await stack.enter_async_context(_panel(settings, loop))
-        async with asyncio.TaskGroup() as tasks:
-            work = [
-                tasks.create_task(notify.keep_watchdog_fed()),
-                tasks.create_task(loop.run(_usb(settings), Faces(server, panel))),
-            ]
-            for number in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(number, _stop, work)
+        anew = False
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                work = [
+                    tasks.create_task(notify.keep_watchdog_fed()),
+                    tasks.create_task(loop.run(_usb(settings), Faces(server, panel))),
+                ]
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    asyncio.get_running_loop().add_signal_handler(number, _stop, work)
+        except* StartsAnew:
+            anew = True
+    return anew
+
+
+def _office(settings: Settings, policy: Policy, firmware: FirmwareStore) -> Office:
+    """What operators need: of this machine, or of a virtual host, whose sticks are the directories in `sticks`."""
+    virtual, file = settings.virtual, settings.model_config.get("toml_file")
+    return Office(
+        settings.state,
+        software=policy.software,
+        firmware=firmware,
+        health=Machine(settings.state).look,
+        sticks=sticks.mounted if virtual is None else lambda: sticks.below(virtual / "sticks"),
+        switch=power.switch if virtual is None else _leave_on,
+        environment={
+            "STATION_STATE": str(settings.state),
+            "STATION_SOCKET": str(settings.socket),
+            "STATION_FIRMWARE": str(settings.firmware_store),
+            "STATION_VAULT": str(settings.vault_directory),
+            "STATION_RUNTIME": str(settings.runtime),
+            **({} if virtual is None else {"STATION_VIRTUAL": str(virtual)}),
+            **({"STATION_CONFIG": str(file.absolute())} if isinstance(file, Path) and file.is_file() else {}),
+        },
+    )
+
+
+def _leave_on(how: Power) -> None:
+    del how
+    raise Refused("This station is a demonstration: the machine stays on.", remedy="Close its window to end it.")
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -141,6 +185,9 @@ def policy_of(settings: Settings) -> Policy:
         max_temperature=settings.max_temperature,
         min_free=settings.min_free_mb << 20,
         quarantine_after=settings.quarantine_after,
+        preset=settings.policy.value,
+        presets=tuple(preset.value for preset in Preset),
+        settled=settled(os.environ),
     )
 
 
@@ -178,24 +225,6 @@ async def _panel(settings: Settings, loop: Loop) -> AsyncGenerator[Panel | None,
             path = settings.virtual / "panel"
             await stack.enter_async_context(serving_panel(path, mock.pin, buttons=gpio.buttons, lamps=gpio.lamps))
         yield panel
-
-
-@contextmanager
-def _lease(state: Path) -> Iterator[None]:
-    """Hold the state directory: one station has one owner. Raises ConfigError when another daemon has it."""
-    try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(state / "daemon.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        remedy = "Start it as root or as the station's user, or set `state` to a directory of yours (STATION_STATE)."
-        raise ConfigError(f"The state directory {state} cannot be used: {error.strerror}.", remedy=remedy) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise ConfigError(f"Another daemon already owns {state}.", remedy="Stop that one first.") from None
-    finally:
-        os.close(lock)
 
 
 def _instance() -> str:

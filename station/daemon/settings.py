@@ -1,6 +1,7 @@
 """The settings: `station.toml`, and STATION_… in the environment above it. A misspelt key is refused by name.
 
-Below both lies the preset that `policy` names (presets.py), and below that the defaults here.
+Between the two lies what an operator chose at the station (adapters/choices.py). Below all lies the preset that
+`policy` names (presets.py), and below that the defaults here.
 """
 
 import os
@@ -21,6 +22,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from station.adapters.choices import ChoicesFile
 from station.core.policy import BackupRule
 from station.daemon.presets import PRESETS, Preset
 from station.daemon.setting_words import PREFIX, TABLES, faults, meant, phases
@@ -131,6 +133,50 @@ class PresetSource(PydanticBaseSettingsSource):
             return {}
 
 
+class ChoicesSource(PydanticBaseSettingsSource):
+    """Above the file: what an operator chose at the station itself, as far as it makes sense."""
+
+    def __init__(self, settings_cls: type[BaseSettings], below: "FileSource") -> None:
+        super().__init__(settings_cls)
+        self._below = below
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Not asked: where the choices lie is known only when all sources were read."""
+        del field
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """The chosen values; none that could not be used, of which the daemon tells."""
+        default = self.settings_cls.model_fields["state"].default
+        state = self.current_state.get("state") or self._below().get("state") or default
+        if not isinstance(state, (str, Path)):
+            return {}  # which is refused by name afterwards
+        choices = ChoicesFile(Path(state)).read().choices
+        chosen: dict[str, Any] = {}
+        if choices.policy in {preset.value for preset in Preset}:
+            chosen["policy"] = choices.policy
+        if choices.bays is not None and "bays" not in self.current_state:
+            chosen["bays"] = dict(choices.bays)
+            self._below.hide("bays")  # tables are put together, and what was forgotten would come back
+        return chosen
+
+
+class FileSource(TomlConfigSettingsSource):
+    """`station.toml`, but for what was chosen in its place."""
+
+    def __init__(self, settings_cls: type[BaseSettings], file: Path) -> None:
+        super().__init__(settings_cls, toml_file=file)
+        self._hidden: set[str] = set()
+
+    def hide(self, name: str) -> None:
+        """Leave a setting out from now on."""
+        self._hidden.add(name)
+
+    def __call__(self) -> dict[str, Any]:
+        """What the file says of all others."""
+        return {name: value for name, value in super().__call__().items() if name not in self._hidden}
+
+
 class Settings(BaseSettings):
     """Everything that can be set. The file's path itself: STATION_CONFIG."""
 
@@ -210,11 +256,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment outweighs the file."""
+        """The environment outweighs what was chosen at the station, and that the file."""
         del dotenv_settings, file_secret_settings
         file = settings_cls.model_config.get("toml_file")
-        toml = TomlConfigSettingsSource(settings_cls, toml_file=file)
-        return init_settings, env_settings, toml, PresetSource(settings_cls)
+        toml = FileSource(settings_cls, file if isinstance(file, Path) else DEFAULT_FILE)
+        choices = ChoicesSource(settings_cls, toml)
+        return init_settings, env_settings, choices, toml, PresetSource(settings_cls)
 
     @property
     def firmware_store(self) -> Path:
@@ -287,6 +334,12 @@ def load(file: Path | None = None, **overrides: Any) -> Settings:
         raise ConfigError(f"{file} is not text.", remedy="Save it as UTF-8.") from error
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}.") from error
+
+
+def settled(environment: Iterable[str]) -> frozenset[str]:
+    """What can be chosen at the station, but is set in the environment, which outweighs it."""
+    there = {name.upper().removeprefix(PREFIX).split("__")[0].lower() for name in environment}
+    return frozenset({"policy", "bays"} & there)
 
 
 def _unreadable_variable(says: str) -> str:

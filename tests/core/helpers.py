@@ -7,22 +7,31 @@ from msgspec.structs import replace
 
 from station.core.actions import (
     Action,
+    CheckPin,
     CloseJob,
     FindFirmware,
     ForgetPhone,
+    KeepChoices,
     KeepRelease,
     KillWorker,
+    MakePin,
     RevokeConsent,
     SaveOrder,
+    StartAnew,
     StartWorker,
+    SwitchMachine,
+    WriteLogs,
     WriteRecord,
 )
 from station.core.events import (
     ButtonChanged,
+    ChoicesKept,
     Event,
     FirmwareFound,
     Moment,
     OrderSaved,
+    PinChecked,
+    PinMade,
     RecordWritten,
     ReleaseKept,
     Tick,
@@ -35,6 +44,7 @@ from station.core.view import snapshot
 from station.model.api import HOLD_BEAT, BayView, HoldBegan, HoldGoesOn, Snapshot
 from station.model.base import BayId, Ecid, JobId, SocketPath, Udid
 from station.model.causes import Cause
+from station.model.choices import Choices, PinHash
 from station.model.consent import Act
 from station.model.events import (
     FactsRead,
@@ -76,6 +86,11 @@ AnAction = TypeVar("AnAction", bound=Action)
 
 def policy(**changes) -> Policy:
     return dataclasses.replace(Policy(name="Test", software="test 1", reach=REACH, bays=SOCKETS), **changes)
+
+
+def hash_of(pin: str) -> PinHash:
+    """What is kept of a PIN: a test need not wait for a hash."""
+    return PinHash(salt=b"salt", digest=pin.encode())
 
 
 def serial(ecid: Ecid, product_id: int = NORMAL) -> str:
@@ -130,6 +145,7 @@ class Bench:
         self.firmware: Firmware | None = FIRMWARE
         self.records: list[Record] = []
         self.writes_records = True
+        self.choices_on_disk: Choices | None = None
         self.order_on_disk: OrderNote | None = None
         self.saves_orders = True
 
@@ -245,7 +261,7 @@ class Bench:
         self.say(job, Failed(at=self.now, cause=cause, detail="so it is", phone_mode=mode, status=status))
         self.do(WorkerEnded(job=job, exit=WorkerExit(code=1)))
 
-    def _perform(self, actions: list[Action]) -> None:
+    def _perform(self, actions: list[Action]) -> None:  # noqa: C901 one arm an action
         self.actions += actions
         for action in actions:
             match action:
@@ -261,5 +277,15 @@ class Bench:
                         self.do(OrderSaved(note=note))
                 case KeepRelease(release=release):
                     self.do(ReleaseKept(release=release))
+                case MakePin(pin=pin, opens=opens):
+                    self.do(PinMade(pin=hash_of(pin), opens=opens))
+                case CheckPin(pin=pin, against=against):
+                    self.do(PinChecked(right=hash_of(pin) == against))
+                case KeepChoices():
+                    self.choices_on_disk = action.choices
+                    if action.must:
+                        self.do(ChoicesKept(choices=action.choices, opens=action.opens))
+                case StartAnew() | WriteLogs() | SwitchMachine():
+                    pass
                 case StartWorker() | KillWorker() | RevokeConsent() | CloseJob() | ForgetPhone():
                     pass

@@ -422,7 +422,7 @@ def test_only_where_the_policy_allows_it():
         Overrule(id=1, bay=ONE, ecid=A, gate=Gate.BATTERY, reason="so it is"),
         Release(id=1, ecid=A, reason="so it is"),
     ):
-        with pytest.raises(Refused, match="command line"):
+        with pytest.raises(Refused, match="Only an operator"):
             bench.do(command)
 
 

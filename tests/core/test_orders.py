@@ -426,7 +426,7 @@ def test_after_the_machine_was_off_the_clock_decides(bench, trusted_then, truste
 
 
 def test_only_where_the_operator_may():
-    with pytest.raises(Refused, match="takes no standing orders"):
+    with pytest.raises(Refused, match="Only an operator"):
         give(Bench())
 
 

@@ -15,14 +15,20 @@ from typing import TYPE_CHECKING
 from station.core import consent as rule
 from station.core.actions import (
     Action,
+    CheckPin,
     CloseJob,
     FindFirmware,
     ForgetPhone,
+    KeepChoices,
     KeepRelease,
     KillWorker,
+    MakePin,
     RevokeConsent,
     SaveOrder,
+    StartAnew,
     StartWorker,
+    SwitchMachine,
+    WriteLogs,
     WriteRecord,
 )
 from station.core.events import (
@@ -390,6 +396,8 @@ class World:
             case CloseJob(job=name):
                 if name in self.disk:
                     self.closed.append(self.disk.pop(name))
+            case MakePin() | CheckPin() | KeepChoices() | StartAnew() | WriteLogs() | SwitchMachine():
+                pass
             case SaveOrder(note=note) if self.disk_fails:
                 self.disk_fails = False
                 self._end_lost = note.end is not None

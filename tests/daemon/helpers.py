@@ -11,8 +11,10 @@ from typing import Any, Self
 
 import msgspec
 
+from station.adapters import sticks
 from station.adapters.api import ApiClient, ApiServer, connect
 from station.adapters.clock import boottime
+from station.adapters.firmware import FirmwareStore
 from station.adapters.jobshelf import JobShelf
 from station.adapters.orders import OrderShelf
 from station.adapters.pairings import Pairings
@@ -24,7 +26,8 @@ from station.core.events import Moment
 from station.core.situation import Health
 from station.core.station import Station
 from station.daemon.custody import Custody
-from station.daemon.loop import Loop
+from station.daemon.loop import Loop, StartsAnew
+from station.daemon.office import Office
 from station.daemon.proof import RecordedProof
 from station.daemon.running import Running
 from station.model.api import BayView, Command, Lamp, Snapshot
@@ -43,6 +46,7 @@ from station.model.events import (
 from station.model.firmware import Firmware
 from station.model.job import JobSpec, Phase
 from station.model.lights import Lights
+from station.model.operator import Power
 from station.model.panel import Button, Control, ControlState
 from station.model.phone import PhoneFacts, UsbArrived, UsbEvent
 from tests.core.helpers import FIRMWARE, NORMAL, ONE, RECOVERY, A, facts, gone, policy
@@ -174,6 +178,7 @@ class House:
     changes: dict[str, object] = field(default_factory=dict)
     health: Health = field(default_factory=Health)
     daemons: int = 0
+    switched: list[Power] = field(default_factory=list)
 
     @property
     def socket(self) -> Path:
@@ -194,6 +199,7 @@ class House:
             orders=OrderShelf(self.state),
             clock=lambda: Moment(at=boottime(), utc="2026-01-01T00:00:00Z"),
             releases=Releases(self.state),
+            office=self.office(),
             health=lambda: self.health,
         )
         try:
@@ -206,10 +212,25 @@ class House:
                 finally:
                     running.cancel()
                     with suppress(asyncio.CancelledError):
-                        await running
+                        try:
+                            await running
+                        except* StartsAnew:
+                            pass
         finally:
             starter.close()
             await proof.close()
+
+    def office(self) -> Office:
+        """Its sticks are the directories in `sticks`; nothing switches a machine off here."""
+        return Office(
+            self.state,
+            software="test 1",
+            firmware=FirmwareStore(self.state / "firmware"),
+            health=lambda: self.health,
+            sticks=lambda: sticks.below(self.sockets / "sticks"),
+            switch=self.switched.append,
+            environment={"STATION_STATE": str(self.state), "STATION_SOCKET": str(self.socket)},
+        )
 
     def custody(self, shelf: JobShelf) -> Custody:
         """A vault; no usbmuxd answers."""
