@@ -27,6 +27,11 @@ COMMANDS = {
     "guide": "guide",
     "advise": "advise",
     "did-not-help": "advise",
+    "pin": "operator",
+    "face": "operator",
+    "use": "operator",
+    "bays": "bays",
+    "logs": "savelogs",
     "records": "records",
     "backups": "backups",
     "firmware": "firmware",
@@ -39,8 +44,9 @@ COMMANDS = {
 PANELS = {
     "The phones": ("status", "watch", "offers", "advise", "did-not-help", "guide", "start", "cancel", "dismiss"),
     "What an operator decides": ("confirm", "decide", "overrule", "release", "order"),
+    "The station itself": ("use", "bays", "face", "pin"),
     "What the station keeps": ("records", "backups", "firmware"),
-    "Trying and mending": ("demo", "virtual", "doctor"),
+    "Trying and mending": ("demo", "virtual", "doctor", "logs"),
     "What the units run": ("daemon", "screen", "worker"),
 }
 """How `station --help` puts them in order."""
