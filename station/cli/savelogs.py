@@ -16,7 +16,7 @@ from station.daemon.settings import Settings, load
 def logs(
     to: Annotated[Path, typer.Option("--to", help="The directory that gets it; by default this one.")] = Path(),
 ) -> None:
-    """Write the logs, what the doctor finds and the settings to one zip file. No phone's data is in it."""
+    """Write the logs, what the doctor finds and the settings to one zip file; nothing of what is on a phone."""
     with plain_errors():
         settings = load()
         name = f"restore-station-logs-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.zip"

@@ -1,4 +1,7 @@
-"""The station: the one owner of state. An event goes in, actions come out; nothing else changes anything."""
+"""The station: the one owner of state. An event goes in, actions come out; nothing else changes anything.
+
+It is long because it is the one place where every event meets everything that it is about.
+"""
 
 from station.core.actions import Action, CloseJob, FindFirmware, ForgetPhone
 from station.core.bays import Bay, Bays, Sighting, Stay, could_be
