@@ -16,10 +16,12 @@ from urllib.parse import urlsplit
 from station.adapters import clock
 from station.adapters.api import connect
 from station.adapters.firmware import FirmwareStore
+from station.adapters.gpio import Panel
 from station.adapters.health import Machine
+from station.adapters.pins import Pins
 from station.adapters.secrets_in_memory import is_in_memory
-from station.daemon.settings import Settings
-from station.errors import StationError
+from station.daemon.settings import Gpio, Settings
+from station.errors import ConfigError, StationError
 
 LOW_DISK = 12 << 30
 """Bytes: one unpacked firmware, or the backup of a phone that is not full, and room to work."""
@@ -51,7 +53,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield from _what_it_says(settings.socket)
     yield _hands(settings)
     if settings.virtual is None:
-        yield from _real_phones(settings)
+        yield from _real_phones(settings, daemon_runs=daemon.fine)
     yield _disk("state", settings.state, LOW_STATE)
     yield _disk("firmware", settings.firmware_store, LOW_DISK)
     yield _vault(settings)
@@ -68,7 +70,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     )
 
 
-def _real_phones(settings: Settings) -> Iterator[Finding]:
+def _real_phones(settings: Settings, *, daemon_runs: bool) -> Iterator[Finding]:
     """What only a station without virtual phones needs."""
     yield Finding(
         "udev",
@@ -87,7 +89,11 @@ def _real_phones(settings: Settings) -> Iterator[Finding]:
     yield _group("plugdev", "read phones in recovery mode")
     if settings.gpio.enabled:
         yield _group("gpio", "use buttons and lamps")
-        yield _pins()
+        driver = _driver()
+        yield driver
+        if driver.fine:
+            yield _pins(settings.gpio, daemon_runs=daemon_runs)
+    yield from _bays_pins(settings)
     yield _signing(settings)
 
 
@@ -172,7 +178,7 @@ def _group(name: str, purpose: str) -> Finding:
     return Finding(f"group {name}", fine=member, found=found, remedy=f"usermod -aG {name} USER, then log in again.")
 
 
-def _pins() -> Finding:
+def _driver() -> Finding:
     """What gpiozero reaches the pins with does not come with it."""
     driver = next((name for name in PIN_DRIVERS if importlib.util.find_spec(name.partition(".")[0])), None)
     return Finding(
@@ -181,6 +187,31 @@ def _pins() -> Finding:
         driver or "none is installed: buttons and lamps do nothing",
         "Install one: .venv/bin/pip install lgpio. A station without buttons: gpio.enabled = false.",
     )
+
+
+def _pins(gpio: Gpio, *, daemon_runs: bool) -> Finding:
+    """Take each pin as the daemon would, and give it back: which cannot be had, and why."""
+    if daemon_runs:
+        return Finding("pins", fine=True, found="the daemon has them. To try each: the operator's page on the screen")
+
+    async def take() -> None:
+        Panel(buttons=gpio.buttons, lamps=gpio.lamps, buzzer=gpio.buzzer, report=lambda *_: None, pins=Pins()).close()
+
+    try:
+        asyncio.run(take())
+    except ConfigError as error:
+        remedy = "Wire it otherwise, or name other pins in station.toml; README.md, Wiring, has a drawing."
+        return Finding("pins", fine=False, found=str(error), remedy=remedy)
+    return Finding("pins", fine=True, found=f"all {len(gpio.buttons) + len(gpio.lamps)} can be used")
+
+
+def _bays_pins(settings: Settings) -> Iterator[Finding]:
+    """A lamp that is wired to a bay that there is not stays dark, and a button does nothing."""
+    unknown = settings.gpio.bays.keys() - settings.bays.keys() if settings.bays else set()
+    if unknown:
+        names = ", ".join(sorted(unknown))
+        remedy = f"Name them [gpio.bays.…] as the bays are: {', '.join(settings.bays)}."
+        yield Finding("pins of bays", fine=False, found=f"for {names}, and there is no such bay", remedy=remedy)
 
 
 def _disk(what: str, path: Path, needed: int) -> Finding:

@@ -30,6 +30,7 @@ TABLES = {
     "deadlines": "a table of phases and their seconds: [deadlines], and below it image = 900",
     "gpio": "a table of pins: [gpio], and below it start = 5",
 }
+BAYS_PINS = "a table of pins for each bay: [gpio.bays.1], and below it start = 5"
 """Settings that hold more than one value."""
 
 
@@ -75,7 +76,7 @@ def allowed(name: str, field: FieldInfo) -> str:
         return TABLES[name]
     kind, *others = (kind for kind in _kinds(field.annotation) if kind is not type(None))
     if others:
-        return 'the number of a pin, such as 17, or its name, such as "GPIO17"'
+        return 'the number of a pin, such as 17, its name, such as "GPIO17", or a line of a chip, such as "gpiochip2:5"'
     if issubclass(kind, Enum):
         return one_of(json.dumps(each.value) for each in kind)
     return f"{KINDS[kind]}{_range(field)}"
@@ -90,6 +91,8 @@ def one_of(words: Iterable[str]) -> str:
 def _path(each: ErrorDetails, model: type[BaseModel]) -> tuple[str, ...]:
     """The names that lead to a setting: of the table too, where it is in one."""
     path = tuple(str(part) for part in each["loc"])
+    if path[:2] == ("gpio", "bays"):  # a table in a table: the bay, then what is wired there
+        return path[:4]
     return path[:2] if path and path[0] in TABLES else path[:1] if path[0] in model.model_fields else path
 
 
@@ -110,6 +113,8 @@ def _fault(each: ErrorDetails, path: tuple[str, ...], model: type[BaseModel]) ->
         return f"there is no setting “{name}”. {meant(path[-1], fields)}"
     if each["type"] == "value_error":  # our own validators, which have words of their own
         return f"“{name}”: {each['ctx']['error']}"
+    if path[:2] == ("gpio", "bays") and len(path) < 4:
+        return f"“{name}” is {_shown(each['input'])}. It must be {BAYS_PINS}."
     field = fields.get(path[-1])
     what = _of_a_table(path) if field is None else allowed(path[-1], field)
     return f"“{name}” is {_shown(each['input'])}. It must be {what}."
@@ -118,6 +123,8 @@ def _fault(each: ErrorDetails, path: tuple[str, ...], model: type[BaseModel]) ->
 def _fields_of(path: tuple[str, ...], model: type[BaseModel]) -> dict[str, FieldInfo]:
     """The settings among which the last name of a path is one."""
     table = model.model_fields[path[0]].annotation if len(path) > 1 and path[0] in model.model_fields else model
+    if len(path) == 4 and isinstance(table, type) and issubclass(table, BaseModel):
+        table = get_args(table.model_fields[path[1]].annotation)[1]  # dict[bay, what is wired there]
     return table.model_fields if isinstance(table, type) and issubclass(table, BaseModel) else {}
 
 

@@ -14,6 +14,7 @@ from station.daemon.presets import PRESETS, Preset
 from station.daemon.settings import load
 from station.errors import ConfigError
 from station.model.api import Lamp
+from station.model.base import BayId
 from station.model.gates import Purpose
 from station.model.job import DEADLINES, Phase, Reach
 from station.model.lights import Bulb
@@ -90,6 +91,23 @@ def test_what_makes_no_sense_is_refused_by_name(tmp_path, text, named):
         load(written(tmp_path, text))
 
 
+def test_what_is_wired_to_each_bay(tmp_path, monkeypatch):
+    monkeypatch.setenv("STATION_GPIO__BAYS", '{"2": {"start": 7}}')
+    text = 'gpio.buzzer = 18\n[gpio.bays.1]\nstart = "gpiochip2:0"\ndone = "gpiochip2:1"\n'
+    gpio = load(written(tmp_path, text)).gpio
+    one, two = BayId("1"), BayId("2")
+    assert gpio.buttons == {
+        Button(Control.START): 5,
+        Button(Control.CONFIRM): 6,
+        Button(Control.START, one): "gpiochip2:0",
+        Button(Control.START, two): 7,
+    }
+    assert {bulb: pin for bulb, pin in gpio.lamps.items() if bulb.bay is not None} == {
+        Bulb(Lamp.DONE, one): "gpiochip2:1"
+    }
+    assert gpio.buzzer == 18
+
+
 def test_a_file_that_was_named_must_be_there(tmp_path):
     with pytest.raises(ConfigError, match=r"missing\.toml"):
         load(tmp_path / "missing.toml")
@@ -156,9 +174,26 @@ def test_a_single_setting_outweighs_the_preset(tmp_path, monkeypatch):
         ("state = 5", 'FILE: “state” is 5. It must be a path in quotes, such as "/media/disk".'),
         ("bays.1 = 5", 'FILE: “bays.1” is 5. It must be a USB socket in quotes, such as "1-1.1".'),
         ("deadlines.imge = 60", "FILE: “deadlines”: there is no phase “imge”. Is it “image” that is meant?"),
-        ("gpio.start = [5]", "FILE: “gpio.start” is a list. It must be the number of a pin, such as 17, or its name,"),
+        ("gpio.start = [5]", "FILE: “gpio.start” is a list. It must be the number of a pin, such as 17, its name,"),
         ("gpio.start = 6", "FILE: “gpio”: start and confirm have the same pin, 6. Each needs one of its own."),
         ("gpio.blink = 6", "FILE: there is no setting “gpio.blink”. There are enabled, start, confirm,"),
+        ("gpio.bays.1.start = 16", "FILE: “gpio”: ready and bays.1.start have the same pin, 16. Each needs one of its"),
+        ('gpio.bays.1.done = "gpio6"', "FILE: “gpio”: confirm and bays.1.done have the same pin, gpio6."),
+        (
+            '[gpio.bays]\n1.start = "gpiochip2:5"\n2.done = "gpiochip2:5"',
+            "FILE: “gpio”: bays.1.start and bays.2.done have the same pin, gpiochip2:5.",
+        ),
+        ("gpio.buzzer = 5", "FILE: “gpio”: start and buzzer have the same pin, 5."),
+        ('gpio.buzzer = "gpiochip2:5"', "It needs tones, and so a pin of the Raspberry Pi's own."),
+        (
+            'gpio.bays.1.start = "gpiochip2"',
+            "FILE: “gpio”: bays.1.start is “gpiochip2”. A line of a chip is written “gpiochipN:LINE”",
+        ),
+        ("gpio.bays.1.strat = 7", "FILE: there is no setting “gpio.bays.1.strat”. Is it “start” that is meant?"),
+        ("gpio.bays.1.confirm = 7", "FILE: there is no setting “gpio.bays.1.confirm”."),
+        ("gpio.bays.1.start = [5]", "FILE: “gpio.bays.1.start” is a list. It must be the number of a pin, such as 17,"),
+        ("gpio.bays.1 = 5", "FILE: “gpio.bays.1” is 5. It must be a table of pins for each bay: [gpio.bays.1]"),
+        ("gpio.bays = 5", "FILE: “gpio.bays” is 5. It must be a table of pins for each bay: [gpio.bays.1]"),
         ("cap = 0\nvault_days = 0", "FILE: “vault_days” is 0."),
         ("name = Counter", "FILE is not TOML: Invalid value (at line 1, column 8). Look at the example"),
     ],
