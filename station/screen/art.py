@@ -80,7 +80,7 @@ def _middle(screen: Rect, width: float, height: float, *, down: float = 0.5) -> 
 
 def nothing(*, lit: bool = True) -> Shown:
     """An empty screen."""
-    return Shown(lambda canvas, screen: None, lit=lit)
+    return Shown(lambda _canvas, _screen: None, lit=lit)
 
 
 def state(shape: Shape, colour: Colour) -> Shown:
@@ -111,7 +111,9 @@ def battery(percent: int | None) -> Shown:
         room = case.inflate(-4 * line, -4 * line)
         full = Rect(room.left, room.top, max(line, round(room.width * min(max(percent, 0), 100) / 100)), room.height)
         canvas.panel(full, RED if percent < LOW_BATTERY else GREEN, line)
-        style = Style(max(7, round(screen.width * 0.17)), TEXT, bold=True)
+        style = Style(max(canvas.px(13), round(screen.width * 0.17)), TEXT, bold=True)
+        if text.width(f"{percent} %", style) > screen.width:
+            return
         below = Rect(screen.left, case.bottom + case.height // 3, screen.width, text.line_height(style))
         label(canvas, below, f"{percent} %", style, align=0.5)
 

@@ -147,9 +147,8 @@ def _draw(
         pressed = {Key.TOP if key is Key.SIDE else key for key in pressed}
     mark = max(4, min(box.width // 6, box.height // 8)) if marked else 0
     sides = {side for side, _ in keys.values()}
-    left, right, top = (
-        mark + mark // 2 if marked and side in sides else max(2, box.width // 40) for side in ("left", "right", "top")
-    )
+    out = box.height // 40 + 2  # how far a button stands out
+    left, right, top = (out + mark + mark // 2 if side in sides else 2 for side in ("left", "right", "top"))
     foot = max(2, box.height // 60)
     room = Rect(box.left + left, box.top + top, max(4, box.width - left - right), max(8, box.height - top - foot))
     height = max(8, min(room.height, round(room.width / body.slimness)))

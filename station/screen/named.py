@@ -23,10 +23,11 @@ def name(canvas: Canvas, px: Lengths, room: int, bay: BayView) -> list[Part]:
     style = text.fitting(said, Style(px(TITLE), TEXT, bold=True), room, smallest=px(27))
     parts = [
         Part(px(34), lambda place: tags(canvas, place, bay)),
-        *paragraph(canvas, said, style, room, gap=px(8), rank=1),
+        *paragraph(canvas, said, style, room, lines=2, gap=px(8), rank=1),
     ]
     if bay.phone is not None:
-        parts += paragraph(canvas, words.version(bay.phone), Style(px(SMALL), MUTED), room, rank=4)
+        runs = words.version(bay.phone)
+        parts += paragraph(canvas, runs, text.fitting(runs, Style(px(SMALL), MUTED), room, smallest=px(13)), room, rank=4)
     return parts
 
 

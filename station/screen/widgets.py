@@ -32,6 +32,8 @@ HUGE, TITLE, HEAD, BODY, SMALL = 54, 38, 27, 21, 17
 it, and what may be overlooked."""
 KEY = 64
 """The height of what can be pressed."""
+SMALLEST_TARGET = 60
+"""Nothing that can be touched is smaller: wet thumbs are not exact."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""Every screen in every state on a few large pictures: python -m tests.screen.contact_sheet DIR [SIZE …] [--only NAME …]
+"""Every screen in every state on a few large pictures, to be looked at with a critical eye.
 
-For looking at with a critical eye after a change to how the station looks.
+python -m tests.screen.contact_sheet DIR [SIZE …] [--only NAME …]
 """
 
 import os
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for number, sheet in enumerate(sheets(views, (width, height), columns=chosen.columns), 1):
             path = chosen.directory / f"{said}-{number}.png"
             pygame.image.save(sheet, path)
-            print(path)
+            print(path)  # noqa: T201 it is a program
 
 
 if __name__ == "__main__":

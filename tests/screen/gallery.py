@@ -143,6 +143,10 @@ GALLERY: dict[str, View] = {
     "quarantined": one(offered(Service.ERASE, SET_ASIDE)),
     "refusal": noted(one(RESTARTING), REFUSAL),
     "among-others": View(station(replace(UNDECIDED, bay=bay(BayState.EMPTY, 2).bay), bay(BayState.EMPTY, 3))),
+    "among-others-open": View(
+        station(replace(RESTARTING, bay=BayId("2")), bay(BayState.EMPTY, 3)),
+        place=opened(replace(RESTARTING, bay=BayId("2")), Page.PHONE),
+    ),
     "services": at(offered(Service.REINSTALL), Page.SERVICES),
     "services-recovery": at(STUCK, Page.SERVICES),
     "symptoms": at(RESTARTING, Page.ASK),

@@ -13,8 +13,8 @@ from station.screen import shapes
 from station.screen.canvas import Canvas
 from station.screen.render import View, render
 from station.screen.sketch import Mark, Sketch, changed, paint
+from tests.screen.gallery import GALLERY
 from tests.screen.samples import BENCH, CONFIRM, JOB, NOW, bay, station
-from tests.screen.test_screen_pictures import PAGES, SCENES
 
 SIZE = (480, 320)
 IMAGES = [shapes.disc(side, colour) for side in (9, 24) for colour in ((250, 20, 20), (20, 250, 20), (20, 20, 250))]
@@ -72,9 +72,8 @@ def drawn(view: View, now: float, touched: int | None, last: Sketch | None = Non
 
 
 VIEWS = [
-    *PAGES.values(),
-    *(View(snapshot) for snapshot in SCENES.values()),
-    *(View(replace(SCENES["sixteen"], face=face)) for face in (Face(large=True), Face(contrast=True))),
+    *GALLERY.values(),
+    *(View(replace(station(*BENCH), face=face)) for face in (Face(large=True), Face(contrast=True))),
     View(None),
 ]
 STEPS = st.tuples(
@@ -109,7 +108,7 @@ def share(before: View, after: View, later: float = 0.0) -> float:
 
 
 def test_nothing_new_is_nothing_drawn() -> None:
-    assert share(View(SCENES["sixteen"]), View(SCENES["sixteen"])) == 0
+    assert share(GALLERY["sixteen"], GALLERY["sixteen"]) == 0
 
 
 def test_one_bay_of_sixteen_is_a_sixteenth() -> None:

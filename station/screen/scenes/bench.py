@@ -14,7 +14,7 @@ from station.screen.pages import Page, Turn, opened, unseen
 from station.screen.text import Style
 from station.screen.theme import MUTED, TEXT
 from station.screen.tile import fit, tile
-from station.screen.widgets import KEY, SMALL, column, paragraph
+from station.screen.widgets import KEY, SMALL, SMALLEST_TARGET, column, paragraph
 
 
 def draw(canvas: Canvas, box: Rect, snapshot: Snapshot) -> None:
@@ -55,11 +55,11 @@ def _more(bay: BayView) -> list[Choice]:
 def best_columns(canvas: Canvas, grid: Rect, count: int, gap: int) -> int:
     """How many columns make the most readable tiles."""
 
-    def readable(columns: int) -> tuple[bool, float]:
+    def readable(columns: int) -> tuple[bool, bool, float]:
         rows = math.ceil(count / columns)
         width = (grid.width - gap * (columns - 1)) / columns
         height = (grid.height - gap * (rows - 1)) / rows
-        return fit(canvas, width, height)
+        return min(width, height) >= canvas.px(SMALLEST_TARGET), *fit(canvas, width, height)
 
     return max(range(1, count + 1), key=readable)
 
@@ -86,6 +86,7 @@ def _foot(canvas: Canvas, box: Rect, bay: BayView | None) -> None:
     said = [words.headline(bay), words.advice(bay)] if found is None else [found.title, found.remedy]
     whole = " ".join(words.sentence(part) for part in said if part)
     strong, weak = Style(canvas.px(22), TEXT, bold=True), Style(canvas.px(SMALL), MUTED)
+    strong = text.fitting(title, strong, speech.width, smallest=canvas.px(SMALL))
     lines = max(1, (speech.height - text.line_height(strong)) // text.line_height(weak))
     cut = any(line.endswith("…") for line in text.wrap(whole, weak, speech.width, lines))
     told = said[0] if cut else whole  # “More” tells the rest

@@ -34,6 +34,7 @@ def _offer(canvas: Canvas, box: Rect, bay: BayView, offer: OfferView) -> None:
 
     def build(px: Lengths) -> list[Part]:
         title = Style(px(22), MUTED if blocked else TEXT, bold=True)
+        title = text.fitting(traits.title, title, room.width, smallest=px(15))
         parts = paragraph(canvas, traits.title, title, room.width)
         if blocked:
             return parts + _said(canvas, px, _reason(canvas, offer.findings[0], room.width), room.width, rank=NEEDED)
@@ -44,7 +45,7 @@ def _offer(canvas: Canvas, box: Rect, bay: BayView, offer: OfferView) -> None:
 
 
 def _said(canvas: Canvas, px: Lengths, said: str, room: int, *, rank: int, lines: int = 2) -> list[Part]:
-    style = text.fitting(said, Style(px(SMALL), MUTED), room, smallest=px(14), lines=lines)
+    style = text.fitting(said, Style(px(SMALL), MUTED), room, smallest=canvas.px(13), lines=lines)
     return paragraph(canvas, said, style, room, lines=lines, rank=rank, gap=px(2))
 
 

@@ -20,6 +20,9 @@ from station.screen.scenes import person, phone, result, working
 from station.screen.scenes.operator import phone as office
 from station.screen.widgets import KEY, Part, above_keys, column, largest, stage
 
+MOST = 2
+"""Rows of buttons below a picture: more would leave no room for it."""
+
 Picture = Callable[[Canvas, Rect, BayView], None]
 Speech = Callable[[Canvas, Lengths, int, BayView], list[Part]]
 SCENES: dict[BayState, tuple[Picture, Speech]] = {
@@ -69,7 +72,8 @@ def _aside(bay: BayView, *, alone: bool) -> list[Choice]:
 def _beside(canvas: Canvas, box: Rect, offered: list[Choice], *, below: bool) -> Rect:
     """Buttons below the picture, or beside it on a high screen; returns the room left for the picture."""
     height, gap = canvas.px(KEY), canvas.px(12)
-    high = len(offered) * (height + gap) - gap
+    rows = [offered[1:2], [offered[0], offered[2]]] if below and len(offered) > MOST else [[one] for one in offered]
+    high = len(rows) * (height + gap) - gap
     if below:
         top, left, width = box.bottom - high, box.left, box.width
         room = Rect(box.left, box.top, box.width, max(1, top - gap - box.top))
@@ -77,8 +81,8 @@ def _beside(canvas: Canvas, box: Rect, offered: list[Choice], *, below: bool) ->
         width = round(box.width * 0.42)
         top, left = box.centery - high // 2, box.right - width
         room = Rect(box.left, box.top, max(1, left - gap - box.left), box.height)
-    for number, choice in enumerate(offered):
-        buttons(canvas, Rect(left, top + number * (height + gap), width, height), [choice])
+    for number, row in enumerate(rows):
+        buttons(canvas, Rect(left, top + number * (height + gap), width, height), row)
     return room
 
 
