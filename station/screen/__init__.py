@@ -7,7 +7,9 @@ again at any time.
     theme    colours, looks        text     fonts, lines that fit   shapes   smooth discs, rings, icons
     canvas   what a scene draws on  widgets  badge, bar, button …    words    phases and times in words
     pages    which page is open     handset  phones by their buttons    facts   what a phone tells, masked
+    office   the operator's pages, and what is being chosen there       signs   their icons
     scenes/  one file for each screen; render chooses the one that a snapshot and an open page ask for
+             scenes/operator/ is behind the PIN; furniture is what those pages are made of
 """
 
 import os

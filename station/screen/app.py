@@ -21,7 +21,7 @@ from station.screen.client import PATIENCE, Link
 from station.screen.doze import Doze
 from station.screen.glass import Glass
 from station.screen.guard import Guard
-from station.screen.office import PRIVATE, Key, Office, Room, keyed
+from station.screen.office import CLOSED, IDLE, PRIVATE, Key, Office, Room, keyed
 from station.screen.pages import OPERATORS, Guest, Turn, Where, guest, still
 from station.screen.render import View, picture, render
 from station.screen.sketch import Sketch
@@ -36,8 +36,6 @@ PAGE_SECONDS = 60.0
 """How long a page stays open that nobody touches: whoever comes next begins at the beginning."""
 DOOR_SECONDS = 30.0
 """The same for the digits of a PIN."""
-CLOSED = "The operator's pages have closed."
-IDLE = "Nobody touched the operator's pages for a while: they have closed."
 
 BEAT = HOLD_BEAT * 0.8
 """Seconds between two words that a finger still holds."""

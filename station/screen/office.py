@@ -42,6 +42,11 @@ PRIVATE = frozenset({Room.DOOR, Room.PIN})
 """Of these no picture is kept: it could show which key is pressed."""
 
 
+CLOSED = "The operator's pages have closed."
+IDLE = "Nobody touched the operator's pages for a while: they have closed."
+"""Why somebody who was there is not any more."""
+
+
 @dataclass(frozen=True)
 class Key:
     """A touch that changes what is being chosen on an operator's page, such as a digit.

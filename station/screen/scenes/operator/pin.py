@@ -40,7 +40,8 @@ def draw(canvas: Canvas, box: Rect, snapshot: Snapshot, office: Office, note: st
     if waits:
         _countdown(canvas, pad, math.ceil(max(0.0, snapshot.pin_until - canvas.now)))
     else:
-        _pad(canvas, pad, draft)
+        with canvas.as_it_is(pad):  # digits have their places, in whichever direction words are read
+            _pad(canvas, pad, draft)
 
 
 def _words(  # noqa: PLR0911 one answer a state
