@@ -3,7 +3,11 @@
 import asyncio
 import json
 import os
+import signal
 import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +18,7 @@ from station.adapters.api import MAX_CLIENTS, connect
 from station.adapters.firmware import FirmwareStore
 from station.core.arming import HOLD_SECONDS
 from station.errors import Refused
-from station.model.api import BayState, Cancel, HoldBegan, OperatorConfirm, Select, Start
+from station.model.api import BayState, BayView, Cancel, HoldBegan, OperatorConfirm, Select, Start
 from station.model.base import BayId, Ecid
 from station.model.causes import Cause
 from station.model.panel import Control
@@ -253,3 +257,42 @@ async def test_a_screen_that_dies_while_a_finger_holds_confirms_nothing(store: F
             )
         await station.until_bay("1", lambda view: view.confirm is not None and view.confirm.holding_since is None)
         assert untouched(phone)
+
+
+@asynccontextmanager
+async def finger_on_the_ring(rig: Rig) -> AsyncGenerator[Process, None]:
+    """A screen whose ring is held for as long as there is one."""
+    program = ("-m", "tests.system.holding_screen", str(rig.socket))
+    screen = await asyncio.create_subprocess_exec(
+        sys.executable, *program, env=os.environ | {"SDL_VIDEODRIVER": "dummy"}
+    )
+    try:
+        yield screen
+    finally:
+        if screen.returncode is None:
+            screen.kill()
+        await screen.wait()
+
+
+def holding(view: BayView) -> bool:
+    """Whether the ring fills."""
+    return view.confirm is not None and view.confirm.holding_since is not None
+
+
+@pytest.mark.timeout(60)
+async def test_a_screen_that_freezes_while_a_finger_holds_confirms_nothing(store: FirmwareStore):
+    """SIGSTOP: its connection stays, and it says nothing any more. The same finger on a living screen confirms."""
+    settings = {"STATION_TOUCH_CONFIRMS": "true", "STATION_GPIO__ENABLED": "false"}
+    async with make_rig(store, settings=settings) as rig, rig.station() as station:
+        phone = rig.plug("1")
+        await arm(station, "1")
+        async with finger_on_the_ring(rig) as screen:
+            await station.until_bay("1", holding)
+            screen.send_signal(signal.SIGSTOP)
+            view = await station.until_bay("1", lambda view: not holding(view))
+            assert view.state is BayState.ARMED
+            assert untouched(phone)
+        async with finger_on_the_ring(rig) as screen:
+            await station.until_state("1", BayState.WORKING)
+            async with asyncio.timeout(10):
+                assert await screen.wait() == 0
