@@ -8,6 +8,7 @@ again at any time.
     canvas   what a scene draws on  widgets  badge, bar, button …    words    phases and times in words
     pages    which page is open     handset  phones by their buttons    facts   what a phone tells, masked
     office   the operator's pages, and what is being chosen there       signs   their icons
+    sketch   what a picture is of  glass    the display, turned     doze    when it goes dim, what wakes it
     scenes/  one file for each screen; render chooses the one that a snapshot and an open page ask for
              scenes/operator/ is behind the PIN; furniture is what those pages are made of
 """

@@ -7,7 +7,7 @@ CLASS = Path("/sys/class/backlight")
 
 
 class Backlight:
-    """One backlight. Whether it may be changed is found out by trying (deploy's udev rules let group video)."""
+    """One backlight. Whether it may be changed is found out by trying."""
 
     def __init__(self, directory: Path, most: int) -> None:
         self._file = directory / "brightness"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pygame import Rect, Surface
 
@@ -17,8 +17,10 @@ from station.screen.theme import BACKGROUND, RGB, Colour, Shape, palette, rgb
 
 Lengths = Callable[[float], int]
 """From a length drawn for 800x480 to pixels."""
-LARGE = 1.25
+LARGE = 1.2
 """How much larger everything is in large print."""
+LEAST = 0.85
+"""How much smaller words may be than their scene wishes, if they would be cut otherwise."""
 
 
 @dataclass(frozen=True)
@@ -209,8 +211,33 @@ class Canvas:
             lines: How many lines there may be.
             align: 0 to the left, 0.5 centred, 1 to the right.
         """
+        if _cut(words, style, box, lines):
+            style, lines = self._smaller(words, style, box, lines)
         height = text.line_height(style)
         for number, line in enumerate(text.wrap(words, style, box.width, min(lines, max(1, box.height // height)))):
-            image = text.picture(line, style, self.rgb(style.colour))
-            room = box.width - image.get_width()
-            self.put(image, Rect(box.left + round(room * align), box.top + number * height, *image.get_size()))
+            wide = text.picture(line, style, self.rgb(style.colour)).get_width()
+            left = box.left + round((box.width - wide) * align)
+            self.line(line, style, Rect(left, box.top + number * height, wide, height))
+
+    def line(self, line: str, style: Style, box: Rect) -> None:
+        """A line of text that is cleaned, said in the face's language, and fits the box."""
+        self.put(text.picture(line, style, self.rgb(style.colour)), box)
+
+    def _smaller(self, words: str, style: Style, box: Rect, lines: int) -> tuple[Style, int]:
+        """What would be cut is written a little smaller first, or in more lines where there is room for them.
+
+        Large print that has no room is less large, for the same reason.
+        """
+        usual = style.size / LARGE if self.face.large else style.size
+        for size in range(style.size - 1, max(1, round(usual * LEAST)) - 1, -1):
+            smaller = replace(style, size=size)
+            many = max(lines, box.height // text.line_height(smaller))
+            if not _cut(words, smaller, box, many):
+                return smaller, many
+        return style, lines
+
+
+def _cut(words: str, style: Style, box: Rect, lines: int) -> bool:
+    """Whether words have no room in a box."""
+    wrapped = text.wrap(words, style, box.width, min(lines, max(1, box.height // text.line_height(style))))
+    return not wrapped or (wrapped[-1].endswith("…") and not words.endswith("…"))

@@ -5,18 +5,31 @@ from pathlib import Path
 
 import pygame
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from pygame import Surface
 
-from station.model.api import Answer, BayState, BayView, Select, Snapshot, Start
+from station.model.api import (
+    Answer,
+    BayState,
+    BayView,
+    HoldBegan,
+    HoldEnded,
+    HoldGoesOn,
+    Select,
+    Snapshot,
+    Start,
+)
 from station.model.base import BayId
-from station.model.face import DARKEST, PLAIN, Face, Turn
+from station.model.face import DARKEST, PLAIN, Face, Language, Turn
 from station.model.service import Service
 from station.screen.app import PAGE_SECONDS
 from station.screen.backlight import Backlight, find_backlight
 from station.screen.doze import DIM
 from station.screen.pages import Page, opened
 from station.screen.render import View, picture
+from station.screen.touch import FORGET
 from tests.screen.samples import BENCH, JOB, NOW, bay, offered, station
 from tests.screen.stage import Stage
 
@@ -305,3 +318,66 @@ class TestPrivate:
         stage.steps()
         stage.show(station(bay(BayState.EMPTY)))
         assert seen() == seen(picture(View(station(bay(BayState.EMPTY))), (800, 480), stage.now))
+
+
+class TestGhosts:
+    """What a wet glass, a sleeve or ten fingers at once can do: nothing that a person would not want."""
+
+    def test_ten_fingers_at_once_are_one(self, stage: Stage) -> None:
+        stage.show(station(*BENCH))
+        for finger in range(10):
+            stage.post(pygame.FINGERDOWN, stage.place(Select, finger), finger)
+        for finger in range(10):
+            stage.post(pygame.FINGERUP, stage.place(Select, finger), finger)
+        assert [sent.bay for sent in stage.link.sent if isinstance(sent, Select)] == [ONE]
+
+    def test_a_finger_that_never_left_holds_nobody_up_for_long(self, stage: Stage) -> None:
+        stage.show(station(bay(BayState.READY)))
+        stage.post(pygame.FINGERDOWN, (5, 475), finger=7)
+        stage.now += FORGET
+        stage.tap(Start)
+        assert stage.link.sent == [START]
+
+    @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from([pygame.FINGERDOWN, pygame.FINGERMOTION, pygame.FINGERUP]),
+                st.tuples(st.integers(0, 799), st.integers(0, 479)) | st.just((220, 250)),
+                st.integers(1, 3),
+                st.floats(0, 0.4),
+            ),
+            max_size=25,
+        )
+    )
+    def test_no_storm_holds_longer_than_its_finger(
+        self, display: Surface, storm: list[tuple[int, tuple[int, int], int, float]]
+    ) -> None:
+        del display
+        stage = Stage()
+        stage.show(station(bay(BayState.ARMED), touch=True))
+        for kind, at, finger, later in storm:
+            stage.now += later
+            stage.post(kind, at, finger)
+        pygame.event.post(pygame.event.Event(pygame.WINDOWFOCUSLOST))
+        stage.steps()
+        held = False
+        for sent in stage.link.sent:
+            assert not (held and isinstance(sent, HoldBegan))
+            assert held or not isinstance(sent, HoldGoesOn | HoldEnded)
+            held = (held or isinstance(sent, HoldBegan)) and not isinstance(sent, HoldEnded)
+        assert not held
+
+
+def test_a_daemon_that_starts_again_is_waited_for_in_the_same_face(stage: Stage) -> None:
+    face = Face(contrast=True, large=True, brightness=60, language=Language.GERMAN)
+    snapshot = faced(face, *BENCH)
+    stage.show(snapshot)
+    before = seen()
+    stage.show(None)
+    moment = seen()
+    assert moment != before
+    stage.show(None)
+    assert seen() == moment
+    stage.show(snapshot)
+    assert seen() == before

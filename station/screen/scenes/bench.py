@@ -1,7 +1,6 @@
 """A station with several bays: a tile for each, and what can be done with the one that is selected."""
 
 import math
-from collections.abc import Hashable
 
 from msgspec.structs import replace
 from pygame import Rect
@@ -37,7 +36,7 @@ def draw(canvas: Canvas, box: Rect, snapshot: Snapshot) -> None:
 
 def _tile(canvas: Canvas, box: Rect, bay: BayView) -> None:
     """A bay's tile. One that tells the same as it did is not laid out again: with sixteen, that is most of the work."""
-    told: Hashable = bay
+    told: BayView | tuple[BayView, str, str] = bay
     if bay.job is not None and bay.job.eta is not None:
         left = bay.job.eta - canvas.now
         timeless = replace(bay, job=replace(bay.job, eta=0.0))
