@@ -19,6 +19,7 @@ from station.adapters.api import ApiClient, connect
 from station.adapters.firmware import FirmwareStore
 from station.model.api import BayState, BayView, Lamp, OperatorConfirm, Start
 from station.model.job import Phase, Reach
+from station.model.lights import Bulb
 from station.model.panel import Control
 from station.model.phone import UsbArrived, UsbEvent
 from station.model.record import Outcome
@@ -185,6 +186,24 @@ async def test_the_buttons_and_lamps_of_a_virtual_station(house, feed, firmware)
         assert await hand.look() == (Lamp.READY,)
         await hand.press(Control.START, seconds=0.2)
         await until(client, lambda bay: bay.state is BayState.ARMED)
+
+
+async def test_a_bays_own_button_and_lamps_behind_an_expander(house, feed, firmware, monkeypatch):
+    wired = {name: f"gpiochip2:{line}" for line, name in enumerate(["start", *(lamp.value for lamp in Lamp)])}
+    monkeypatch.setenv("STATION_GPIO__BAYS", msgspec.json.encode({ONE: wired}).decode())
+    async with daemon(house, firmware) as (_, client):
+        hand = Hand(house.sockets / "panel")
+        assert await hand.look(ONE) == ()
+        feed.tell(arrived())
+        await (await house.conductor.worker()).inspect()
+        await until(client, lambda bay: bay.state is BayState.READY and "START" in bay.hint)
+        assert await hand.look_at_all() == {Bulb(Lamp.READY), Bulb(Lamp.READY, ONE)}
+        await hand.press(Control.START, seconds=0.2, bay=ONE)
+        await until(client, lambda bay: bay.state is BayState.ARMED)
+        both = {Bulb(Lamp.PERSON), Bulb(Lamp.PERSON, ONE)}
+        async with asyncio.timeout(PATIENCE):
+            while (seen := await hand.look_at_all()) != both:
+                assert not seen, "one without the other"  # they flash together
 
 
 async def test_two_daemons_do_not_share_a_state_directory(house, feed, firmware):
