@@ -63,15 +63,16 @@ def test_an_unknown_model_looks_like_its_family(family: Family) -> None:
 @pytest.mark.parametrize("build", Build)
 @pytest.mark.parametrize("size", [(20, 20), (60, 200), (400, 90), (300, 400)])
 def test_it_stays_in_its_place_with_all_its_marks(build: Build, size: tuple[int, int]) -> None:
-    canvas = Canvas(Surface((640, 640)), 0.0)
+    surface = Surface((640, 640))
+    canvas = Canvas(surface, 0.0)
     canvas.clear()
-    empty = canvas.surface.get_at((0, 0))
+    empty = surface.get_at((0, 0))
     box = Rect(100, 100, *size)
     for marked in (False, True):
         drawn = handset.draw(canvas, box, build, BODIES[build].keys, marked=marked, push=0.0)
         assert box.contains(drawn.body)
-    canvas.surface.fill(empty, box)
-    assert not _differs(canvas.surface, empty)
+    surface.fill(empty, box)
+    assert not _differs(surface, empty)
 
 
 def _differs(surface: Surface, colour: Color) -> bool:
