@@ -56,10 +56,11 @@ CLASSIFICATION = (
 
 @dataclass(frozen=True, slots=True)
 class CertificatePaths:
-    """Where a certificate lies."""
+    """Where a certificate lies, and what its QR code says."""
 
     json: Path
     pdf: Path
+    code: str
 
 
 async def issue(store: RecordStore, sealed: SealedRecord) -> CertificatePaths:
@@ -134,7 +135,7 @@ def compose(sealed: SealedRecord, key: PublicKey) -> Certificate:
 
 def _issue(files: ChainFiles, key: SigningKey, writing: threading.Lock, sealed: SealedRecord) -> CertificatePaths:
     certificate = compose(sealed, key.public)
-    paths = CertificatePaths(json=files.certificate(sealed.number), pdf=files.pdf(sealed.number))
+    paths = CertificatePaths(json=files.certificate(sealed.number), pdf=files.pdf(sealed.number), code=certificate.code)
     with writing:
         if not paths.json.exists():
             # Only now: importing it costs a quarter of a second and 50 MB, which a station at rest need not carry.

@@ -175,11 +175,7 @@ class _Page(FPDF):
         self._text(LEFT, BOTTOM, check, size=7, colour=SOFT)
 
     def _qr(self, x: float, y: float, side: float) -> None:
-        """Id, digest and key, in the characters that a QR code packs best."""
-        certificate = self._certificate
-        name = "EMULATED" if certificate.emulated else "RESTORE-STATION"
-        words = f"{name} {certificate.certificate} {certificate.digest} {certificate.key_id}".upper()
-        code = segno.make_qr(words, error="m")
+        code = segno.make_qr(self._certificate.code, error="m")
         modules = [list(row) for row in code.matrix_iter(border=0)]
         size = side / len(modules)
         with self.local_context():

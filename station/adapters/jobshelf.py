@@ -31,6 +31,8 @@ class Finished(Message, frozen=True, kw_only=True):
     record: Record
     number: int
     certificate: str | None
+    proof: str = ""
+    """What the certificate's QR code says; empty: there is none."""
 
 
 @dataclass(frozen=True)

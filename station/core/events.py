@@ -100,6 +100,8 @@ class RecordWritten:
     number: int
     certificate: str | None
     """Path of the PDF, when one was earned."""
+    proof: str = ""
+    """What its QR code says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +131,7 @@ class ResultFound:
     record: Record
     number: int
     certificate: str | None
+    proof: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,7 +60,7 @@ def _status(job: "Job") -> int | None:
     return 0 if installed and job.verdict.status is None else job.verdict.status
 
 
-def result_of(record: Record, *, number: int, certificate: str | None) -> ResultView:
+def result_of(record: Record, *, number: int, certificate: str | None, proof: str = "") -> ResultView:
     """How a recorded job ended, as people see it: what is shown is what is sealed."""
     return ResultView(
         job=record.job,
@@ -71,6 +71,7 @@ def result_of(record: Record, *, number: int, certificate: str | None) -> Result
         remedy=record.remedy,
         record=number,
         certificate=certificate,
+        proof=proof,
         cause=record.cause,
         checks=record.checks,
         before=record.before,

@@ -58,6 +58,7 @@ from station.model.api import (
     Lock,
     OperatorConfirm,
     Order,
+    ResultView,
     SaveLogs,
     SetFace,
     SetPin,
@@ -376,7 +377,7 @@ class Station:
         if bay is None or not isinstance(job, Job) or job.state is not JobState.RECORDING:
             return []
         job.record_written()
-        bay.job, bay.result = None, result_of(event.record, number=event.number, certificate=event.certificate)
+        bay.job, bay.result = None, _seen(event)
         if bay.sighting is None:
             bay.stay = None  # nothing waits for its phone any more: whichever comes is a new one
         self.orders.recorded(event.record, event.number)
@@ -420,7 +421,7 @@ class Station:
 
     def _adopt_result(self, event: ResultFound) -> None:
         bay = self.bays.adopt(event.spec.bay, event.spec.socket)
-        bay.result = result_of(event.record, number=event.number, certificate=event.certificate)
+        bay.result = _seen(event)
         self.orders.recorded(event.record, event.number)
         if event.record.outcome is Outcome.VERIFIED:
             self._expect(bay, event.spec, event.record.ecid)
@@ -439,3 +440,8 @@ class Station:
     def _expect(bay: Bay, spec: JobSpec, ecid: Ecid) -> None:
         """The phone was here when the earlier daemon ended; the bus will tell whether it still is."""
         bay.stay = Stay(plug=spec.plug, mode=PhoneMode.NORMAL, ecid=ecid, udid=spec.udid, emulated=spec.emulated)
+
+
+def _seen(event: RecordWritten | ResultFound) -> ResultView:
+    """What people are shown of a job that is on record."""
+    return result_of(event.record, number=event.number, certificate=event.certificate, proof=event.proof)

@@ -19,7 +19,7 @@ from station.model.api import (
     ResultView,
     Snapshot,
 )
-from station.model.causes import EXPLANATIONS
+from station.model.causes import EXPLANATIONS, Cause
 from station.model.consent import Options
 from station.model.job import PHASE_WORDS, Phase
 from station.model.lights import Lights
@@ -105,6 +105,7 @@ def _bay(station: Station, bay: Bay) -> BayView:
         options=Options() if bay.stay is None else bay.stay.options,
         advice=station.triage.advice_view(bay),
         guide=station.triage.guide_view(bay),
+        cause=_drawn(station, bay, state),
     )
 
 
@@ -168,14 +169,25 @@ def _person_words(station: Station, bay: Bay) -> tuple[str, str]:
     """What a person must do, and why."""
     if station.bays.is_twin(bay):
         return "Two bays show the same phone", "Unplug both and set them aside: one of them is not what it says."
-    story = bay.job.story if bay.job is not None else bay.inspection.story if bay.inspection is not None else None
-    if story is not None and story.person is not None:
-        words = EXPLANATIONS[story.person.cause]
-        return words.title, words.remedy
-    if bay.stay is not None and bay.stay.failed is not None:
-        words = EXPLANATIONS[bay.stay.failed.cause]
+    why = _why(bay)
+    if why is not None:
+        words = EXPLANATIONS[why]
         return words.title, words.remedy
     return "The phone does not tell who it is", "It cannot be erased here. Unplug it and plug it in again."
+
+
+def _drawn(station: Station, bay: Bay, state: BayState) -> Cause | None:
+    """What a person must do, where that is why the bay says what it says."""
+    otherwise = station.bays.is_twin(bay) or station.triage.loops(bay)
+    return None if state is not BayState.NEEDS_PERSON or otherwise else _why(bay)
+
+
+def _why(bay: Bay) -> Cause | None:
+    """What a job, or a look at the phone, waits for a person for; or why it could not be read."""
+    story = bay.job.story if bay.job is not None else bay.inspection.story if bay.inspection is not None else None
+    if story is not None and story.person is not None:
+        return story.person.cause
+    return None if bay.stay is None or bay.stay.failed is None else bay.stay.failed.cause
 
 
 def _phone(bay: Bay) -> PhoneView | None:

@@ -366,7 +366,8 @@ class Loop:
             bound.info("recorded", number=number, outcome=sealed.outcome.value, why=sealed.title)
             if sealed.backup is not None:
                 self._inbox.put_nowait(VaultSeen(vault=await self._running.vault()))
-            self._inbox.put_nowait(RecordWritten(record=sealed, number=number, certificate=finished.certificate))
+            certificate, proof = finished.certificate, finished.proof
+            self._inbox.put_nowait(RecordWritten(record=sealed, number=number, certificate=certificate, proof=proof))
             self._inbox.put_nowait(TimesChanged(times=await asyncio.to_thread(self._proof.times)))
 
     async def _settled(self, record: Record) -> bool:

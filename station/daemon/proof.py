@@ -47,15 +47,16 @@ class RecordedProof:
         if self._store is None:
             raise RecordsBroken(self.trouble)
         sealed = await self._store.append(record)
-        certificate = None
+        certificate, code = None, ""
         try:
-            certificate = str((await issue(self._store, sealed)).pdf)
+            issued = await issue(self._store, sealed)
+            certificate, code = str(issued.pdf), issued.code
         except Refused as refused:
             log.info("no certificate", job=record.job, why=str(refused))
         written = record_of(sealed)
         if self._history is not None:
             self._history.add(written)
-        return Finished(record=written, number=sealed.number, certificate=certificate)
+        return Finished(record=written, number=sealed.number, certificate=certificate, proof=code)
 
     def times(self) -> Times:
         """How long services took here of late. Blocks the first time: it reads the newest records."""

@@ -69,7 +69,13 @@ class Running:
             if found.finished is not None:
                 done = found.finished
                 events.append(
-                    ResultFound(spec=found.spec, record=done.record, number=done.number, certificate=done.certificate)
+                    ResultFound(
+                        spec=found.spec,
+                        record=done.record,
+                        number=done.number,
+                        certificate=done.certificate,
+                        proof=done.proof,
+                    )
                 )
             elif found.spec.service is None:
                 await self._end_inspection(found)

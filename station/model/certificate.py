@@ -62,3 +62,9 @@ class Certificate(Message, frozen=True, kw_only=True):
     """What was decided about a backup before, and when."""
     overruled: tuple[str, ...] = ()
     """What stood against it, and why somebody went on all the same."""
+
+    @property
+    def code(self) -> str:
+        """What its QR code says, on paper and on the screen: id, digest and key, in the characters it packs best."""
+        name = "EMULATED" if self.emulated else "RESTORE-STATION"
+        return f"{name} {self.certificate} {self.digest} {self.key_id}".upper()

@@ -158,7 +158,9 @@ def test_a_phone_that_needs_a_person_says_what_to_do():
     job = bench.all(StartWorker)[0].spec.job
     bench.say(job, PersonNeeded(at=bench.now, cause=Cause.NOT_TRUSTED))
     assert bench.bay().state is BayState.NEEDS_PERSON
+    assert bench.bay().cause is Cause.NOT_TRUSTED  # so that it can be drawn
     assert "Trust" in bench.bay().hint
+    assert bench.bay().cause is Cause.NOT_TRUSTED
     assert bench.bay().lamp is Lamp.PERSON
     bench.inspect(facts(A))
     assert bench.bay().state is BayState.READY

@@ -97,11 +97,11 @@ def test_the_lamp_is_not_green_before_the_record_is_written():
     bench.erase(spec.job)
     returned(bench, spec.job)
     assert bench.bay().state is BayState.WORKING
-    bench.do(RecordWritten(record=bench.records[-1], number=7, certificate="/c.pdf"))
+    bench.do(RecordWritten(record=bench.records[-1], number=7, certificate="/c.pdf", proof="STATION 7"))
     result = bench.bay().result
     assert bench.bay().state is BayState.DONE
     assert result is not None
-    assert (result.record, result.certificate) == (7, "/c.pdf")
+    assert (result.record, result.certificate, result.proof) == (7, "/c.pdf", "STATION 7")
 
 
 def test_what_is_shown_is_what_an_earlier_daemon_sealed():

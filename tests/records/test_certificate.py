@@ -93,6 +93,7 @@ async def test_a_certificate_is_issued_once_and_signed(opened, tmp_path):
     assert held.pdf_sha256 == hashlib.sha256(paths.pdf.read_bytes()).hexdigest()
     assert (held.record, held.digest, held.certificate) == (1, sealed.digest, f"{key.id}-000001")
     assert held.public_key.encode() == key.pem
+    assert paths.code == held.code
 
 
 async def test_asked_for_many_times_at_once_it_is_one(opened, tmp_path):
