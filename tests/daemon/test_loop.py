@@ -26,7 +26,7 @@ from station.model.base import format_ecid
 from station.model.causes import Cause
 from station.model.events import Failed, PasswordOwed
 from station.model.job import Phase
-from station.model.panel import Control, ControlState
+from station.model.panel import Button, Control, ControlState
 from station.model.phone import PhoneMode
 from station.model.record import Outcome, Record
 from station.model.service import Service
@@ -69,9 +69,9 @@ async def test_the_main_job(house):
         await ready(house, daemon)
         daemon.press()
         await daemon.until(lambda bay: bay.state is BayState.ARMED)
-        daemon.loop.button(Control.CONFIRM, ControlState.DOWN)
+        daemon.loop.button(Button(Control.CONFIRM), ControlState.DOWN)
         worker = await house.conductor.worker()
-        daemon.loop.button(Control.CONFIRM, ControlState.UP)
+        daemon.loop.button(Button(Control.CONFIRM), ControlState.UP)
         spec = spec_of(house.state, worker.job)
         assert (spec.ecid, spec.bay, spec.before) == (A, ONE, facts())
         await worker.begin(Phase.RECOVERY)
@@ -297,7 +297,7 @@ async def test_the_machine_is_looked_at_again_when_it_is_confirmed(house):
         assert await daemon.command(Start, bay=ONE, service=Service.RESTORE) == ""
         house.health = Health(free=1000)
         assert "disk" in await daemon.command(OperatorConfirm, bay=ONE, ecid=A)
-        daemon.loop.button(Control.CONFIRM, ControlState.DOWN)
+        daemon.loop.button(Button(Control.CONFIRM), ControlState.DOWN)
         await daemon.until(lambda bay: bay.state is BayState.READY)
         assert house.conductor.nobody()
 
@@ -318,8 +318,7 @@ async def test_a_vault_that_fails_holds_up_nothing_but_its_own_job(house, monkey
         await daemon.until(lambda bay: bay.state is BayState.FAILED and daemon.lamps[-1] is Lamp.FAULT)
         daemon.tell(arrived(B, TWO))
         await (await house.conductor.worker()).inspect(facts(B))
-        await daemon.until(lambda bay: bay.state is BayState.READY, TWO)
-        assert "vault" in daemon.client.latest.notice
+        await daemon.until(lambda bay: bay.state is BayState.READY and "vault" in daemon.client.latest.notice, TWO)
         assert await daemon.command(Start, bay=TWO, service=Service.RESTART) == ""
         await (await house.conductor.worker()).exit(1)
         await asyncio.to_thread(owed.unlink)
@@ -408,7 +407,7 @@ async def test_what_happens_in_the_instant_of_a_deadline_comes_first(house, monk
         monkeypatch.setattr(daemon.loop, "_inbox", asyncio.Queue())
         monkeypatch.setattr(daemon.loop._station, "next_deadline", lambda: 0.0)
         waiting = asyncio.create_task(daemon.loop._next())
-        asyncio.get_running_loop().call_soon(daemon.loop.button, Control.CONFIRM, ControlState.UP)
+        asyncio.get_running_loop().call_soon(daemon.loop.button, Button(Control.CONFIRM), ControlState.UP)
         assert isinstance(await waiting, ButtonChanged)
 
 
