@@ -7,6 +7,8 @@ again at any time.
     theme    colours, looks        text     fonts, lines that fit   shapes   smooth discs, rings, icons
     canvas   what a scene draws on  widgets  badge, bar, button …    words    phases and times in words
     pages    which page is open     handset  phones by their buttons    facts   what a phone tells, masked
+    art      what a phone shows, a finger, a cable              named   how a scene about a phone begins
+    qr       a code for a camera    totals   a bench in one line
     office   the operator's pages, and what is being chosen there       signs   their icons
     sketch   what a picture is of  glass    the display, turned     doze    when it goes dim, what wakes it
     scenes/  one file for each screen; render chooses the one that a snapshot and an open page ask for

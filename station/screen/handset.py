@@ -145,7 +145,7 @@ def _draw(
         keys[Key.TOP] = ("top", 0.78)
     if Key.SIDE in pressed and Key.SIDE not in keys:
         pressed = {Key.TOP if key is Key.SIDE else key for key in pressed}
-    mark = max(4, min(box.width // 6, box.height // 8)) if marked else 0
+    mark = max(4, min(box.width // 8, box.height // 8)) if marked else 0
     sides = {side for side, _ in keys.values()}
     out = box.height // 40 + 2  # how far a button stands out
     left, right, top = (out + mark + mark // 2 if side in sides else 2 for side in ("left", "right", "top"))

@@ -27,7 +27,8 @@ def name(canvas: Canvas, px: Lengths, room: int, bay: BayView) -> list[Part]:
     ]
     if bay.phone is not None:
         runs = words.version(bay.phone)
-        parts += paragraph(canvas, runs, text.fitting(runs, Style(px(SMALL), MUTED), room, smallest=px(13)), room, rank=4)
+        weak = text.fitting(runs, Style(px(SMALL), MUTED), room, smallest=px(13))
+        parts += paragraph(canvas, runs, weak, room, rank=4)
     return parts
 
 

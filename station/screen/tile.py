@@ -10,7 +10,7 @@ from station.screen import text, widgets, words
 from station.screen.canvas import Canvas, Target
 from station.screen.choices import ground, look, obstacle
 from station.screen.text import Style
-from station.screen.theme import INK, LINE, LOOKS, MUTED, RED, TEXT, mix
+from station.screen.theme import INK, LINE, LOOKS, MUTED, NOT_YET, RED, SET_ASIDE, TEXT, mix
 from station.screen.widgets import Part, column, label, paragraph
 
 CARD_SIZE = (215, 152)
@@ -72,12 +72,21 @@ def _stamp(canvas: Canvas, box: Rect, bay: BayView, scale: float) -> None:
         widgets.emulated(canvas, Rect(upper.right - width, mark.top, width, side), widgets.EMULATED[0])
         word.width = max(1, word.width - width - gap // 2)
     strong, weak = Style(round(18 * scale), TEXT, bold=True), Style(round(15 * scale), MUTED)
-    label(canvas, word, seen.word, text.fitting(seen.word, strong, word.width, smallest=max(6, strong.size // 2)))
+    label(canvas, word, seen.word, _equal(strong, word.width))
     if bay.state is BayState.WORKING and bay.job is not None:
         _share(canvas, lower, bay.job, replace(weak, bold=True, colour=TEXT))
         return
     said = words.model(bay)
     label(canvas, lower, said, text.fitting(said, weak, lower.width, smallest=max(6, weak.size * 4 // 5)))
+
+
+def _equal(style: Style, room: int) -> Style:
+    """The style in which the word of every state has room: so they are all equally large."""
+    smallest = max(6, style.size // 2)
+    sizes = (
+        text.fitting(seen.word, style, room, smallest=smallest).size for seen in (*LOOKS.values(), NOT_YET, SET_ASIDE)
+    )
+    return replace(style, size=min(sizes))
 
 
 def _share(canvas: Canvas, box: Rect, job: JobView, style: Style) -> None:

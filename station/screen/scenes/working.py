@@ -23,7 +23,7 @@ def parts(canvas: Canvas, px: Lengths, room: int, bay: BayView) -> list[Part]:
     said = named.name(canvas, px, room, bay)
     said += paragraph(canvas, words.headline(bay), Style(px(HEAD), TEXT, bold=True), room, lines=2, gap=px(12))
     if bay.job is None or bay.state is BayState.QUEUED:
-        return said + paragraph(canvas, words.advice(bay), Style(px(BODY), MUTED), room, lines=3, gap=px(4), rank=1)
+        return said + paragraph(canvas, words.advice(bay), Style(px(BODY), MUTED), room, lines=5, gap=px(4), rank=1)
     said += _progress(canvas, px, room, bay, bay.job)
     if bay.job.keep_plugged:
         said.append(strip(canvas, bay.hint or "Do not unplug.", room, Shape.PLUG, YELLOW, gap=px(14)))
@@ -50,9 +50,11 @@ def _progress(canvas: Canvas, px: Lengths, room: int, bay: BayView, job: JobView
         foot = Rect(aside.left, aside.bottom - height - px(6), aside.width, height)
         label(canvas, foot, left, weak, align=1)
 
-    now = PHASE_WORDS[job.phase]
-    step = words.step(job)
+    now, then = PHASE_WORDS[job.phase], _then(job)
     phase, small = Style(px(BODY), TEXT, bold=True), Style(px(SMALL), MUTED)
+    if now == words.DOING[job.service]:  # said above already
+        now, then, phase = then, "", Style(px(BODY), MUTED)
+    step = words.step(job)
 
     def under(place: Rect) -> None:
         width = min(text.width(step, small), place.width // 2)
@@ -65,7 +67,7 @@ def _progress(canvas: Canvas, px: Lengths, room: int, bay: BayView, job: JobView
         Part(px(18), lambda place: widgets.bar(canvas, place, job.fraction, colour), gap=px(6)),
         Part(px(28), under, gap=px(10)),
     ]
-    return parts + paragraph(canvas, _then(job), small, room, gap=px(2), rank=3)
+    return parts + paragraph(canvas, then, small, room, gap=px(2), rank=3)
 
 
 def _then(job: JobView) -> str:
