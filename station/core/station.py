@@ -104,13 +104,10 @@ class Station:
             Refused: the event was a command that cannot be carried out; nothing has changed.
         """
         before = self._trusting()
-        opened = self.operator.open
         self.operator.expire(now)
         actions = self._dispatch(event, now)
         if isinstance(event, OPERATORS):
             self.operator.used(now)
-        if opened and not self.operator.open:
-            self.trial.end()
         self.triage.attend()
         self.trial.attend(now)
         actions += self.orders.consider(now)
@@ -157,7 +154,6 @@ class Station:
             case ButtonChanged():
                 return self.desk.button(event, now)
             case TestPanel() | LightLamp():
-                self.desk.situation.require_operator(self.policy)
                 self.trial.command(event, now)
             case FirmwareFound():
                 self.desk.situation.firmware[event.product_type] = event.firmware

@@ -13,7 +13,8 @@ from station.model.lights import Bulb, Lights
 from station.model.operator import ControlLine
 
 TRIAL_SECONDS = 120.0
-"""After that it ends by itself: lamps that show what somebody told them to say nothing about the phones."""
+"""So long after it began, or after a lamp was lit last, it ends by itself: lamps that show what somebody told them to
+say nothing about the phones."""
 
 
 class Trial:
@@ -55,7 +56,7 @@ class Trial:
             case TestPanel():
                 self._begin(now)
             case LightLamp():
-                self._light(command)
+                self._light(command, now)
 
     def end(self) -> None:
         """Buttons mean again what they mean, and lamps show what is."""
@@ -91,9 +92,10 @@ class Trial:
         self._until, self._lit = now.at + TRIAL_SECONDS, None
         self._of_session = self._situation.operator
 
-    def _light(self, command: LightLamp) -> None:
+    def _light(self, command: LightLamp, now: Moment) -> None:
         if not self.on:
             raise Refused("The lamps show the phones now.", remedy="Begin to try the buttons and lamps first.")
         if command.bay is not None and self._bays.get(command.bay) is None:
             raise Refused(f"There is no bay {command.bay}.")
         self._lit = None if command.lamp is None else Bulb(command.lamp, command.bay)
+        self._until = now.at + TRIAL_SECONDS

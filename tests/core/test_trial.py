@@ -59,7 +59,7 @@ def test_lamps_show_what_they_are_told_and_then_what_is(bench):
 
 
 @pytest.mark.parametrize(
-    "command", [LightLamp(id=1, lamp=Lamp.DONE), LightLamp(id=1, lamp=Lamp.DONE, bay="9")], ids=str
+    "command", [LightLamp(id=1, lamp=Lamp.DONE), LightLamp(id=1, lamp=Lamp.DONE, bay=BayId("9"))], ids=str
 )
 def test_what_cannot_be_lit(bench, command):
     if command.bay is not None:
@@ -130,6 +130,15 @@ def test_it_ends_by_itself(bench):
     assert not bench.station.trial.on
     bench.press()
     assert bench.bay().state is BayState.ARMED
+
+
+def test_a_bench_of_many_lamps_can_be_tried_to_the_end(bench):
+    bench.do(BEGIN)
+    for lamp in [*Lamp, *Lamp]:
+        bench.wait(TRIAL_SECONDS - 1)
+        bench.do(LightLamp(id=2, lamp=lamp))
+    bench.wait(TRIAL_SECONDS)
+    assert not bench.station.trial.on
 
 
 def test_it_ends_when_the_operators_pages_close():
