@@ -52,10 +52,10 @@ class Finger:
         return self._keep_or_leave()
 
     def down(self, who: Hashable, at: Place, now: float) -> list[Touched]:
-        """A finger, named by `who`, came down."""
+        """A finger, named by `who`, came down. One that was down already has left meanwhile, and nobody said so."""
         commands: list[Touched] = []
         if self._who is not None:
-            if now - self._came < FORGET:
+            if who != self._who and now - self._came < FORGET:
                 return commands
             commands = self.lost()
         self._who, self._at, self._came = who, at, now

@@ -92,6 +92,13 @@ def test_a_ghost_that_never_leaves_is_forgotten() -> None:
     assert one.up(1, ON_TAP) == [TAP.command]
 
 
+def test_a_finger_that_comes_twice_had_left() -> None:
+    one = finger()
+    assert one.down(1, ON_HOLD, 1) == [HOLD.command]
+    assert one.down(1, ON_HOLD, 2) == [HOLD.release, HOLD.command]
+    assert one.since == 2
+
+
 def test_losing_the_touchscreen_ends_a_hold() -> None:
     one = finger()
     one.down(1, ON_HOLD, 1)
