@@ -17,6 +17,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import polib
@@ -94,7 +95,7 @@ SILENT = frozenset(
 """Calls whose strings are code, logs and patterns."""
 GLUE = frozenset({"strip", "replace", "join"})
 """Calls on a string whose arguments are no words, while the string itself may be."""
-NO_WORDS = re.compile(r"_|\w[/.]\w|^[A-Z0-9 ]{1,4}$|://|%[A-Za-z]")
+NO_WORDS = re.compile(r"_|\w[/.(]\w|\w\(|^[A-Z0-9 ]{1,4}$|^[A-Z]+-[A-Z]+$|://|%[A-Za-z]")
 
 
 @dataclass
@@ -234,6 +235,7 @@ def _named(value: ast.expr) -> str:
             return "value"
 
 
+@cache
 def collected() -> dict[str, Message]:
     """Every message by its words, in the order of the code."""
     messages: dict[str, Message] = {}

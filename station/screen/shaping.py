@@ -53,7 +53,7 @@ class Run:
     backward: bool
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=256)
 def font(size: int, bold: bool, script: Script = Script.LATIN, backward: bool = False) -> pygame.font.Font:
     """A bundled font, FINE times larger than `size`, for runs of one direction."""
     pygame.font.init()
@@ -78,7 +78,7 @@ def script_of(character: str) -> Script:
 @lru_cache(maxsize=512)
 def runs(line: str) -> tuple[Run, ...]:
     """A line's runs from left to right as they are drawn. What has an Arabic letter in it runs from the right."""
-    if all(ord(character) < _FIRST or 0x2010 <= ord(character) <= 0x2029 for character in line):
+    if _is_plain(line):
         return (Run(line, Script.LATIN, backward=False),) if line else ()
     drawn: list[tuple[str, Script, int]] = []
     for character, level in _in_order(line):
@@ -90,6 +90,25 @@ def runs(line: str) -> tuple[Run, ...]:
     return tuple(
         Run(text[::-1] if level % 2 else text, script, backward=level % 2 == 1) for text, script, level in drawn
     )
+
+
+def _is_plain(line: str) -> bool:
+    """Whether all of it is Inter's, and runs forward."""
+    return line.isascii() or all(ord(char) < _FIRST or 0x2010 <= ord(char) <= 0x2029 for char in line)
+
+
+def _parts(line: str) -> list[tuple[str, Script]]:
+    """A line's parts of one font each, in no particular order: to measure it, their order does not matter."""
+    if _is_plain(line):
+        return [(line, Script.LATIN)] if line else []
+    parts: list[tuple[str, Script]] = []
+    for character in line.translate(_EMBEDDING):
+        script = script_of(character)
+        if parts and (parts[-1][1] is script or character == " "):
+            parts[-1] = (parts[-1][0] + character, parts[-1][1])
+        else:
+            parts.append((character, script))
+    return parts
 
 
 def _in_order(line: str) -> list[tuple[str, int]]:
@@ -107,9 +126,10 @@ def _in_order(line: str) -> list[tuple[str, int]]:
     return [(each["ch"], each["level"]) for each in storage["chars"]]
 
 
+@lru_cache(maxsize=4096)  # breaking a text into equal lines measures the same beginnings again and again
 def width(line: str, size: int, bold: bool) -> int:
     """How wide a line is, in pixels."""
-    large = sum(font(size, bold, run.script, run.backward).size(run.text)[0] for run in runs(line))
+    large = sum(font(size, bold, script, script is Script.ARABIC).size(part)[0] for part, script in _parts(line))
     return math.ceil(large / FINE)
 
 

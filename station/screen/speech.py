@@ -36,6 +36,9 @@ REMEMBERED = 2048
 DEEPEST = 4
 """How often a value may be a template again."""
 
+NAME_WORDS = 6
+"""What has more words is no name."""
+
 _END = re.compile(r"(?<=[.!?…])([”)]?) +(?=[A-Z“({0-9]|i[A-Z])")
 _LEADING = re.compile(r"({\w+}) (?=[A-Z][a-z]+ )")
 """A template's first value that is a sentence of its own."""
@@ -99,7 +102,7 @@ class Interpreter:
             words = _filled(said, {name: value for name, (value, _) in found.items()})
             if all(known for _, known in found.values()):
                 return words
-            if fair is None and not any(_is_list(values[name]) for name, (_, known) in found.items() if not known):
+            if fair is None and all(known or _may_be_name(values[name]) for name, (_, known) in found.items()):
                 fair = words
         return fair
 
@@ -143,9 +146,9 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
     return PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), template)
 
 
-def _is_list(value: str) -> bool:
-    """Whether a value is more than one thing, which a template's value seldom is."""
-    return any(separator in value for separator in _SEPARATORS)
+def _may_be_name(value: str) -> bool:
+    """Whether a value may be a name, and is not a sentence that happens to begin or end as a template does."""
+    return value.count(" ") < NAME_WORDS and not any(separator in value for separator in _SEPARATORS)
 
 
 @cache

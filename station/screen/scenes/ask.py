@@ -67,7 +67,7 @@ def _advice(canvas: Canvas, box: Rect, bay: BayView, place: Place, advice: Advic
         largest(
             canvas,
             speech.height,
-            lambda px: paragraph(canvas, advice.says, Style(px(25), TEXT), speech.width, lines=6, rank=NEEDED),
+            lambda px: paragraph(canvas, advice.says, Style(px(25), TEXT), speech.width, lines=9, rank=NEEDED),
         ),
         align=0.5,
     )

@@ -97,7 +97,7 @@ def _says(canvas: Canvas, box: Rect, ring: int, bay: BayView, guide: GuideView, 
         said = note or ("" if press is None else guide.says)
         warning = "" if guide.seen is Seen.ARRIVED else guide.warning
         return [
-            *paragraph(canvas, said, Style(px(20), BLUE, bold=True), below.width, lines=3),
+            *paragraph(canvas, said, Style(px(20), BLUE, bold=True), below.width, lines=5),
             *paragraph(canvas, warning, Style(px(SMALL), YELLOW), below.width, lines=6, gap=px(8)),
         ]
 
@@ -114,7 +114,7 @@ def _doing(canvas: Canvas, px: Lengths, room: int, bay: BayView, guide: GuideVie
     return [
         *paragraph(canvas, title, Style(px(SMALL), MUTED), room, lines=2),
         *paragraph(canvas, where, Style(px(BODY), BLUE, bold=True), room, gap=px(6)),
-        *paragraph(canvas, said, Style(px(30), TEXT, bold=True), room, lines=5 if press else 9, gap=px(4)),
+        *paragraph(canvas, said, Style(px(30), TEXT, bold=True), room, lines=7 if press else 9, gap=px(4)),
     ]
 
 

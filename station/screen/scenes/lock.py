@@ -45,9 +45,9 @@ def draw(canvas: Canvas, box: Rect, bay: BayView, note: str) -> None:
 
     def build(px: Lengths) -> list[Part]:
         return [
-            *paragraph(canvas, MEANS[state], Style(px(BODY), TEXT, bold=True), speech.width, lines=4, rank=NEEDED),
+            *paragraph(canvas, MEANS[state], Style(px(BODY), TEXT, bold=True), speech.width, lines=6, rank=NEEDED),
             *(_step(canvas, px, speech.width, number + 1, said) for number, said in enumerate(STEPS)),
-            *paragraph(canvas, ELSE, Style(px(SMALL), MUTED), speech.width, lines=4, gap=px(18), rank=NEEDED),
+            *paragraph(canvas, ELSE, Style(px(SMALL), MUTED), speech.width, lines=6, gap=px(18), rank=NEEDED),
         ]
 
     column(speech, largest(canvas, speech.height, build), align=0.5)
@@ -57,7 +57,7 @@ def _step(canvas: Canvas, px: Lengths, room: int, number: int, said: str) -> Par
     """One thing to do, with its number."""
     side, style = px(36), Style(px(20), TEXT)
     inner = max(1, room - side - px(14))
-    words = paragraph(canvas, said, style, inner, lines=3)
+    words = paragraph(canvas, said, style, inner, lines=5)
     height = max(side, sum(part.height for part in words))
 
     def draw_step(box: Rect) -> None:

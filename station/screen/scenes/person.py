@@ -51,6 +51,6 @@ def parts(canvas: Canvas, px: Lengths, room: int, bay: BayView) -> list[Part]:
     """What is said of it."""
     return [
         *named.name(canvas, px, room, bay),
-        *paragraph(canvas, words.headline(bay), Style(px(HEAD), TEXT, bold=True), room, lines=3, gap=px(16)),
-        *paragraph(canvas, words.advice(bay), Style(px(23), TEXT), room, lines=5, gap=px(8), rank=1),
+        *paragraph(canvas, words.headline(bay), Style(px(HEAD), TEXT, bold=True), room, lines=4, gap=px(16)),
+        *paragraph(canvas, words.advice(bay), Style(px(23), TEXT), room, lines=9, gap=px(8), rank=1),
     ]

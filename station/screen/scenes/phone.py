@@ -50,8 +50,8 @@ def parts(canvas: Canvas, px: Lengths, room: int, bay: BayView) -> list[Part]:
     said = named.name(canvas, px, room, bay)
     if bay.state is not BayState.READY or words.offer_of(bay, bay.chosen) is None:
         head = Style(px(HEAD), TEXT, bold=True)
-        said += paragraph(canvas, words.headline(bay), head, room, lines=3, gap=px(16))
-        return said + paragraph(canvas, words.advice(bay), Style(px(BODY), MUTED), room, lines=5, gap=px(8), rank=1)
+        said += paragraph(canvas, words.headline(bay), head, room, lines=4, gap=px(16))
+        return said + paragraph(canvas, words.advice(bay), Style(px(BODY), MUTED), room, lines=9, gap=px(8), rank=1)
     assert bay.phone is not None
     told = "" if bay.phone.facts is None else facts.brief(bay.phone.facts)
     weak = text.fitting(told, Style(px(SMALL), MUTED), room, smallest=px(15))
@@ -69,10 +69,10 @@ def _what_then(canvas: Canvas, px: Lengths, room: int, bay: BayView) -> list[Par
     if found is None:
         assert offer is not None
         also = " ".join(f"{words.sentence(one.title)} {one.remedy}" for one in offer.told)
-        return paragraph(canvas, also, Style(px(19), TEXT), room, lines=5, gap=px(12))
+        return paragraph(canvas, also, Style(px(19), TEXT), room, lines=9, gap=px(12))
     return [
-        *paragraph(canvas, found.title, strong, room, lines=3, gap=px(12)),
-        *paragraph(canvas, words.remedy(found), weak, room, lines=5, gap=px(4), rank=1),
+        *paragraph(canvas, found.title, strong, room, lines=4, gap=px(12)),
+        *paragraph(canvas, words.remedy(found), weak, room, lines=9, gap=px(4), rank=1),
     ]
 
 
@@ -90,10 +90,11 @@ def _service(canvas: Canvas, box: Rect, bay: BayView) -> None:
     label(canvas, change, CHANGE, more)
     room = max(1, change.left - canvas.px(12) - inner.left)
     said = words.keeps(offer)
+    strong = text.fitting(traits.title, Style(canvas.px(24), TEXT, bold=True), room, smallest=canvas.px(SMALL))
     column(
         Rect(inner.left, inner.top, room, inner.height),
         [
-            *paragraph(canvas, traits.title, Style(canvas.px(24), TEXT, bold=True), room),
+            *paragraph(canvas, traits.title, strong, room),
             *paragraph(
                 canvas,
                 said,

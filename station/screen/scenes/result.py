@@ -50,8 +50,8 @@ def parts(canvas: Canvas, px: Lengths, room: int, bay: BayView) -> list[Part]:
     """What is said of it."""
     said = [
         *named.name(canvas, px, room, bay),
-        *paragraph(canvas, words.headline(bay), Style(px(HEAD), TEXT, bold=True), room, lines=3, gap=px(16)),
-        *paragraph(canvas, words.advice(bay), Style(px(BODY), TEXT), room, lines=5, gap=px(8), rank=1),
+        *paragraph(canvas, words.headline(bay), Style(px(HEAD), TEXT, bold=True), room, lines=4, gap=px(16)),
+        *paragraph(canvas, words.advice(bay), Style(px(BODY), TEXT), room, lines=9, gap=px(8), rank=1),
     ]
     if bay.result is None:
         return said

@@ -60,7 +60,7 @@ def _progress(canvas: Canvas, px: Lengths, room: int, bay: BayView, job: JobView
         width = min(text.width(step, small), place.width // 2)
         label(canvas, Rect(place.right - width, place.top, width, place.height), step, small, align=1)
         said = Rect(place.left, place.top, max(1, place.width - width - px(12)), place.height)
-        label(canvas, said, now, text.fitting(now, phase, said.width, smallest=px(SMALL)))
+        label(canvas, said, now, text.fitting(now, phase, said.width, smallest=px(13)))
 
     parts = [
         Part(px(56), numbers, gap=px(6), rank=1),
