@@ -117,7 +117,7 @@ class _Client:
         try:
             async for frame in self._connection:
                 await self._obey(frame)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._log.warning("client talks nonsense", error=str(error))
             await self._connection.close(1007, "not a command")
         except (ConnectionClosed, TimeoutError):

@@ -59,7 +59,7 @@ class ChoicesFile:
             return _LOST
         try:
             return _found(_fields.decode(data[:MAX_BYTES]))
-        except (msgspec.DecodeError, RecursionError):
+        except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors, and so is a letter that is none
             return _LOST
 
     def write(self, choices: Choices) -> None:
@@ -83,7 +83,7 @@ def _found(fields: dict[str, msgspec.Raw]) -> FoundChoices:
             continue
         try:
             good[field.name] = msgspec.json.decode(fields[field.name], type=field.type)
-        except (msgspec.DecodeError, RecursionError):
+        except (ValueError, RecursionError):
             wrong.append(field.name)
     choices = Choices(**good)
     if not fits(choices.face):

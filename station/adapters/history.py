@@ -66,5 +66,5 @@ def _newest(state: Path, *, emulated: bool) -> Iterator[Record]:
     if not files.records.is_dir():
         return
     for path in sorted(files.records.glob("*.json"))[-MAX_READ:]:
-        with suppress(StationError, msgspec.DecodeError):
+        with suppress(StationError, ValueError):
             yield chain.record_of(msgspec.json.decode(chain.read_file(path), type=SealedRecord))

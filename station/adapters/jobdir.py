@@ -71,7 +71,7 @@ class JobDirectory:
         """What to do. Raises InputRejected when it is missing or not a spec."""
         try:
             return _spec_decoder.decode((self.path / "spec.json").read_bytes())
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, ValueError) as error:
             raise InputRejected(f"Job {self.path.name} has no usable spec: {error}") from error
 
     def claim(self) -> None:
@@ -144,7 +144,7 @@ class JobDirectory:
         """How the worker ended; None while it has not, or when its keeper could not say."""
         try:
             return _exit_decoder.decode((self.path / "exit.json").read_bytes())
-        except (OSError, msgspec.DecodeError):
+        except (OSError, ValueError):
             return None
 
     def clear_home(self) -> None:
@@ -228,5 +228,5 @@ class EventReader:
             raise InputRejected("The worker wrote a line that is too long.")
         try:
             return [_event_decoder.decode(line) for line in lines]
-        except msgspec.DecodeError as error:
+        except ValueError as error:
             raise InputRejected(f"The worker wrote something that is no event: {error}") from error

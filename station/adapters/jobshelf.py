@@ -111,5 +111,5 @@ class JobShelf:
     def _finished(path: Path) -> Finished | None:
         try:
             return _finished_decoder.decode((path / "result.json").read_bytes())
-        except (OSError, msgspec.DecodeError):
+        except (OSError, ValueError):
             return None

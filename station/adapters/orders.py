@@ -77,7 +77,7 @@ class OrderShelf:
         found = {}
         for result in note.results:
             files = chain_files(self._state, key_type(emulated=result.emulated))
-            with suppress(StationError, msgspec.DecodeError):
+            with suppress(StationError, ValueError):
                 sealed = msgspec.json.decode(chain.read_file(files.record(result.record)), type=SealedRecord)
                 found[result] = chain.record_of(sealed)
         return found
@@ -106,7 +106,7 @@ def _read(path: Path) -> _Kept | None:
     try:
         with path.open("rb") as file:
             return _decoder.decode(file.read(MAX_BYTES))
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, ValueError) as error:
         log.warning("a standing order cannot be read", path=str(path), error=str(error))
         return None
 

@@ -40,6 +40,6 @@ class Releases:
             try:
                 with path.open("rb") as file:
                     found.append(msgspec.json.decode(file.read(MAX_SIZE), type=Release))
-            except (OSError, msgspec.DecodeError) as error:
+            except (OSError, ValueError) as error:
                 log.warning("a release cannot be read: its phone stays set aside", file=path.name, error=str(error))
         return found

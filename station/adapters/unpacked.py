@@ -100,7 +100,7 @@ def read(directory: Path) -> Digests:
         digests = _digests_decoder.decode((directory / "digests.json").read_bytes())
         version_order(digests.version)
         build_order(digests.build)
-    except (OSError, msgspec.DecodeError, InputRejected) as error:
+    except (OSError, ValueError, InputRejected) as error:
         raise _damaged(directory.name, "what is in it cannot be told") from error
     return digests
 
@@ -139,7 +139,7 @@ def _read_checked(directory: Path) -> dict[str, Look]:
     """How the files looked when they were last read whole; nothing when that cannot be told."""
     try:
         return _checked_decoder.decode((directory / "checked.json").read_bytes())
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError):
         return {}
 
 

@@ -276,7 +276,7 @@ class Vault:
     def _read(self, path: Path) -> BackupNote:
         try:
             note = _note_decoder.decode(path.read_bytes())
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, ValueError) as error:
             raise InputRejected(f"There is no backup {path.parent.name}.") from error
         if note.id != path.parent.name:
             raise InputRejected(f"{path} names another backup: {note.id}.")

@@ -180,7 +180,7 @@ class Office:
             last = max((int(path.stem) for path in files.records.glob("*.json") if path.stem.isdecimal()), default=0)
             count += last
             for number in range(last, max(0, last - RECORDS_SHOWN), -1):
-                with suppress(StationError, msgspec.DecodeError):  # `station records verify` tells of it
+                with suppress(StationError, ValueError):  # `station records verify` tells of it
                     lines.append(_record(files, number))
         lines.sort(key=lambda line: line.ended, reverse=True)
         return count, tuple(lines[:RECORDS_SHOWN])

@@ -295,7 +295,7 @@ class Settings(BaseSettings):
             return Reach(usbmuxd=os.environ.get("USBMUXD_SOCKET_ADDRESS", "/var/run/usbmuxd"))
         try:
             return msgspec.json.decode((self.virtual / "reach.json").read_bytes(), type=Reach)
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, ValueError) as error:
             raise ConfigError(
                 f"There is no virtual host at {self.virtual}.",
                 remedy=f"Start one: station virtual --dir {self.virtual}",

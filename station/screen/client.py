@@ -88,7 +88,7 @@ class Link:
                     # A goodbye, not an error, is what the daemon shall see when this ends on purpose.
                     with contextlib.suppress(asyncio.CancelledError):
                         await self._listen(connection)
-            except (OSError, TimeoutError, WebSocketException, msgspec.DecodeError, RecursionError):
+            except (OSError, TimeoutError, WebSocketException, ValueError, RecursionError):
                 pass
             if self.snapshot is not None:
                 pause = FIRST_PAUSE
@@ -99,7 +99,7 @@ class Link:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _listen(self, connection: ClientConnection) -> None:
-        """Take what the daemon says until it stops or talks nonsense (msgspec.DecodeError, RecursionError)."""
+        """Take what the daemon says until it stops or talks nonsense (ValueError, RecursionError)."""
         outbox: asyncio.Queue[Command] = asyncio.Queue()
         speaking = asyncio.create_task(self._speak(connection, outbox))
         try:

@@ -196,7 +196,9 @@ def test_before_anything_was_chosen(tmp_path):
     assert ChoicesFile(tmp_path / "nowhere").read().choices == Choices()
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"{", b"\0" * 4096, b"[" * 100_000, b'"' + b"x" * 1_000_000])
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b"{", b"\0" * 4096, b"[" * 100_000, b'"' + b"x" * 1_000_000, b'{"\xff": 1}']
+)
 def test_a_file_that_broke_opens_no_door(tmp_path, data):
     file = ChoicesFile(tmp_path)
     file.path.write_bytes(data)
@@ -215,11 +217,13 @@ def test_a_file_that_broke_opens_no_door(tmp_path, data):
         ('{"bays": {"": "1-1"}}', "bays", Choices()),
         ('{"pin": "2580", "policy": "bench"}', "pin", Choices(pin=LOST_PIN, policy="bench")),
         ('{"wrong": "many"}', "wrong", Choices()),
+        ('{"policy": "b\udcffnch"}', "policy", Choices()),  # a byte that is no letter
+        ('{"pin": {"salt": "\udcff", "digest": ""}}', "pin", Choices(pin=LOST_PIN)),
     ],
 )
 def test_what_broke_costs_what_broke(tmp_path, text, wrong, expected):
     file = ChoicesFile(tmp_path)
-    file.path.write_text(text)
+    file.path.write_bytes(text.encode(errors="surrogateescape"))
     assert file.read().choices == expected
     assert file.read().wrong == (wrong,)
     assert file.read().trouble
