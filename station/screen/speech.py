@@ -44,6 +44,9 @@ _LEADING = re.compile(r"({\w+}) (?=[A-Z][a-z]+ )")
 """A template's first value that is a sentence of its own."""
 _SEPARATORS = (" · ", ", ")
 _LETTER = re.compile(r"[^\W\d_]")
+_ARABIC = re.compile("[\u0590-\u08ff]")
+_WIDE = 0x2E80
+"""From here on characters are as wide as high."""
 _LEFT_TO_RIGHT, _POP = "\u202a", "\u202c"
 """Around a name in Latin letters that stands in Arabic: its brackets and numbers keep their order."""
 
@@ -69,7 +72,6 @@ class Interpreter:
         templates = [(msgid, said) for msgid, said in catalog.items() if PLACEHOLDER.search(msgid)]
         templates.sort(key=lambda pair: (-len(PLACEHOLDER.sub("", pair[0])), pair[0]))
         self._templates = [(_pattern(msgid), said) for msgid, said in templates]
-        self._between = "" if language is Language.CHINESE else " "
         self._comma = {Language.CHINESE: "，", Language.ARABIC: "، "}.get(language, ", ")
         self.say = lru_cache(maxsize=REMEMBERED)(self._say)
         """What an English text, cleaned, is in this language."""
@@ -88,7 +90,7 @@ class Interpreter:
         parts = sentences(text)
         if len(parts) > 1:
             said = [self._look_up(part, deep) for part in parts]
-            return self._between.join(words for words, _ in said), all(known for _, known in said)
+            return self._in_a_row([words for words, _ in said]), all(known for _, known in said)
         if deep == 0:
             return self._name(text), False
         found = self._parts(text, deep, all) or self._template(text, deep) or self._parts(text, deep, any)
@@ -99,7 +101,7 @@ class Interpreter:
         fair = None
         for said, values in self._matches(text):
             found = {name: self._look_up(value, deep - 1) for name, value in values.items()}
-            words = _filled(said, {name: value for name, (value, _) in found.items()})
+            words = _filled(said, {name: self._name(value) for name, (value, _) in found.items()})
             if all(known for _, known in found.values()):
                 return words
             if fair is None and all(known or _may_be_name(values[name]) for name, (_, known) in found.items()):
@@ -121,12 +123,21 @@ class Interpreter:
                 worded = any(known and _LETTER.search(words) for words, known in said)
                 if worded and how_many(known for _, known in said):
                     joint = self._comma if separator == ", " else separator
-                    return joint.join(words for words, _ in said)
+                    return joint.join(self._name(words) for words, _ in said)
         return None
 
-    def _name(self, text: str) -> str:
-        """What is no word of ours."""
-        return f"{_LEFT_TO_RIGHT}{text}{_POP}" if self.language in RIGHT_TO_LEFT else text
+    def _in_a_row(self, said: list[str]) -> str:
+        """Sentences after each other: in Chinese with nothing between them."""
+        row = ""
+        for words in said:
+            row += words if not row or ord(row[-1]) >= _WIDE else f" {words}"
+        return row
+
+    def _name(self, words: str) -> str:
+        """What has no letter of the language, so that it stays as it is among others that run from the right."""
+        if self.language not in RIGHT_TO_LEFT or _ARABIC.search(words) or not _LETTER.search(words):
+            return words
+        return f"{_LEFT_TO_RIGHT}{words.replace(_LEFT_TO_RIGHT, '').replace(_POP, '')}{_POP}"
 
 
 def _pattern(msgid: str) -> re.Pattern[str]:
@@ -148,7 +159,8 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
 
 def _may_be_name(value: str) -> bool:
     """Whether a value may be a name, and is not a sentence that happens to begin or end as a template does."""
-    return value.count(" ") < NAME_WORDS and not any(separator in value for separator in _SEPARATORS)
+    listed = any(separator in value for separator in _SEPARATORS)
+    return value.count(" ") < NAME_WORDS and not listed and not value.endswith((".", "!", "?"))
 
 
 @cache

@@ -111,6 +111,7 @@ def test_sentences_and_lists_are_said_part_by_part() -> None:
     assert say("128 GB, 41 GB free") == "128 GB, 41 GB frei"
     chinese = interpreter(Language.CHINESE).say
     assert chinese("The phone is locked. Plug it in again.") == "手机已锁定。请重新连接。"
+    assert chinese("Nobody knows. Plug it in again.") == "Nobody knows. 请重新连接。"
 
 
 def test_names_stay() -> None:
@@ -119,12 +120,15 @@ def test_names_stay() -> None:
 
 
 def test_a_sentence_that_begins_like_a_template_is_none() -> None:
-    said = "iOS is a thing that nobody here has said anything of before."
-    assert interpreter(Language.GERMAN).say(said) == said
+    say = interpreter(Language.GERMAN).say
+    for said in ("iOS is a thing that nobody here has said anything of before.", "Look at it and try once."):
+        assert say(said) == said
 
 
 def test_a_name_keeps_its_order_in_a_line_from_the_right() -> None:
-    assert interpreter(Language.ARABIC).say("iPhone SE (2nd generation)") == "\u202aiPhone SE (2nd generation)\u202c"
+    say = interpreter(Language.ARABIC).say
+    assert say("iPhone SE (2nd generation)") == "\u202aiPhone SE (2nd generation)\u202c"
+    assert say("iOS 17.5 (21F90) · Recovery mode") == "\u202aiOS 17.5 (21F90)\u202c · نمط الاسترداد"
 
 
 @given(st.text())
