@@ -21,9 +21,14 @@ URGENCY = (Lamp.FAULT, Lamp.PERSON, Lamp.WORKING, Lamp.DONE, Lamp.READY)
 """With one lamp set for the whole station, the most urgent bay is shown (IEC 60073: red before everything)."""
 
 
-def of_station(states: Iterable[BayState], *, fault: bool) -> Lamp:
+def of_bay(state: BayState, *, aside: bool) -> Lamp | None:
+    """A bay's lamp. `aside`: its phone waits in quarantine for an operator."""
+    return Lamp.FAULT if aside and state is BayState.READY else OF_BAY[state]
+
+
+def of_station(bays: Iterable[Lamp | None], *, fault: bool) -> Lamp:
     """The station's one lamp. `fault`: something about the station itself needs mending."""
     if fault:
         return Lamp.FAULT
-    shown = {OF_BAY[state] for state in states}
+    shown = set(bays)
     return next((lamp for lamp in URGENCY if lamp in shown), Lamp.READY)

@@ -21,6 +21,7 @@ from station.model.api import (
 )
 from station.model.causes import EXPLANATIONS, Cause
 from station.model.consent import Options
+from station.model.gates import Gate
 from station.model.job import PHASE_WORDS, Phase
 from station.model.lights import Lights
 from station.model.panel import Button
@@ -74,9 +75,10 @@ def snapshot(station: Station, *, at: float, sequence: int) -> Snapshot:
         sequence=sequence,
         at=at,
         bays=bays,
-        lamp=lamps.of_station((bay.state for bay in bays), fault=fault),
+        lamp=lamps.of_station((bay.lamp for bay in bays), fault=fault),
         touch_confirms=station.policy.touch_confirms,
         notice=notice,
+        clock_trusted=situation.health.clock_trusted is True,
         emulated=any(bay.phone is not None and bay.phone.emulated for bay in bays),
         order=station.orders.view(),
         face=station.operator.choices.face,
@@ -89,10 +91,12 @@ def snapshot(station: Station, *, at: float, sequence: int) -> Snapshot:
 def _bay(station: Station, bay: Bay) -> BayView:
     state = state_of(bay, station.bays, station.desk.arming)
     title, hint = _words(station, bay, state)
+    offers = _offers(station, bay, state)
+    aside = any(found.gate is Gate.QUARANTINE for offer in offers for found in offer.findings)
     return BayView(
         bay=bay.id,
         state=state,
-        lamp=lamps.OF_BAY[state],
+        lamp=lamps.of_bay(state, aside=aside),
         title=title,
         hint=hint,
         selected=station.desk.selected == bay.id,
@@ -100,7 +104,7 @@ def _bay(station: Station, bay: Bay) -> BayView:
         confirm=_confirm(station, bay),
         job=None if bay.job is None or state in (BayState.FAILED, BayState.CANCELLED) else _job(bay.job),
         result=_result(bay),
-        offers=_offers(station, bay, state),
+        offers=offers,
         chosen=None if bay.stay is None else bay.stay.chosen,
         options=Options() if bay.stay is None else bay.stay.options,
         advice=station.triage.advice_view(bay),

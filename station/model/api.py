@@ -238,6 +238,8 @@ class Snapshot(Message, frozen=True, kw_only=True, tag="snapshot"):
     """Something about the station itself that somebody should know ("the disk is nearly full"); usually empty."""
     emulated: bool
     """Whether this station has virtual phones."""
+    clock_trusted: bool = False
+    """Whether the machine's clock is known to be right: a wrong time is shown to nobody."""
     order: OrderView | None = None
     face: Face = Face()
     pin: PinState = PinState.UNSET

@@ -64,6 +64,7 @@ class Kiosk:
         album: Album | None = None,
         backlight: Backlight | None = None,
         clock: Callable[[], float] = boottime,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.open = True
         self.drawn = 0
@@ -71,6 +72,7 @@ class Kiosk:
         self._link = link
         self._album = album
         self._clock = clock
+        self._wall = wall
         self._finger = Finger()
         self._glass = Glass(backlight)
         self._doze = Doze(clock())
@@ -126,7 +128,8 @@ class Kiosk:
             return 0.0
         note = self._note_ends if self._note else None
         beat = self._beat if self._holds() is not None else None
-        ends = [at for at in (self._due, note, beat, self._left(), self._doze.due) if at is not None]
+        minute = now + 60.0 - self._wall() % 60.0 if view.time else None
+        ends = [at for at in (self._due, note, beat, minute, self._left(), self._doze.due) if at is not None]
         # From now on, not from when this step began; and never at once, or who listens to the daemon would starve.
         return max(BREATH, min(ends) - self._clock()) if ends else None
 
@@ -149,7 +152,12 @@ class Kiosk:
             self._say(IDLE if now >= self._touched + PAGE_SECONDS else CLOSED, now)
         if snapshot is not None:
             self._face = snapshot.face
-        return View(_timeless(snapshot), self._note, self._place, self._face)
+        return View(_timeless(snapshot), self._note, self._place, self._face, self._time(snapshot))
+
+    def _time(self, snapshot: Snapshot | None) -> str:
+        """The time of day, where the station trusts its clock."""
+        trusted = snapshot is not None and snapshot.clock_trusted
+        return time.strftime("%H:%M", time.localtime(self._wall())) if trusted else ""
 
     def _say(self, note: str, now: float) -> None:
         self._note, self._note_ends, self._note_on = note, now + NOTE_SECONDS, _guests(self._link.snapshot)

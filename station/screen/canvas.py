@@ -59,6 +59,7 @@ class Canvas:
         now: CLOCK_BOOTTIME seconds.
         pressed: The target under the finger, to be drawn pressed.
         face: How it shall look. Scenes never ask: lengths, colours and words obey it here.
+        time: Of day, as the frame shows it; empty: it is not known.
         targets: Filled by the scene: where a finger does what. Later ones lie on top.
         due: Filled by the scene: when the picture changes without a new snapshot; None: never.
         pressed_since: When the finger came that is on `pressed`.
@@ -69,6 +70,7 @@ class Canvas:
     now: float
     pressed: Target | None = None
     face: Face = PLAIN
+    time: str = ""
     targets: list[tuple[Rect, Target]] = field(default_factory=list)
     due: float | None = None
     pressed_since: float = 0.0

@@ -32,6 +32,10 @@ def chrome(canvas: Canvas, snapshot: Snapshot, note: str, *, door: bool = True) 
     style = Style(canvas.px(19), MUTED, bold=True)
     if door:
         head.width -= _door(canvas, room, opened=snapshot.operator is not None) + canvas.px(6) - margin
+    if canvas.time:
+        room_for_it = text.width(canvas.time, style) + canvas.px(14)
+        label(canvas, Rect(head.right - room_for_it, head.top, room_for_it, head.height), canvas.time, style, align=1)
+        head.width -= room_for_it + canvas.px(14)
     many = totals.of(snapshot)
     ordered, aside = "", False
     if snapshot.order is not None:

@@ -39,18 +39,21 @@ class View:
         note: An answer to the last touch, shown for a while.
         place: The page that is open.
         face: How it looked last: for when no snapshot tells.
+        time: Of day, to be shown; empty: it is not known.
     """
 
     snapshot: Snapshot | None
     note: str = ""
     place: Where | None = None
     face: Face = PLAIN
+    time: str = ""
 
 
 def render(view: View, canvas: Canvas) -> None:
     """Draw the view, and fill in the canvas' targets and when it is due again."""
     snapshot = view.snapshot
     canvas.face = view.face if snapshot is None else snapshot.face
+    canvas.time = view.time
     canvas.clear()
     if snapshot is None:
         moment.draw(canvas, canvas.area)

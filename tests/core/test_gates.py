@@ -426,6 +426,15 @@ def test_only_where_the_policy_allows_it():
             bench.do(command)
 
 
+def test_the_lamp_of_a_phone_that_is_set_aside_is_red():
+    bench = Bench(quarantine_after=1)
+    bench.plug()
+    bench.inspect(facts())
+    assert bench.bay().lamp is Lamp.READY
+    recorded(failed_wipe())(bench)
+    assert bench.bay().lamp is bench.view().lamp is Lamp.FAULT
+
+
 def test_an_operator_names_the_phone_and_opens_only_what_is_closed():
     bench = Bench(operator_confirm=True, min_battery=90)
     bench.plug()

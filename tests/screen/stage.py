@@ -31,8 +31,10 @@ class Stage:
 
     def __init__(self, backlight: Backlight | None = None) -> None:
         self.now = NOW
+        self.wall = 0.0
+        """Seconds since the epoch."""
         self.link = Wired()
-        self.kiosk = Kiosk(self.link, backlight=backlight, clock=lambda: self.now)
+        self.kiosk = Kiosk(self.link, backlight=backlight, clock=lambda: self.now, wall=lambda: self.wall)
 
     def show(self, snapshot: Snapshot | None) -> None:
         """A snapshot comes, and stays until it can be touched."""

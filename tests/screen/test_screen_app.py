@@ -277,3 +277,27 @@ def test_no_display_is_said_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDL_VIDEODRIVER", "no-such-driver")
     with pytest.raises(StationError, match="no display"):
         open_window()
+
+
+def test_the_time_of_day_is_shown_where_the_clock_is_known_to_be_right(stage: Stage, monkeypatch) -> None:
+    monkeypatch.setattr(app.time, "localtime", app.time.gmtime)
+    stage.wall = 3 * 3600 + 4 * 60 + 50.0
+    stage.show(station(bay(BayState.EMPTY)))
+    untold = shown()
+    stage.show(replace(station(bay(BayState.EMPTY)), clock_trusted=True))
+    assert shown() != untold
+    pause, drawn = stage.steps(), stage.kiosk.drawn
+    assert pause is not None
+    assert 9.9 < pause <= 10.0  # until the minute is over
+    stage.steps()
+    assert stage.kiosk.drawn == drawn
+    stage.wall += 10.0
+    stage.steps()
+    assert stage.kiosk.drawn == drawn + 1
+
+
+def shown() -> bytes:
+    """What the display shows."""
+    surface = pygame.display.get_surface()
+    assert surface is not None
+    return surface.get_buffer().raw
