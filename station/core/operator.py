@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from station.core.actions import Action, CheckPin, KeepChoices, MakePin, StartAnew, SwitchMachine, WriteLogs
 from station.core.bays import MAX_BAYS, Bay, Bays
 from station.core.events import ChoicesFound, ChoicesKept, Moment, OperatorTold, Papers, PapersSeen, PinChecked, PinMade
+from station.core.jobs import JobState
 from station.core.policy import Policy
 from station.core.situation import Situation
 from station.errors import Refused
@@ -46,6 +47,7 @@ FIRST_WAIT, LONGEST_WAIT = 60.0, 3600.0
 BRIGHTEST = 100
 LONGEST_DIM = 24 * 3600.0
 BAY_NAME = re.compile(r"[A-Za-z0-9-]{1,8}")
+"""A new bay's."""
 MAX_STICK = 200
 """Letters of a stick's name."""
 
@@ -262,14 +264,17 @@ class Operator:
             raise Refused("There is no such policy.", remedy=f"There are: {', '.join(self._policy.presets)}.")
         if policy == self._policy.preset:
             return []
+        queued = next((bay for bay in self._bays if bay.job and bay.job.state is JobState.QUEUED), None)
+        if queued is not None:  # it is written down nowhere before it begins, and a standing order asks once
+            raise Refused(f"Bay {queued.id} waits for its turn.", remedy="Wait until it has begun, or cancel it.")
         return [KeepChoices(choices=replace(self.choices, policy=policy))]
 
     def _learn(self, name: BayId | None, now: Moment) -> None:
         if name is not None:
             self._require_ours("bays", "Which socket is which bay")
-            if not BAY_NAME.fullmatch(name):
-                raise Refused("A bay cannot have that name.", remedy="Take up to eight letters and digits.")
             bay = self._bays.get(name)
+            if bay is None and not BAY_NAME.fullmatch(name):
+                raise Refused("A bay cannot have that name.", remedy="Take up to eight letters and digits.")
             if bay is None and len(list(self._bays)) >= MAX_BAYS:
                 raise Refused(f"This station has {MAX_BAYS} bays already.", remedy="Forget one first.")
             if bay is not None:
@@ -311,7 +316,6 @@ class Operator:
         busy = [bay.id for bay in self._bays if bay.job is not None]
         if busy:
             raise Refused(f"Bay {busy[0]} is at work.", remedy="Wait until it is done, or cancel it.")
-        self._says = "The machine is being switched off." if how is Power.OFF else "The machine is being restarted."
         return [SwitchMachine(how=how)]
 
 
@@ -323,9 +327,12 @@ def waiting(wrong: int) -> float:
 
 
 def distinct(bays: Mapping[BayId, SocketPath]) -> bool:
-    """Whether these can be bays: names that one can have, each with a socket of its own."""
-    names = all(BAY_NAME.fullmatch(name) for name in bays)
-    return names and len(bays) <= MAX_BAYS and len(set(bays.values())) == len(bays) and "" not in bays.values()
+    """Whether these can be bays: each with a name, and a socket of its own.
+
+    Names that come from the settings may be longer than those that are given here.
+    """
+    named = "" not in bays and "" not in bays.values()
+    return named and len(bays) <= MAX_BAYS and len(set(bays.values())) == len(bays)
 
 
 def fits(face: Face) -> bool:

@@ -105,6 +105,7 @@ class Station:
         """
         before = self._trusting()
         self.operator.expire(now)
+        self.trial.attend(now)  # before too: what is over must not refuse this event, or swallow it
         actions = self._dispatch(event, now)
         if isinstance(event, OPERATORS):
             self.operator.used(now)

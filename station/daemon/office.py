@@ -33,6 +33,8 @@ MAX_ADDRESSES = 6
 LOG_SECONDS = 120.0
 """How long writing the logs may take: a stick that was pulled may never answer."""
 END_SECONDS = 3.0
+SWITCHED = {Power.OFF: "The machine is being switched off.", Power.RESTART: "The machine is being restarted."}
+"""What is said once it is true."""
 
 log = structlog.get_logger(__name__)
 
@@ -95,7 +97,7 @@ class Office:
             case SwitchMachine():
                 log.warning("the machine is switched", how=action.how.value)
                 await asyncio.to_thread(self._switch, action.how)
-                return []
+                return [OperatorTold(says=SWITCHED[action.how])]
 
     def look(self) -> Papers:
         """What an operator looks through. Blocks for as long as the disk takes."""

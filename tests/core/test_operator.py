@@ -9,9 +9,11 @@ from station.adapters.api import MAX_FRAME
 from station.core.actions import KeepChoices, StartAnew, SwitchMachine, WriteLogs
 from station.core.bays import MAX_BAYS
 from station.core.events import ChoicesFound, OperatorTold, Papers, PapersSeen
-from station.core.operator import FIRST_WAIT, FREE_TRIES, LONGEST_WAIT, waiting
+from station.core.operator import FIRST_WAIT, FREE_TRIES, LONGEST_WAIT, distinct, waiting
 from station.errors import Refused
 from station.model.api import (
+    BayState,
+    Cancel,
     Command,
     EndOrder,
     ForgetBay,
@@ -302,6 +304,20 @@ def test_another_policy_is_kept_and_then_the_daemon_starts_anew():
     assert bench.all(StartAnew)
 
 
+def test_the_daemon_does_not_start_anew_over_a_phone_that_waits_for_its_turn():
+    """It is not on the disk before it begins: whoever confirmed it would wait in vain."""
+    bench = opened(cap=1)
+    bench.confirm()
+    bench.do(Select(id=1, bay=TWO))
+    bench.plug(B, TWO)
+    bench.press()
+    bench.hold()
+    assert bench.bay(TWO).state is BayState.QUEUED
+    assert "Bay 2 waits" in str(refused(bench, UsePolicy(id=2, policy="overnight")))
+    bench.do(Cancel(id=3, bay=TWO), UsePolicy(id=4, policy="overnight"))
+    assert bench.all(StartAnew)
+
+
 def test_what_the_environment_decides_is_not_chosen_here():
     bench = opened(settled=frozenset({"policy", "bays"}))
     for command in (UsePolicy(id=1, policy="overnight"), LearnBay(id=1, bay=THREE), ForgetBay(id=1, bay=TWO)):
@@ -374,6 +390,15 @@ def test_nothing_is_learned_when_the_operator_thinks_better_of_it():
 @pytest.mark.parametrize("name", ["", "bay 3", "123456789", "ü", "../1", "1\n"])
 def test_a_bay_needs_a_name_that_can_be_printed_beside_it(name):
     refused(opened(), LearnBay(id=1, bay=BayId(name)))
+
+
+def test_a_bay_that_the_settings_named_keeps_its_name():
+    bench = opened(bays={BayId("left shelf"): SocketPath("1-1.1"), TWO: SocketPath("1-1.2")})
+    bench.do(LearnBay(id=1, bay=BayId("left shelf")), in_socket("1-1.8"))
+    assert bays(bench) == {"left shelf": "1-1.8", TWO: "1-1.2"}
+    assert bench.choices_on_disk is not None
+    assert bench.choices_on_disk.bays is not None
+    assert distinct(bench.choices_on_disk.bays)
 
 
 def test_there_are_only_so_many_bays():

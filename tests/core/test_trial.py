@@ -132,6 +132,17 @@ def test_it_ends_by_itself(bench):
     assert bench.bay().state is BayState.ARMED
 
 
+@pytest.mark.parametrize("by_button", [True, False])
+def test_what_is_over_swallows_nothing_although_nobody_told_the_time(bench, by_button):
+    bench.do(BEGIN)
+    bench.now += TRIAL_SECONDS  # no Tick
+    if by_button:
+        bench.press()
+    else:
+        bench.do(Start(id=2, bay=ONE, service=Service.RESTORE))
+    assert bench.bay().state is BayState.ARMED
+
+
 def test_a_bench_of_many_lamps_can_be_tried_to_the_end(bench):
     bench.do(BEGIN)
     for lamp in [*Lamp, *Lamp]:

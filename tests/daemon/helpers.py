@@ -220,6 +220,9 @@ class House:
             starter.close()
             await proof.close()
 
+    def switch(self, how: Power) -> None:
+        self.switched.append(how)
+
     def office(self) -> Office:
         """Its sticks are the directories in `sticks`; nothing switches a machine off here."""
         return Office(
@@ -228,7 +231,7 @@ class House:
             firmware=FirmwareStore(self.state / "firmware"),
             health=lambda: self.health,
             sticks=lambda: sticks.below(self.sockets / "sticks"),
-            switch=self.switched.append,
+            switch=self.switch,
             environment={"STATION_STATE": str(self.state), "STATION_SOCKET": str(self.socket)},
         )
 

@@ -178,7 +178,19 @@ async def test_the_machine_is_switched_off(house: House):
     async with house.daemon() as daemon:
         await opened(daemon)
         assert not await daemon.command(SwitchOff, how=Power.RESTART)
+        await until(daemon, lambda shown: shown.operator and "being restarted" in shown.operator.says)
     assert house.switched == [Power.RESTART]
+
+
+async def test_a_machine_that_stays_on_is_not_said_to_be_switched_off(house: House, monkeypatch):
+    monkeypatch.setattr(power, "BOOTED", house.sockets / "none")
+    monkeypatch.setattr(house, "switch", power.switch)
+    async with house.daemon() as daemon:
+        await opened(daemon)
+        assert "cannot be switched off" in await daemon.command(SwitchOff, how=Power.OFF)
+        shown = await until(daemon, lambda shown: shown.operator and shown.operator.machine)
+        assert shown.operator is not None
+        assert shown.operator.says == ""
 
 
 # -- what was chosen, on the disk
