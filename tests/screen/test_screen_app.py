@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -280,7 +281,7 @@ def test_no_display_is_said_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_time_of_day_is_shown_where_the_clock_is_known_to_be_right(stage: Stage, monkeypatch) -> None:
-    monkeypatch.setattr(app.time, "localtime", app.time.gmtime)
+    monkeypatch.setattr(time, "localtime", time.gmtime)
     stage.wall = 3 * 3600 + 4 * 60 + 50.0
     stage.show(station(bay(BayState.EMPTY)))
     untold = shown()
