@@ -40,7 +40,9 @@ def write(directory: Path, name: str, parts: Iterable[tuple[str, bytes]]) -> Pat
     """
     target, part = directory / name, directory / f".{name}.part"
     try:
-        with part.open("wb") as file:
+        part.unlink(missing_ok=True)
+        # A new file, always: a stick was written by anybody, and a link on it would lead to a file of the station's.
+        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644), "wb") as file:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
                 room = MAX_ALL
                 for inside, data in parts:

@@ -309,6 +309,16 @@ def test_a_bundle_is_whole_or_not_there(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 
+def test_a_link_on_a_stick_leads_nowhere(tmp_path):
+    ours, stick = tmp_path / "station-key.pem", tmp_path / "stick"
+    ours.write_text("key")
+    stick.mkdir()
+    for name in (".a.zip.part", "a.zip"):
+        (stick / name).symlink_to(ours)
+    assert not bundle.write(stick, "a.zip", [("x", b"y")]).is_symlink()
+    assert ours.read_text() == "key"
+
+
 def test_a_stick_that_is_gone_is_told_of(tmp_path):
     with pytest.raises(StorageError, match="It is gone"):
         bundle.write(tmp_path / "gone", "a.zip", [])
