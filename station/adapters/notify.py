@@ -24,8 +24,13 @@ def stopping() -> None:
 
 
 def reloading() -> None:
-    """Tell systemd that the service reads its settings anew; `ready` ends that (sd_notify(3))."""
-    _tell(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}\nSTATUS=Starting anew with other settings.")
+    """Tell systemd that the service reads its settings anew; `ready` ends that (sd_notify(3)).
+
+    The watchdog is fed too: nobody does until the new program has begun, and it waits no longer for that.
+    """
+    _tell(
+        f"WATCHDOG=1\nRELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}\nSTATUS=Starting anew with other settings."
+    )
 
 
 async def keep_watchdog_fed() -> None:

@@ -93,19 +93,22 @@ def run(settings: Settings, *, starter: WorkerStarter | None = None) -> None:
     Raises:
         ConfigError, StorageError: it cannot begin.
     """
+    ends = asyncio.Event()
     with lease(settings.state):
-        anew = asyncio.run(_serve(settings, starter or LocalStarter()))
-    if anew:
+        anew = asyncio.run(_serve(settings, starter or LocalStarter(), ends))
+    if anew and not ends.is_set():  # who wants it to end may have said so while it ended to start anew
         # The same process with the same arguments: systemd sees one daemon all the while, workers stay its children.
         notify.reloading()
         os.execv(sys.executable, (sys.executable, *sys.orig_argv[1:]))  # noqa: S606 (no shell is wanted)
 
 
-async def _serve(settings: Settings, starter: WorkerStarter) -> bool:
-    """Serve until told to end. Returns whether the daemon is to be started anew."""
+async def _serve(settings: Settings, starter: WorkerStarter, ends: asyncio.Event) -> bool:
+    """Serve until told to end, which sets `ends`. Returns whether the settings are other ones now."""
     firmware = FirmwareStore(settings.firmware_store)
     shelf = await asyncio.to_thread(JobShelf, settings.state)
     policy = await asyncio.to_thread(policy_of, settings)
+    custody = await asyncio.to_thread(custody_of, settings, policy, shelf)
+    office = await asyncio.to_thread(_office, settings, policy, firmware)
     async with AsyncExitStack() as stack:
         proof = await RecordedProof.open(settings.state)
         stack.push_async_callback(proof.close)
@@ -113,13 +116,13 @@ async def _serve(settings: Settings, starter: WorkerStarter) -> bool:
         await asyncio.to_thread(starter.prepare)
         loop = Loop(
             Station(policy, instance=_instance()),
-            running=Running(shelf, starter, firmware, custody_of(settings, policy, shelf)),
+            running=Running(shelf, starter, firmware, custody),
             proof=proof,
             firmware=firmware,
             orders=OrderShelf(settings.state),
             clock=moment,
             releases=Releases(settings.state),
-            office=_office(settings, policy, firmware),
+            office=office,
             health=Machine(settings.state).look,
         )
         server = await stack.enter_async_context(ApiServer(settings.socket, loop.carry_out))
@@ -132,7 +135,7 @@ async def _serve(settings: Settings, starter: WorkerStarter) -> bool:
                     tasks.create_task(loop.run(_usb(settings), Faces(server, panel))),
                 ]
                 for number in (signal.SIGTERM, signal.SIGINT):
-                    asyncio.get_running_loop().add_signal_handler(number, _stop, work)
+                    asyncio.get_running_loop().add_signal_handler(number, _stop, work, ends)
         except* StartsAnew:
             anew = True
     return anew
@@ -232,8 +235,9 @@ def _instance() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
 
 
-def _stop(work: list["asyncio.Task[None]"]) -> None:
+def _stop(work: list["asyncio.Task[None]"], ends: asyncio.Event) -> None:
     log.info("stopping; workers go on")
+    ends.set()
     notify.stopping()
     for task in work:
         task.cancel()
