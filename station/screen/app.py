@@ -187,7 +187,8 @@ class Kiosk:
         self.drawn += 1
         self._last = (view, canvas.pressed)
         self._due = canvas.due
-        self._send(self._finger.show(canvas.targets, now))
+        # As of now: drawing takes its time, and what nobody could see yet is not touched by a finger that comes.
+        self._send(self._finger.show(canvas.targets, self._clock()))
         if self._album is not None and not (isinstance(self._place, Office) and self._place.room in PRIVATE):
             self._album.consider(view.snapshot, self._glass.paper)
 

@@ -36,6 +36,8 @@ from station.model.base import BayId, Ecid
 from station.model.service import Service
 from station.screen import app
 from station.screen.app import BEAT, NOTE_SECONDS
+from station.screen.sketch import Sketch
+from station.screen.touch import SETTLE
 from station.screen.window import open_window
 from tests.screen.samples import BENCH, CONFIRM, NOW, PHONE, bay, station
 from tests.screen.server import serving
@@ -99,6 +101,24 @@ def test_the_mouse_that_sdl_makes_up_from_a_finger_means_nothing(stage: Stage, k
     pygame.event.post(pygame.event.Event(kind, button=1, pos=at, touch=True))
     stage.tap(Start)
     assert len(stage.link.sent) == 1
+
+
+def test_a_finger_that_came_while_a_slow_screen_drew_touched_what_was_there_before(stage: Stage, monkeypatch) -> None:
+    stage.link.snapshot = station(bay(BayState.READY))
+    at = stage.place(Start)
+    show = stage.kiosk._glass.show
+
+    def slowly(sketch: Sketch) -> None:
+        stage.now += 2 * SETTLE
+        spot = {"x": (at[0] + 0.5) / 800, "y": (at[1] + 0.5) / 480}
+        if not stage.kiosk.drawn:
+            pygame.event.post(pygame.event.Event(pygame.FINGERDOWN, finger_id=1, touch_id=0, **spot))
+        show(sketch)
+
+    monkeypatch.setattr(stage.kiosk._glass, "show", slowly)
+    stage.steps()
+    stage.post(pygame.FINGERUP, at)
+    assert stage.link.sent == []
 
 
 def test_a_phone_swapped_under_the_finger_is_not_started(stage: Stage) -> None:
