@@ -50,6 +50,8 @@ BAY_NAME = re.compile(r"[A-Za-z0-9-]{1,8}")
 """A new bay's."""
 MAX_STICK = 200
 """Letters of a stick's name."""
+SWITCHED = {Power.OFF: "The machine is being switched off.", Power.RESTART: "The machine is being restarted."}
+"""What is said when the machine has obeyed."""
 
 OperatorCommand = Unlock | Lock | SetPin | SetFace | UsePolicy | LearnBay | ForgetBay | SaveLogs | SwitchOff
 OperatorNews = ChoicesFound | ChoicesKept | PinMade | PinChecked | PapersSeen | OperatorTold
@@ -264,6 +266,7 @@ class Operator:
             raise Refused("There is no such policy.", remedy=f"There are: {', '.join(self._policy.presets)}.")
         if policy == self._policy.preset:
             return []
+        self._require_no_logs()
         queued = next((bay for bay in self._bays if bay.job and bay.job.state is JobState.QUEUED), None)
         if queued is not None:  # it is written down nowhere before it begins, and a standing order asks once
             raise Refused(f"Bay {queued.id} waits for its turn.", remedy="Wait until it has begun, or cancel it.")
@@ -305,14 +308,18 @@ class Operator:
     # -- the machine
 
     def _save_logs(self, stick: str) -> list[Action]:
-        if self._writing:
-            raise Refused("The logs are being written already.", remedy="Wait until that is done.")
+        self._require_no_logs()
         if not 0 < len(stick) <= MAX_STICK:
             raise Refused("There is no such stick.", remedy="Plug in a USB stick, and choose it.")
         self._writing, self._says = True, "The logs are being written. Leave the stick plugged in."
         return [WriteLogs(stick=stick)]
 
+    def _require_no_logs(self) -> None:
+        if self._writing:
+            raise Refused("The logs are being written already.", remedy="Wait until that is done.")
+
     def _switch(self, how: Power) -> list[Action]:
+        self._require_no_logs()
         busy = [bay.id for bay in self._bays if bay.job is not None]
         if busy:
             raise Refused(f"Bay {busy[0]} is at work.", remedy="Wait until it is done, or cancel it.")

@@ -21,6 +21,7 @@ from station.adapters.records import chain_files
 from station.adapters.signing import key_type
 from station.core.actions import CheckPin, KeepChoices, MakePin, SwitchMachine
 from station.core.events import ChoicesFound, ChoicesKept, Event, OperatorTold, Papers, PinChecked, PinMade
+from station.core.operator import SWITCHED
 from station.core.situation import Health
 from station.errors import Refused, StationError, StorageError
 from station.model.operator import RECORDS_SHOWN, FirmwareLine, MachineView, Power, RecordLine
@@ -33,8 +34,6 @@ MAX_ADDRESSES = 6
 LOG_SECONDS = 120.0
 """How long writing the logs may take: a stick that was pulled may never answer."""
 END_SECONDS = 3.0
-SWITCHED = {Power.OFF: "The machine is being switched off.", Power.RESTART: "The machine is being restarted."}
-"""What is said once it is true."""
 
 log = structlog.get_logger(__name__)
 

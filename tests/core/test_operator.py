@@ -445,7 +445,12 @@ def test_logs_are_written_once_at_a_time_and_what_became_of_it_is_said():
     bench = opened()
     bench.do(SaveLogs(id=1, stick="STICK"))
     assert [action.stick for action in bench.all(WriteLogs)] == ["STICK"]
-    assert "already" in str(refused(bench, SaveLogs(id=2, stick="STICK")))
+    for command in (
+        SaveLogs(id=2, stick="STICK"),
+        UsePolicy(id=2, policy="overnight"),  # each would leave half a file on the stick
+        SwitchOff(id=2, how=Power.OFF),
+    ):
+        assert "already" in str(refused(bench, command))
     bench.do(OperatorTold(says="The stick is full.", wrote=True))
     assert says(bench) == "The stick is full."
     bench.do(SaveLogs(id=3, stick="STICK"))
