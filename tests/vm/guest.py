@@ -25,6 +25,9 @@ IMAGE = ROOT / ".vm"
 HOST = "10.0.2.2"
 """The host's 127.0.0.1, as seen from the guest."""
 
+DISPLAY = (800, 480)
+"""Pixels of its display, which nothing shows until somebody asks for a picture of it (`Guest.picture`)."""
+
 BOOT_SECONDS = 300.0
 """It takes 18 s on two idle cores, and 75 s on two that are very busy."""
 GRACE = 20.0
@@ -131,6 +134,23 @@ class Guest:
             raise self.error(f"{command}: {answer['error']['desc']}")
         return answer["return"]
 
+    async def picture(self) -> bytes:
+        """What its display shows now: a file, in the format PPM."""
+        file = self._directory / "display.ppm"
+        await self.monitor("screendump", filename=str(file))
+        return await asyncio.to_thread(file.read_bytes)
+
+    async def forward(self, port: int) -> int:
+        """Have a TCP port of 127.0.0.1 here lead to one of the guest's; which."""
+        said = await self.monitor(
+            "human-monitor-command", **{"command-line": f"hostfwd_add network tcp:127.0.0.1:0-:{port}"}
+        )
+        if said:
+            raise self.error(said)
+        table: str = await self.monitor("human-monitor-command", **{"command-line": "info usernet"})
+        rows = [line.split() for line in table.splitlines() if "HOST_FORWARD" in line]
+        return next(int(row[3]) for row in rows if row[5] == str(port))
+
     def error(self, what: str) -> GuestError:
         """An error that shows what QEMU and the guest said last."""
         return GuestError("\n".join([what, *self.last_words()]))
@@ -188,6 +208,7 @@ class Guest:
         line += ["-device", "virtio-serial-pci", "-chardev", f"socket,id=agent,path={self._directory}/agent"]
         line += ["-device", "virtserialport,chardev=agent,name=agent"]
         line += ["-qmp", f"unix:{self._directory}/monitor,server=on,wait=off"]
+        line += ["-device", f"virtio-gpu-pci,xres={DISPLAY[0]},yres={DISPLAY[1]}"]
         for number, (path, readonly) in enumerate(self._mounts()):
             mode = "on" if readonly else "off"
             line += ["-fsdev", f"local,id=share{number},path={path},security_model=none,readonly={mode}"]
