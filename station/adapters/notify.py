@@ -28,9 +28,8 @@ def reloading() -> None:
 
     The watchdog is fed too: nobody does until the new program has begun, and it waits no longer for that.
     """
-    _tell(
-        f"WATCHDOG=1\nRELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}\nSTATUS=Starting anew with other settings."
-    )
+    now = time.monotonic_ns() // 1000
+    _tell(f"WATCHDOG=1\nRELOADING=1\nMONOTONIC_USEC={now}\nSTATUS=Starting anew with other settings.")
 
 
 async def keep_watchdog_fed() -> None:

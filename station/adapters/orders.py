@@ -93,7 +93,7 @@ class OrderShelf:
         if not self._path.is_dir():
             return []
         notes = [path for path in self._path.glob("*.json") if not path.name.endswith(".report.json")]
-        return sorted(notes, key=lambda path: path.stat().st_mtime, reverse=True)
+        return sorted(notes, key=_written, reverse=True)
 
     def _prune(self) -> None:
         for path in self._notes()[KEPT:]:
@@ -109,6 +109,13 @@ def _read(path: Path) -> _Kept | None:
     except (OSError, ValueError) as error:
         log.warning("a standing order cannot be read", path=str(path), error=str(error))
         return None
+
+
+def _written(path: Path) -> float:
+    """When, in seconds since the epoch; 0 for a file that was deleted since it was listed."""
+    with suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0
 
 
 def _boot() -> str:

@@ -403,8 +403,11 @@ class Loop:
         while True:
             wait = None
             if self._station.operator.open:
-                self._inbox.put_nowait(PapersSeen(papers=await asyncio.to_thread(self._office.look)))
                 wait = PAPERS_SECONDS
+                try:
+                    self._inbox.put_nowait(PapersSeen(papers=await asyncio.to_thread(self._office.look)))
+                except (StationError, OSError) as error:  # a disk that fails costs the papers, not the daemon
+                    log.warning("what an operator looks through cannot be read", error=str(error))
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._stirred.wait()

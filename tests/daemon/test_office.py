@@ -18,6 +18,7 @@ from station.core.operator import FREE_TRIES
 from station.daemon import settings as settings_module
 from station.daemon.lease import lease
 from station.daemon.loop import StartsAnew
+from station.daemon.office import Office
 from station.daemon.presets import Preset
 from station.daemon.settings import load, settled
 from station.errors import Refused, StorageError
@@ -111,6 +112,25 @@ async def test_an_operator_sees_the_machine_while_the_pages_are_open(house: Hous
         assert shown.operator.machine is not None
         assert shown.operator.machine.software == "test 1"
         assert [line.bay for line in shown.operator.bays] == [ONE, TWO]
+
+
+async def test_a_disk_that_cannot_be_looked_through_costs_the_papers_only(house: House, monkeypatch):
+    look, failed = Office.look, asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def fail_once(office: Office):
+        if not failed.is_set():
+            loop.call_soon_threadsafe(failed.set)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return look(office)
+
+    monkeypatch.setattr(Office, "look", fail_once)
+    async with house.daemon() as daemon:
+        await opened(daemon)
+        async with asyncio.timeout(PATIENCE):
+            await failed.wait()
+        assert not await daemon.command(SetFace, face=FACE)
+        await until(daemon, lambda shown: shown.operator and shown.operator.machine)
 
 
 async def test_the_pin_is_nowhere_in_clear(house: House, capsys):

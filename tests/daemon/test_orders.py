@@ -162,6 +162,12 @@ async def test_what_did_not_go_well_comes_first(house):
     assert [passed.ecid for passed in found.passed] == [B]
 
 
+def test_an_order_that_is_deleted_while_they_are_listed_is_none(tmp_path):
+    (tmp_path / "orders").mkdir()
+    (tmp_path / "orders" / "x.json").symlink_to("gone")
+    assert OrderShelf(tmp_path).newest() is None
+
+
 def test_a_file_that_is_no_order_is_none(tmp_path):
     (tmp_path / "orders").mkdir()
     (tmp_path / "orders" / "x.json").write_text("{}")
