@@ -410,6 +410,9 @@ class Unlock(Message, frozen=True, kw_only=True, tag="unlock"):
     id: int
     pin: str
 
+    def __repr__(self) -> str:
+        return f"Unlock(id={self.id})"
+
 
 class Lock(Message, frozen=True, kw_only=True, tag="lock"):
     """Close the operator's pages."""
@@ -423,6 +426,9 @@ class SetPin(Message, frozen=True, kw_only=True, tag="set_pin"):
     id: int
     pin: str
     """Empty: there is none any more, and whoever opens the pages next chooses one."""
+
+    def __repr__(self) -> str:
+        return f"SetPin(id={self.id})"
 
 
 class SetFace(Message, frozen=True, kw_only=True, tag="set_face"):

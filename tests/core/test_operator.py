@@ -132,6 +132,11 @@ def test_what_no_pin_can_be_is_no_guess(pin):
     assert bench.station.operator.choices.wrong == 0
 
 
+@pytest.mark.parametrize("command", [Unlock(id=1, pin=PIN), SetPin(id=1, pin=PIN)])
+def test_a_pin_is_in_no_text_about_what_carries_it(command):
+    assert PIN not in repr(command)
+
+
 def test_it_closes_by_itself_and_stays_open_for_whoever_works():
     bench = opened()
     bench.wait(SESSION_SECONDS - 1)
