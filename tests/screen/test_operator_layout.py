@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from pygame import Surface
 
+from station.model.api import Order
 from station.model.base import BayId, SocketPath
 from station.model.face import Face
 from station.model.operator import BayLine, FirmwareLine, MachineView, OperatorView
@@ -54,6 +55,14 @@ def hittable(canvas: Canvas) -> None:
         assert canvas.area.contains(box)
         assert min(box.size) >= canvas.px(60)
         assert box.collidelist(boxes[number + 1 :]) == -1
+
+
+def test_a_night_for_a_bay_that_is_no_more_is_not_for_every_bay() -> None:
+    draft = NightDraft(bays=frozenset({BayId("99")}))
+    canvas = Canvas(Surface((800, 480)), NOW)
+    render(View(opened(), place=Office(Room.NIGHT, draft=draft)), canvas)
+    (order,) = (target.command for _, target in canvas.targets if isinstance(target.command, Order))
+    assert order.bays == ("99",)
 
 
 DRAFTS: dict[Room, Draft] = {

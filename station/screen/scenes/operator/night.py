@@ -9,6 +9,7 @@ from dataclasses import replace
 from pygame import Rect
 
 from station.model.api import BayState, BayView, EndOrder, Order, OrderView, Snapshot
+from station.model.base import BayId
 from station.model.operator import OperatorView
 from station.model.service import SERVICES, Keeps
 from station.screen import times, words
@@ -82,7 +83,7 @@ def _arm(canvas: Canvas, box: Rect, snapshot: Snapshot, operator: OperatorView, 
     order = Order(
         id=0,
         service=draft.service,
-        bays=tuple(bay.bay for bay in snapshot.bays if bay.bay in draft.bays),
+        bays=tuple(_names(snapshot, draft)),
         count=count,
         seconds=draft.hours * 3600.0,
     )
@@ -110,8 +111,13 @@ def _ends(operator: OperatorView, draft: NightDraft) -> str:
     return times.later(machine.clock, draft.hours * 3600.0)
 
 
+def _names(snapshot: Snapshot, draft: NightDraft) -> list[BayId]:
+    """The bays that were chosen; none: everywhere. If none is left they stay chosen, and the daemon refuses them."""
+    return [bay.bay for bay in snapshot.bays if bay.bay in draft.bays] or sorted(draft.bays)
+
+
 def _where(snapshot: Snapshot, draft: NightDraft) -> str:
-    names = [bay.bay for bay in snapshot.bays if bay.bay in draft.bays]
+    names = _names(snapshot, draft)
     if not names:
         return "Every bay"
     return f"Bay {names[0]}" if len(names) == 1 else f"Bays {', '.join(names)}"
@@ -119,7 +125,7 @@ def _where(snapshot: Snapshot, draft: NightDraft) -> str:
 
 def _promise(snapshot: Snapshot, operator: OperatorView, draft: NightDraft, count: int, ends: str) -> tuple[str, str]:
     """What will happen, and what that means for the data."""
-    names = [bay.bay for bay in snapshot.bays if bay.bay in draft.bays]
+    names = _names(snapshot, draft)
     title = SERVICES[draft.service].title
     bays = f"bay {names[0]}" if len(names) == 1 else f"bays {', '.join(names)}" if names else "any bay"
     until = f"until {ends}" if ends else "within an hour" if draft.hours == 1 else f"within {draft.hours} hours"
