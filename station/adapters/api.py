@@ -160,8 +160,11 @@ class _Client:
                 if (text := latest()) is not None:
                     await self._send(text)
                 await asyncio.sleep(PAUSE)
-        except (ConnectionClosed, TimeoutError):
-            self._connection.transport.abort()  # it reads too slowly, or not at all
+        except ConnectionClosed:
+            self._connection.transport.abort()
+        except TimeoutError:  # it reads too slowly, or not at all
+            self._log.warning("client does not read: dropped")
+            self._connection.transport.abort()
 
     async def _send(self, text: str) -> None:
         async with asyncio.timeout(SEND_SECONDS):

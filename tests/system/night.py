@@ -63,10 +63,9 @@ class Turn:
 
 async def give_order(station: Station, service: Service, *, count: int, bays: tuple[str, ...] = ()) -> None:
     """Give a standing order."""
-    async with station._command_lock:
-        names = tuple(BayId(bay) for bay in bays)
-        order = Order(id=next(station._numbers), service=service, bays=names, count=count, seconds=3600.0)
-        answer = await station._commanding.command(order)
+    names = tuple(BayId(bay) for bay in bays)
+    order = Order(id=next(station._numbers), service=service, bays=names, count=count, seconds=3600.0)
+    answer = await station.give(order)
     assert not answer.refused, answer
 
 

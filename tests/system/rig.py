@@ -112,8 +112,8 @@ class Rig:
         """Run the daemon while the context is open, unless it is killed before."""
         daemon = await self.start_daemon()
         try:
-            async with connect(self.socket) as watching, connect(self.socket) as commanding:
-                station = Station(self, daemon, watching, commanding)
+            async with connect(self.socket) as watching:
+                station = Station(self, daemon, watching)
                 async with station:
                     yield station
         finally:
@@ -268,14 +268,12 @@ class Rig:
 class Station:
     """A running daemon, as its clients see it."""
 
-    def __init__(self, rig: Rig, process: Process, watching: ApiClient, commanding: ApiClient) -> None:
+    def __init__(self, rig: Rig, process: Process, watching: ApiClient) -> None:
         self.rig = rig
         self.process = process
         self.snapshot: Snapshot | None = None
         """The newest; None once the daemon is gone."""
         self._watching = watching
-        self._commanding = commanding
-        self._command_lock = asyncio.Lock()
         self._arming = asyncio.Lock()
         self._numbers = count(1)
         self._news = asyncio.Condition()
@@ -336,8 +334,15 @@ class Station:
 
     async def command(self, command: type[Command], bay: str, **fields: object) -> Answer:
         """Give a command for a bay."""
-        async with self._command_lock:
-            return await self._commanding.command(command(id=next(self._numbers), bay=BayId(bay), **fields))  # type: ignore[arg-type, call-arg]  # tests know
+        return await self.give(command(id=next(self._numbers), bay=BayId(bay), **fields))  # type: ignore[arg-type, call-arg]  # tests know
+
+    async def give(self, command: Command) -> Answer:
+        """Give a command.
+
+        Over a connection of its own: who keeps one, and does not read the snapshots that come over it, is dropped.
+        """
+        async with connect(self.rig.socket) as commanding:
+            return await commanding.command(command)
 
     async def obeyed(self, command: type[Command], bay: str, **fields: object) -> None:
         """Give a command that must not be refused."""
@@ -357,6 +362,8 @@ class Station:
         if (phone := self.rig.host.bus.at(self.rig.sockets[BayId(bay)])) is not None:
             assert phone.socket is not None
             await self.rig.host.bus.unplug(phone.socket)
+        # What is still at work ends now, but not at once, and leaves a result too.
+        await self.until_bay(bay, _is_over, seconds=2 * PATIENCE)
         await self.command(Dismiss, bay)
         await self.until_empty(bay)
 
@@ -420,6 +427,10 @@ class Window:
     def go(self) -> None:
         """Let it go on."""
         self._going.set()
+
+
+def _is_over(view: BayView) -> bool:
+    return view.state is BayState.EMPTY or (view.result is not None and view.result.record > 0)
 
 
 def bay_of(snapshot: Snapshot, bay: str) -> BayView:

@@ -108,7 +108,9 @@ async def _run_some(station: Station, bay: str, cases: "deque[Case]", report: Re
         try:
             await _run(station, bay, case)
         except (AssertionError, ExceptionGroup) as error:
-            report.wrong.append(f"{case.name}: {''.join(traceback.format_exception_only(error))}")
+            errors = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
+            said = "\n".join(line for each in errors for line in traceback.format_exception_only(each))
+            report.wrong.append(f"{case.name}: {said}")
         await station.clear(bay)
         report.took.append((time.monotonic() - began, case.name))
 
