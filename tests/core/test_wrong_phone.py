@@ -328,6 +328,7 @@ def test_an_order_gets_as_far_as_erasing():
     machine.teardown()
 
 
+@pytest.mark.system
 def test_an_order_that_forgets_whose_turn_it_was_is_caught(monkeypatch):
     monkeypatch.setattr(orders.Orders, "_is_new", lambda *_: True)
     caught(Nights, words=r"a (second|third) turn|a turn after|more turns than were ordered")
@@ -357,6 +358,7 @@ def test_the_ring_gets_as_far_as_erasing():
     machine.teardown()
 
 
+@pytest.mark.system
 def test_a_screen_whose_silence_is_taken_for_a_finger_is_caught(monkeypatch):
     monkeypatch.setattr(arming, "UNSEEN_SECONDS", 1000.0)
     monkeypatch.setattr(arming.Holding, "confirms", lambda holding, now: holding.full <= now.at)

@@ -34,6 +34,9 @@ from tests.screen.test_screen_layout import WORDS, Recorder
 PLAIN, LARGE = Face(), Face(large=True)
 
 
+pytestmark = pytest.mark.system
+
+
 @pytest.mark.parametrize(
     ("size", "face"), [*((size, PLAIN) for size in SIZES), (SIZES[0], LARGE), (SIZES[2], LARGE)], ids=str
 )

@@ -45,7 +45,7 @@ from tests.screen.operator_samples import (
 )
 from tests.screen.samples import BENCH, NOW, bay, offered, station
 
-pytestmark = pytest.mark.usefixtures("utc")
+pytestmark = [pytest.mark.usefixtures("utc"), pytest.mark.system]
 SIZES = [(800, 480), (1280, 720), (720, 1280), (480, 320)]
 DOWN, UP, FAULT = ControlState.DOWN, ControlState.UP, ControlState.FAULT
 BOTH = frozenset({(Control.START, None), (Control.CONFIRM, None)})

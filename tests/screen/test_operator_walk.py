@@ -535,6 +535,7 @@ def test_the_list_of_reasons_closes_with_the_session(display: Surface) -> None:
 # -- everything
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("seed", range(2))
 def test_no_tap_on_these_pages_starts_anything(display: Surface, seed: int) -> None:
     del display

@@ -46,6 +46,9 @@ SOMEWHERE = Office(Room.HOME)
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 
+pytestmark = pytest.mark.system
+
+
 @pytest.fixture
 def glass() -> Iterator[None]:
     """pygame's display."""

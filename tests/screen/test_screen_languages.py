@@ -82,6 +82,7 @@ def test_every_message_is_said_in_the_language(language: Language) -> None:
             assert say(entry.msgid) == entry.msgstr
 
 
+@pytest.mark.system
 @each_language
 def test_every_template_is_said_with_its_values(language: Language) -> None:
     po = catalog(language)
@@ -307,6 +308,7 @@ def advices() -> Iterator[View]:
 SEEN = [view for name, view in ALL.items() if name not in ALLOWED] + [*results(), *gates(), *advices()]
 
 
+@pytest.mark.system
 @each_language
 def test_nothing_is_cut(language: Language) -> None:
     """A few views in each language, at one size each."""

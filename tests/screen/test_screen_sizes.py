@@ -59,6 +59,7 @@ def displays() -> Iterator[object]:
             yield pytest.param(size, face, id=name, marks=[] if (size, face) in QUICK else pytest.mark.long)
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(("size", "face"), list(displays()))
 @pytest.mark.usefixtures("utc")
 def test_everything_fits(size: tuple[int, int], face: Face) -> None:
