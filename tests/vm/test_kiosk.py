@@ -22,7 +22,7 @@ from station.screen.pages import Page, Place, Turn
 from station.virtual.hosting.host import VirtualHost
 from station.virtual.phones.phone import VirtualPhone
 from tests.vm.guest import DISPLAY, Guest
-from tests.vm.kiosk import Kiosk, kiosk_in
+from tests.vm.kiosk import USER, Kiosk, kiosk_in
 from tests.vm.sockets import Sockets
 
 pytestmark = [pytest.mark.vm, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(1200)]
@@ -105,6 +105,15 @@ async def erased(kiosk: Kiosk, phone: VirtualPhone, bay: str = "1") -> None:
     assert len(phone.destructions) == 1
     await kiosk.person.sees()
     await kiosk.person.pins.show(Lamp.DONE)
+
+
+async def test_the_screen_is_nobody_in_particular_and_needs_no_console(kiosk: Kiosk, guest: Guest):
+    del kiosk  # it runs
+    look = "cd /proc/$(systemctl show --property=MainPID --value station-screen) && stat -c %U . && readlink fd/*"
+    user, *opened = (await guest.check("sh", "-c", look)).splitlines()
+    assert user == USER
+    assert "/dev/dri/card0" in opened
+    assert not [file for file in opened if file.startswith(("/dev/tty", "/dev/console"))]
 
 
 async def test_walk_up(kiosk: Kiosk, host: VirtualHost, sockets: Sockets):
