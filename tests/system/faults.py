@@ -237,7 +237,14 @@ SILENT = (
     _at("restored:status", FaultKind.SILENCE, Cause.DEADLINE),
     # It takes the order, and does not follow it.
     _at("lockdown:EnterRecovery", FaultKind.SILENCE, Cause.DEADLINE),
-    Case(what=FaultKind.SILENCE, at=RESTARTED, cause=Cause.NOT_RETURNED, outcome=NOT_VERIFIED, status=0),
+    Case(
+        what=FaultKind.SILENCE,
+        at=RESTARTED,
+        cause=Cause.NOT_RETURNED,
+        outcome=NOT_VERIFIED,
+        status=0,
+        seconds=90,
+    ),
     Case(
         what=FaultKind.SILENCE,
         at="lockdown:GetValue",
