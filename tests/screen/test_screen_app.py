@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pygame
 import pytest
@@ -110,7 +111,7 @@ def test_a_finger_that_came_while_a_slow_screen_drew_touched_what_was_there_befo
 
     def slowly(sketch: Sketch) -> None:
         stage.now += 2 * SETTLE
-        spot = {"x": (at[0] + 0.5) / 800, "y": (at[1] + 0.5) / 480}
+        spot: dict[str, Any] = {"x": (at[0] + 0.5) / 800, "y": (at[1] + 0.5) / 480}
         if not stage.kiosk.drawn:
             pygame.event.post(pygame.event.Event(pygame.FINGERDOWN, finger_id=1, touch_id=0, **spot))
         show(sketch)
