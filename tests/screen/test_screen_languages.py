@@ -308,7 +308,7 @@ def advices() -> Iterator[View]:
 SEEN = [view for name, view in ALL.items() if name not in ALLOWED] + [*results(), *gates(), *advices()]
 
 
-@pytest.mark.system
+@pytest.mark.long
 @each_language
 def test_nothing_is_cut(language: Language) -> None:
     """A few views in each language, at one size each."""
@@ -321,7 +321,7 @@ def test_nothing_is_cut(language: Language) -> None:
 @pytest.mark.system
 @pytest.mark.timeout(120)
 @each_language
-@pytest.mark.parametrize("size", [*SIZES[:2], *(pytest.param(size, marks=pytest.mark.long) for size in SIZES[2:])])
+@pytest.mark.parametrize("size", [SIZES[0], *(pytest.param(size, marks=pytest.mark.long) for size in SIZES[1:])])
 def test_nothing_is_cut_anywhere(language: Language, size: tuple[int, int]) -> None:
     """All of it, at the sizes with the least room; at those that have the same shape, in the long run."""
     assert [lines for seen in SEEN for lines in cut(seen, size, language)] == []

@@ -96,7 +96,7 @@ echo 0 > pi/live
 rmdir pi/header pi
 modprobe --remove gpio-simulator
 """
-DEADLINES = '{"connect": 900, "erase_content": 900, "return": 900, "verify": 900}'
+DEADLINES = '{"connect": 900, "erase_content": 600, "return": 900, "verify": 900}'
 """Seconds: until a worker has loaded its libraries it says nothing, and on these processors that takes a minute."""
 HOLD = 5.0
 """Seconds of a hold: it takes two, and a button that is held for ten is taken for broken."""
@@ -287,9 +287,11 @@ class Kiosk:
         self.person.forget()
         await self._guest.check("systemctl", "kill", "--signal=TERM", "station-screen")
 
-    async def until(self, seen: Callable[[BayView], bool], bay: str = "1") -> BayView:
+    async def until(self, seen: Callable[[BayView], bool], bay: str = "1", *, seconds: float = PATIENCE) -> BayView:
         """Wait until something is to be seen in a bay."""
-        snapshot = await self.until_station(lambda snapshot: any(seen(view) for view in _bays(snapshot, bay)))
+        snapshot = await self.until_station(
+            lambda snapshot: any(seen(view) for view in _bays(snapshot, bay)), seconds=seconds
+        )
         return next(_bays(snapshot, bay))
 
     async def until_station(self, seen: Callable[[Snapshot], bool], *, seconds: float = PATIENCE) -> Snapshot:
@@ -298,11 +300,11 @@ class Kiosk:
             async with asyncio.timeout(seconds), self._news:
                 await self._news.wait_for(lambda: self.snapshot is not None and seen(self.snapshot))
         except TimeoutError:
-            raise AssertionError(f"in the end: {self.snapshot}\n{await self._logs()}") from None
+            raise AssertionError(f"in the end: {self.snapshot}\n{await self.logs()}") from None
         assert self.snapshot is not None
         return self.snapshot
 
-    async def _logs(self) -> str:
+    async def logs(self) -> str:
         """What the daemon said, and its workers."""
         logs = f"journalctl --unit=station --lines=40 --no-pager; tail --lines=30 {STATE}/*/*/log"
         return (await self._guest.run("sh", "-c", logs)).output

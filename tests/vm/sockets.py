@@ -79,7 +79,9 @@ class Sockets:
         chain = await asyncio.to_thread(generate_pairing_cert_chain, await pairings.public_key())
         names = ("HostCertificate", "HostPrivateKey", "DeviceCertificate", "RootCertificate", "RootPrivateKey")
         record = dict(zip(names, chain, strict=True)) | {name: str(uuid.uuid4()).upper() for name in _IDS}
-        pairings.trust(*await pairings.read(record))
+        host_id, host = await pairings.read(record)
+        pairings.trust(host_id, host)
+        record["EscrowBag"] = host.escrow_bag
         file = self._guest.out / f"{phone.identity.udid}.plist"
         file.write_bytes(plistlib.dumps(record))
         await self._guest.check("install", "-D", f"--target-directory={RECORDS}", "--mode=644", str(file))
@@ -106,8 +108,7 @@ class Sockets:
                     raise
             else:
                 return
-            # usbmuxd 1.1.1 hangs now and then when a phone leaves while it is being paired with: see `end_usbmuxd`.
-            await self._guest.run("sh", "-c", "systemctl kill --signal=KILL usbmuxd; systemctl restart usbmuxd")
+            await self.mend_usbmuxd()
 
     async def until(self, *command: str, says: str) -> str:
         """Run a command again and again, until it says something; all that it said then."""
@@ -136,6 +137,10 @@ class Sockets:
         """
         write = f'mkdir -p "$(dirname {DROP_IN})" && cat > {DROP_IN} <<end\n{STAYS}end'
         await self._guest.check("sh", "-c", f"{write}\nsystemctl daemon-reload")
+
+    async def mend_usbmuxd(self) -> None:
+        """Start usbmuxd anew: 1.1.1 hangs now and then when a phone leaves while it is being paired with."""
+        await self._guest.run("sh", "-c", "systemctl kill --signal=KILL usbmuxd; systemctl restart usbmuxd")
 
     async def end_usbmuxd(self) -> None:
         """Have usbmuxd end, which udev starts again: it hangs when a phone leaves while it is being paired with."""
