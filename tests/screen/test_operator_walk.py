@@ -37,7 +37,7 @@ from tests.core.helpers import NORMAL, ONE, SOCKETS, TWO, A, arrived, facts, gon
 from tests.screen.operator_samples import FIRMWARE, MACHINE, OPERATOR, REPORT
 from tests.screen.test_screen_walk import Visitor
 
-pytestmark = pytest.mark.usefixtures("utc")
+pytestmark = [pytest.mark.usefixtures("utc"), pytest.mark.system]
 PIN = "2580"
 PAPERS = Papers(
     firmware=FIRMWARE, records=OPERATOR.records, record_count=OPERATOR.record_count, machine=MACHINE, report=REPORT
@@ -535,7 +535,6 @@ def test_the_list_of_reasons_closes_with_the_session(display: Surface) -> None:
 # -- everything
 
 
-@pytest.mark.system
 @pytest.mark.parametrize("seed", range(2))
 def test_no_tap_on_these_pages_starts_anything(display: Surface, seed: int) -> None:
     del display

@@ -138,7 +138,7 @@ class Case:
     service: AppleService = AppleService.SIGNING
     file: str = ""
     """What is spoilt."""
-    seconds: float = 45.0
+    seconds: float = 90.0
     """Within which the record must be written, on a machine that is busy with seven others."""
 
     @property

@@ -11,7 +11,7 @@ from tests.virtual_usb.helpers import image, ticket_for
 from tests.vm.guest import Guest
 from tests.vm.sockets import Sockets
 
-pytestmark = [pytest.mark.vm, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
 MODEL = ("iPhone 8", "13.7", "17H35")
 CRASH = -11

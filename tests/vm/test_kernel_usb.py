@@ -145,6 +145,7 @@ async def test_irecovery_in_dfu(guest: Guest, sockets: Sockets):
     assert int(answers["ECID"], 16) == phone.identity.ecid
 
 
+@pytest.mark.long
 @pytest.mark.client("pymobiledevice3", "asks lockdown", phone="iPhone 12, iOS 17.5")
 async def test_pymobiledevice3_through_the_real_usbmuxd(guest: Guest, sockets: Sockets):
     phone = await sockets.plug_known(*NEW)
@@ -152,6 +153,7 @@ async def test_pymobiledevice3_through_the_real_usbmuxd(guest: Guest, sockets: S
     assert f'"SerialNumber": "{phone.identity.serial_number}"' in info
 
 
+@pytest.mark.long
 @pytest.mark.client("pymobiledevice3", "normal → recovery → normal", phone="iPhone 12, iOS 17.5")
 async def test_pymobiledevice3_through_the_real_libusb(guest: Guest, sockets: Sockets):
     phone = await sockets.plug_known(*NEW)
