@@ -162,6 +162,7 @@ def views(draw: st.DrawFn) -> View:
     return View(snapshot, draw(WORDS), draw(st.none() | st.just(place)))
 
 
+@pytest.mark.system
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(view=views(), size=SIZES)
 def test_everything_is_in_its_place(view: View, size: tuple[int, int]) -> None:
@@ -192,6 +193,7 @@ def test_targets_are_large_apart_and_on_the_screen(view: View, size: tuple[int, 
         assert box.collidelist([other for other, _ in canvas.targets[number + 1 :]]) == -1
 
 
+@pytest.mark.system
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(view=views(), size=st.tuples(st.integers(1, 400), st.integers(1, 400)))
 def test_a_window_of_any_size_can_be_drawn(view: View, size: tuple[int, int]) -> None:
