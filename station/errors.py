@@ -6,6 +6,7 @@ StationError
 ├── Refused            a command is not possible now; the reason is for the person who gave it
 ├── ConsentVoid        an irreversible act is not covered by a live consent
 ├── StorageError       the disk is full, read-only or lying
+├── Unreachable        a server cannot be reached, or does not answer as it should: try again later
 └── RecordsBroken      the records are not what was once written
 """
 
@@ -36,6 +37,10 @@ class ConsentVoid(StationError):
 
 class StorageError(StationError):
     """Something could not be made durable."""
+
+
+class Unreachable(StationError):
+    """A server cannot be reached, or answers what it should not."""
 
 
 class RecordsBroken(StationError):

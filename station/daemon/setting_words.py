@@ -29,6 +29,7 @@ TABLES = {
     "bays": 'a table of bays and their USB sockets: [bays], and below it 1 = "1-1.1"',
     "deadlines": "a table of phases and their seconds: [deadlines], and below it image = 900",
     "gpio": "a table of pins: [gpio], and below it start = 5",
+    "supply": 'a table: [supply], and below it fetch = "needed"',
 }
 BAYS_PINS = "a table of pins for each bay: [gpio.bays.1], and below it start = 5"
 """Settings that hold more than one value."""

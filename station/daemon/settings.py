@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -26,9 +26,11 @@ from station.adapters.choices import ChoicesFile
 from station.core.policy import BackupRule
 from station.daemon.presets import PRESETS, Preset
 from station.daemon.setting_words import PREFIX, TABLES, faults, meant, phases
+from station.daemon.supply_settings import Supply
 from station.errors import ConfigError
 from station.model.api import DEFAULT_SOCKET, Lamp
 from station.model.base import BayId, SocketPath
+from station.model.catalog import FirmwareHosts
 from station.model.gates import Purpose
 from station.model.job import DEADLINES, Phase, Reach
 from station.model.lights import Bulb
@@ -38,6 +40,9 @@ DEFAULT_FILE = Path("/etc/restore-station/station.toml")
 
 NOT_SETTINGS = frozenset({"STATION_CONFIG"})
 """What else begins so in the environment: where the file is."""
+
+
+Told = TypeVar("Told", Reach, FirmwareHosts)
 
 
 class BayPins(BaseModel):
@@ -190,6 +195,8 @@ class Settings(BaseSettings):
     """Where clients connect."""
     firmware: Path | None = None
     """The firmware store; by default in the state directory."""
+    supply: Supply = Supply()
+    """Where firmware comes from, and which."""
     vault: Path | None = None
     """Where backups are kept: a disk of its own, if there is one; by default in the state directory."""
     vault_days: int = Field(default=30, ge=1, le=3650)
@@ -293,8 +300,17 @@ class Settings(BaseSettings):
         """How workers reach phones and Apple. Raises ConfigError when the virtual host is not there."""
         if self.virtual is None:
             return Reach(usbmuxd=os.environ.get("USBMUXD_SOCKET_ADDRESS", "/var/run/usbmuxd"))
+        return self._virtual("reach.json", Reach)
+
+    def firmware_hosts(self) -> FirmwareHosts:
+        """Where firmware is looked for and fetched. Raises ConfigError when the virtual host is not there."""
+        return FirmwareHosts() if self.virtual is None else self._virtual("firmware-hosts.json", FirmwareHosts)
+
+    def _virtual(self, name: str, kind: type[Told]) -> Told:
+        """What the virtual host tells of itself. Raises ConfigError when it is not there."""
+        assert self.virtual is not None
         try:
-            return msgspec.json.decode((self.virtual / "reach.json").read_bytes(), type=Reach)
+            return msgspec.json.decode((self.virtual / name).read_bytes(), type=kind)
         except (OSError, ValueError) as error:
             raise ConfigError(
                 f"There is no virtual host at {self.virtual}.",

@@ -18,6 +18,7 @@ from typing import Self
 import msgspec
 
 from station.model.base import Udid
+from station.model.catalog import FirmwareHosts
 from station.model.job import Reach
 from station.model.phone import PhoneMode
 from station.virtual.apple.servers import LOOPBACK, AppleServers
@@ -35,6 +36,7 @@ from station.virtual.usb.usbip import serve_usbip
 from station.virtual.usb.usbmuxd import serve_usbmuxd
 
 REACH = "reach.json"
+FIRMWARE_HOSTS = "firmware-hosts.json"
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,14 @@ class VirtualHost:
         )
 
     @property
+    def firmware_hosts(self) -> FirmwareHosts:
+        """Where a station finds the firmware that these servers offer."""
+        origin = self.apple.origin
+        return FirmwareHosts(
+            ipsw_me=f"{origin}/v4", appledb=f"{origin}/ios", apple=f"{origin}/version", origins=(origin,)
+        )
+
+    @property
     def feed(self) -> Path:
         """Where the daemon reads the hotplug feed."""
         return self.directory / "feed"
@@ -111,9 +121,10 @@ class VirtualHost:
                 self.tcp = TcpAddresses(*usbmuxd, *usbip, *feed)
             stack.push_async_callback(self._unplug_all)  # first of all: a phone that leaves ends its connections itself
             await stack.enter_async_context(serve_control(self.directory / "control", self.hands.carry_out))
-            reach = self.directory / REACH
-            await asyncio.to_thread(reach.write_bytes, msgspec.json.encode(self.reach))
-            stack.push_async_callback(asyncio.to_thread, reach.unlink, missing_ok=True)
+            for name, told in ((FIRMWARE_HOSTS, self.firmware_hosts), (REACH, self.reach)):
+                file = self.directory / name
+                await asyncio.to_thread(file.write_bytes, msgspec.json.encode(told))
+                stack.push_async_callback(asyncio.to_thread, file.unlink, missing_ok=True)
             self._stack = stack.pop_all()
         return self
 
