@@ -19,8 +19,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from station.adapters import durable, unpacked
-from station.adapters.ipsw import MANIFEST, MAX_MANIFEST, Entry, build_order, entries, read_manifest, version_order
+from station.adapters.ipsw import MANIFEST, MAX_MANIFEST, Entry, entries, read_manifest
 from station.adapters.unpacked import Advance, Digests, FirmwareDamaged
+from station.core.versions import Age, age
 from station.errors import InputRejected, Refused, StorageError
 from station.model.firmware import Firmware
 
@@ -166,8 +167,8 @@ def _disk_trouble() -> Iterator[None]:
         ) from error
 
 
-def _age(firmware: Firmware) -> tuple[tuple[int, ...], tuple[int, str, int, str]]:
-    return version_order(firmware.version), build_order(firmware.build)
+def _age(firmware: Firmware) -> Age:
+    return age(firmware.version, firmware.build)
 
 
 def _present(directory: Path) -> Firmware | None:

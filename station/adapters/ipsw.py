@@ -20,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from station.core.versions import age
 from station.errors import InputRejected, StationError
 
 MAX_ENTRIES = 20_000
@@ -37,8 +38,6 @@ _SMALL = 16 << 20
 MANIFEST = "BuildManifest.plist"
 
 _PART = re.compile(r"[^\x00-\x1f\x7f/\\\ud800-\udfff]{1,200}")
-_VERSION = re.compile(r"\d{1,3}(\.\d{1,3}){0,3}", re.ASCII)
-_BUILD = re.compile(r"(\d{1,3})([A-Z])(\d{1,6})([a-z]?)", re.ASCII)
 _PRODUCT = re.compile(r"[A-Za-z]{1,20}\d{1,3},\d{1,3}", re.ASCII)
 
 
@@ -66,21 +65,6 @@ class Manifest:
     product_types: tuple[str, ...]
     paths: frozenset[str]
     """The files that an erase or update reads."""
-
-
-def build_order(build: str) -> tuple[int, str, int, str]:
-    """A key that orders builds by age ("9B206" before "13A344", "22F76" before "22F76a"). Raises InputRejected."""
-    match = _BUILD.fullmatch(build)
-    if match is None:
-        raise _refuse(f"{build[:20]!r} is no build number")
-    return int(match[1]), match[2], int(match[3]), match[4]
-
-
-def version_order(version: str) -> tuple[int, ...]:
-    """A key that orders versions ("9.3.6" before "10.0"). Raises InputRejected."""
-    if not _VERSION.fullmatch(version):
-        raise _refuse(f"{version[:20]!r} is no version number")
-    return tuple(int(part) for part in version.split("."))
 
 
 @contextmanager
@@ -126,12 +110,11 @@ def read_manifest(data: bytes) -> Manifest:
                 if "Path" in entry["Info"]
             ),
         )
-        version_order(manifest.version)
-        build_order(manifest.build)
+        age(manifest.version, manifest.build)
         fitting = all(_PRODUCT.fullmatch(product) for product in manifest.product_types)
         fitting = fitting and all(isinstance(path, str) for path in manifest.paths)
-    except InputRejected:
-        raise
+    except InputRejected as error:
+        raise _refuse(str(error).removesuffix(".")) from None
     except Exception as error:  # plistlib and a plist of other types than ours let a dozen kinds escape
         raise _refuse(f"its manifest cannot be read ({type(error).__name__})") from error
     if not fitting or not manifest.product_types or not manifest.paths or len(identities) > MAX_IDENTITIES:

@@ -5,7 +5,7 @@ import asyncio
 from ipsw_parser.ipsw import IPSW
 from pymobiledevice3.restore.base_restore import Behavior
 
-from station.adapters.ipsw import build_order, version_order
+from station.core.versions import age
 from station.model.causes import Cause
 from station.model.job import JobSpec, Phase
 from station.model.phone import PhoneMode
@@ -77,13 +77,9 @@ def _refuse_older(spec: JobSpec, device: RestoreDevice) -> None:
         version, build = spec.before.version, spec.before.build
     else:
         return  # the phone's own check of it (downgrade_check) is all there is
-    installed, given = _age(version, build), _age(spec.firmware.version, spec.firmware.build)
+    installed, given = age(version, build), age(spec.firmware.version, spec.firmware.build)
     if given < installed:
         raise JobFailed(Cause.FIRMWARE_OLDER, f"{spec.firmware.build} is older than {printable(build, 20)}")
-
-
-def _age(version: str, build: str) -> tuple[object, object]:
-    return version_order(version), build_order(build)
 
 
 async def _find(work: Work, socket: RecoverySocket) -> RestoreDevice:

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from station.adapters import ipsw as reader
-from station.adapters.ipsw import build_order, read_manifest, version_order
+from station.adapters.ipsw import read_manifest
+from station.core.versions import build_order, version_order
 from station.errors import InputRejected, StationError
 
 MANIFEST: dict[str, Any] = {
