@@ -33,6 +33,10 @@ class Offer(Message, frozen=True, kw_only=True):
     """Whether Apple signs it, as claimed; None: nobody says. The truth is only what Apple answers for a phone."""
     sources: tuple[Source, ...]
     """Who lists it so, at least one."""
+    beta: bool = False
+    """A beta, or a candidate for a release: only for whoever asks for this very build."""
+    confirmed: bool = False
+    """Two of the sources or more give the same digest of it."""
 
     @property
     def id(self) -> str:
