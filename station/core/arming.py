@@ -3,12 +3,12 @@
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
+from station.core.arriving import Target
 from station.core.events import Moment
 from station.errors import Refused
 from station.model.api import HOLD_BEAT
 from station.model.base import BayId, Ecid, PlugId, format_ecid
 from station.model.consent import Consent, Hand, Options
-from station.model.firmware import Firmware
 from station.model.panel import Button, Control, ControlState
 from station.model.service import Service
 
@@ -29,7 +29,8 @@ class Armed:
     plug: PlugId
     service: Service
     options: Options
-    firmware: Firmware | None
+    firmware: Target | None
+    """What is installed, here or on its way."""
     until: float
 
     def consent(self, hand: Hand, now: Moment) -> Consent:

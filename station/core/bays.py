@@ -11,7 +11,7 @@ from station.model.api import ResultView
 from station.model.base import BayId, Ecid, PlugId, SocketPath, Udid
 from station.model.consent import Options
 from station.model.events import Failed
-from station.model.gates import BackupDecision, Gate, Overruling
+from station.model.gates import BackupDecision, Finding, Gate, Overruling
 from station.model.phone import PhoneFacts, PhoneMode, UsbArrived, identity_of_serial, mode_of_product
 from station.model.service import Service
 
@@ -64,6 +64,8 @@ class Stay:
     """What was decided about a backup."""
     overruled: dict[Gate, Overruling] = field(default_factory=dict)
     """The gates that an operator opened."""
+    dropped: Finding | None = None
+    """Why what was confirmed did not begin after all; until somebody asks anew."""
 
     def may_be(self, sighting: Sighting) -> bool:
         """Whether the phone that is seen now may be the one that stays here."""

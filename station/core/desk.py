@@ -188,7 +188,7 @@ class Desk:
             raise Refused(f"There is no phone in bay {bay.id}.", remedy="Plug one in.")
         if self.arming.armed is not None and self.arming.armed.bay == bay.id:
             self.arming.disarm()
-        bay.stay.chosen, bay.stay.options = service, options
+        bay.stay.chosen, bay.stay.options, bay.stay.dropped = service, options, None
 
     def _decide(self, command: Decide, now: Moment) -> None:
         stay = self._stay(command.bay, command.ecid)
@@ -234,6 +234,7 @@ class Desk:
         firmware = may_start(self.case(bay, service, options))
         assert bay.stay is not None
         assert bay.stay.ecid is not None
+        bay.stay.dropped = None
         if service is not bay.stay.chosen:
             bay.stay.chosen, bay.stay.options = service, USUAL
         self.selected = bay.id
@@ -269,10 +270,12 @@ class Desk:
         armed = self.arming.armed
         assert armed is not None
         bay, options = self._bay(consent.bay), consent.options
-        if armed.firmware is not None:  # what was shown is what is meant, whatever has become the newest since
-            options = replace(options, build=armed.firmware.build)
-        may_start(self.case(bay, consent.service, options))
-        self._scheduler.submit(bay, consent, armed.firmware)
+        shown = armed.firmware
+        if shown is not None:  # what was shown is what is meant, whatever has become the newest since
+            options = replace(options, build=shown.build)
+        now = may_start(self.case(bay, consent.service, options))
+        came_or_went = type(now) is not type(shown)
+        self._scheduler.submit(bay, consent, now if came_or_went else shown)
         self.arming.disarm()
 
     def _say_why(self, refused: Refused, now: Moment) -> None:

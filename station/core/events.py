@@ -1,11 +1,14 @@
 """What the station is told. Together with the model's USB events and API commands: every way its state can change."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from station.core.arriving import Lack
 from station.core.quarantine import Quarantine
 from station.core.situation import Health, Times, VaultState
 from station.model.api import Command
 from station.model.base import BayId, JobId
+from station.model.catalog import Arrival
 from station.model.causes import Cause
 from station.model.choices import Choices, PinHash
 from station.model.events import WorkerEvent, WorkerExit
@@ -89,6 +92,15 @@ class FirmwareFound:
     """The newest; None: there is none."""
     older: tuple[Firmware, ...] = ()
     """All others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupplyTold:
+    """What firmware is on its way. What has come is told before, with FirmwareFound."""
+
+    arrivals: tuple[Arrival, ...]
+    lacking: Mapping[str, Lack] = field(default_factory=dict)
+    """By product type: why what is needed is not even on its way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,6 +283,7 @@ Event = (
     | WorkerNotStarted
     | ButtonChanged
     | FirmwareFound
+    | SupplyTold
     | RecordWritten
     | RecordNotWritten
     | JobFound

@@ -11,6 +11,7 @@ from enum import Enum
 
 from station.core import again, progress, verification
 from station.core.actions import Action, RevokeConsent, StartWorker, WriteRecord
+from station.core.arriving import Awaited, Target
 from station.core.events import Moment
 from station.core.leash import Leash
 from station.core.policy import Policy
@@ -91,6 +92,8 @@ class Job:
 
     spec: JobSpec
     policy: Policy
+    awaits: Awaited | None = None
+    """What it waits for, while that is on its way: until then its spec names no firmware, and it does not begin."""
     state: JobState = JobState.QUEUED
     story: Story = field(default_factory=Story)
     mode: PhoneMode | None = None
@@ -144,6 +147,11 @@ class Job:
     def firmware(self) -> Firmware | None:
         """What is installed, where something is."""
         return self.spec.firmware
+
+    @property
+    def target(self) -> Target | None:
+        """What is installed, here or on its way, where something is."""
+        return self.awaits if self.spec.firmware is None else self.spec.firmware
 
     @property
     def phase(self) -> Phase:

@@ -17,6 +17,7 @@ import msgspec
 
 from station.core import gates
 from station.core.actions import Action, CloseJob, SaveOrder
+from station.core.arriving import Awaited, Target
 from station.core.bays import Bay, Bays, Stay
 from station.core.desk import Desk
 from station.core.events import Moment, OrderFound
@@ -278,10 +279,11 @@ class Orders:
         assert self.note is not None
         if stay.failed is not None:
             return EXPLANATIONS[stay.failed.cause].title
-        found = gates.closed(self._desk.case(bay, self.note.service, self.note.options))
+        case = self._desk.case(bay, self.note.service, self.note.options)
+        found = gates.closed(case)
         if bay.described or (not found and state is BayState.NEEDS_PERSON):
             return "Somebody must see to it."
-        return " ".join(finding.title for finding in found)
+        return " ".join([finding.title for finding in found] or _comes_first(case.target))
 
     def _is_of_an_earlier_phone(self, bay: Bay, stay: Stay) -> bool:
         """Whether the result in a bay is this order's own, of a phone that somebody has taken away since.
@@ -346,10 +348,8 @@ class Orders:
             return []
         second = self._second_tries.pop(stay.plug, None)
         done, bay.result = bay.result, None  # the first try's, or of the phone before this one: it is in the report
-        if second is None:
-            firmware = gates.may_start(self._desk.case(bay, consent.service, consent.options))
-        else:
-            firmware = second.firmware
+        here = self._desk.case(bay, consent.service, consent.options).chosen
+        firmware = here if second is None else second.firmware
         self._scheduler.submit(bay, consent, firmware)
         assert bay.job is not None
         self._begun.add(bay.job.id)
@@ -454,6 +454,11 @@ class Orders:
 def _covered(note: OrderNote) -> set[Ecid]:
     """The phones that have, or had, their turn."""
     return {consent.ecid for consent in note.consents}
+
+
+def _comes_first(target: Target | None) -> list[str]:
+    """What must be here before a phone's turn: a consent is for what there is, and only then on the disk."""
+    return [f"iOS {target.version} is still being fetched."] if isinstance(target, Awaited) else []
 
 
 def _parsed(utc: str) -> datetime:

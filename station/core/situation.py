@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from station.core.arriving import Lack
 from station.core.policy import Policy
 from station.core.quarantine import Quarantine
 from station.errors import Refused
 from station.model.backup import BackupNote
 from station.model.base import BackupId, Ecid, JobId
+from station.model.catalog import Arrival
 from station.model.firmware import Firmware
 from station.model.service import Service
 
@@ -68,6 +70,10 @@ class Situation:
     """The newest by product type, as far as it was asked for; None: there is none."""
     older: dict[str, tuple[Firmware, ...]] = field(default_factory=dict)
     """All other firmware by product type."""
+    arrivals: tuple[Arrival, ...] = ()
+    """Firmware that is on its way, or could not be had."""
+    lacking: Mapping[str, Lack] = field(default_factory=dict)
+    """By product type: why what is needed is not even on its way."""
     trouble: str = ""
     """Why no job may start; empty: they may."""
     records_trouble: str = ""

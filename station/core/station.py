@@ -27,6 +27,7 @@ from station.core.events import (
     RecordWritten,
     ReleaseKept,
     ResultFound,
+    SupplyTold,
     Tick,
     TimesChanged,
     TroubleChanged,
@@ -45,6 +46,7 @@ from station.core.records import result_of
 from station.core.scheduler import Scheduler
 from station.core.triage import Triage
 from station.core.trial import Trial
+from station.core.wants import Want, wanted
 from station.model.api import (
     Describe,
     DidNotHelp,
@@ -71,6 +73,7 @@ from station.model.api import (
 from station.model.base import Ecid, JobId, SocketPath, Udid
 from station.model.causes import Cause
 from station.model.events import Failed, WorkerExit
+from station.model.firmware import Firmware
 from station.model.gates import BackupDecision, Choice, Gate
 from station.model.job import JobSpec
 from station.model.phone import PhoneFacts, PhoneMode, UsbArrived, UsbGone
@@ -125,6 +128,16 @@ class Station:
             deadlines.append(None if bay.inspection is None else bay.inspection.deadline)
         return min((at for at in deadlines if at is not None), default=None)
 
+    def wants(self) -> frozenset[Want]:
+        """The firmware that phones which are here could be given, as people and the order have chosen."""
+        return wanted(self.bays, self.desk.arming, self.orders.note)
+
+    def in_use(self) -> frozenset[str]:
+        """Directories of firmware that a job uses, or will."""
+        jobs = {bay.job.spec.firmware for bay in self.bays if bay.job is not None}
+        armed = None if self.desk.arming.armed is None else self.desk.arming.armed.firmware
+        return frozenset(each.directory for each in {*jobs, armed} if isinstance(each, Firmware))
+
     def models(self) -> set[str]:
         """The product types of the phones that are here."""
         return {bay.stay.product_type for bay in self.bays if bay.stay is not None and bay.stay.product_type}
@@ -159,6 +172,10 @@ class Station:
             case FirmwareFound():
                 self.desk.situation.firmware[event.product_type] = event.firmware
                 self.desk.situation.older[event.product_type] = event.older
+                self._scheduler.supplied()
+            case SupplyTold():
+                self.desk.situation.arrivals, self.desk.situation.lacking = event.arrivals, event.lacking
+                self._scheduler.supplied()
             case RecordWritten():
                 return self._recorded(event)
             case RecordNotWritten():

@@ -2,6 +2,7 @@
 
 from station.core import lamps
 from station.core.arming import HOLD_SECONDS
+from station.core.arriving import Awaited, arrival_of, how_far
 from station.core.bays import Bay, Stay
 from station.core.gates import closed, may_start, told
 from station.core.gates.health import ailing
@@ -19,6 +20,7 @@ from station.model.api import (
     ResultView,
     Snapshot,
 )
+from station.model.catalog import Arrival
 from station.model.causes import EXPLANATIONS, Cause
 from station.model.consent import Options
 from station.model.gates import Gate
@@ -102,7 +104,7 @@ def _bay(station: Station, bay: Bay) -> BayView:
         selected=station.desk.selected == bay.id,
         phone=_phone(bay),
         confirm=_confirm(station, bay),
-        job=None if bay.job is None or state in (BayState.FAILED, BayState.CANCELLED) else _job(bay.job),
+        job=None if bay.job is None or state in (BayState.FAILED, BayState.CANCELLED) else _job(station, bay.job),
         result=_result(bay),
         offers=offers,
         chosen=None if bay.stay is None else bay.stay.chosen,
@@ -116,7 +118,7 @@ def _bay(station: Station, bay: Bay) -> BayView:
 def _words(station: Station, bay: Bay, state: BayState) -> tuple[str, str]:
     """Title and hint."""
     if state in FIXED_WORDS or station.triage.loops(bay):
-        return LOOPING if station.triage.loops(bay) else FIXED_WORDS[state]
+        return LOOPING if station.triage.loops(bay) else _waiting_words(station, bay) or FIXED_WORDS[state]
     if state is BayState.READY:
         return _ready_words(station, bay)
     if state is BayState.NEEDS_PERSON:
@@ -136,12 +138,23 @@ def _words(station: Station, bay: Bay, state: BayState) -> tuple[str, str]:
     return f"The phone before this one: {result.title}" if another else result.title, result.remedy
 
 
+def _waiting_words(station: Station, bay: Bay) -> tuple[str, str] | None:
+    """What the bay's job waits for, when that is not its turn."""
+    coming = None if bay.job is None else _coming(station, bay.job)
+    if coming is None:
+        return None
+    return f"Waiting for iOS {coming.version}", f"{how_far(coming)} Then it starts by itself. Leave it plugged in."
+
+
 def _ready_words(station: Station, bay: Bay) -> tuple[str, str]:
     """What START would do here, or why it would do nothing."""
     assert bay.stay is not None
     service = bay.stay.chosen
+    if (why := bay.stay.dropped) is not None:
+        return "It did not begin", f"{why.title} {why.remedy} Nothing was changed.".replace("  ", " ")
     try:
-        firmware = may_start(station.desk.case(bay, service, bay.stay.options))
+        case = station.desk.case(bay, service, bay.stay.options)
+        firmware = may_start(case)
     except Refused as refused:
         others = any(not offer.findings for offer in _offers(station, bay, BayState.READY))
         words = (str(refused), refused.remedy, "Or choose something else." if others else "")
@@ -149,6 +162,8 @@ def _ready_words(station: Station, bay: Bay) -> tuple[str, str]:
     to_do = KEEP_IN_RECOVERY if bay.stay.options.stay_in_recovery else TO_DO[service]
     if firmware is not None:
         to_do = INSTALLS[service].format(version=firmware.version)
+    if isinstance(firmware, Awaited) and case.arrival is not None:
+        return "Ready", f"Press START to {to_do}. {how_far(case.arrival)} Then it starts by itself."
     return "Ready", f"Press START to {to_do}."
 
 
@@ -230,7 +245,14 @@ def _confirm(station: Station, bay: Bay) -> ConfirmView | None:
     )
 
 
-def _job(job: Job) -> JobView:
+def _coming(station: Station, job: Job) -> Arrival | None:
+    """What a job waits for, while it is on its way."""
+    if job.awaits is None or job.spec.firmware is not None:
+        return None
+    return arrival_of(station.desk.situation.arrivals, job.awaits.product_type, job.awaits.build)
+
+
+def _job(station: Station, job: Job) -> JobView:
     phase = job.phase
     return JobView(
         job=job.id,
@@ -241,8 +263,9 @@ def _job(job: Job) -> JobView:
         detail=job.story.detail if phase is job.story.phase else "",
         started=job.started_at,
         eta=job.eta(),
-        target_version="" if job.firmware is None else job.firmware.version,
-        target_build="" if job.firmware is None else job.firmware.build,
+        target_version="" if job.target is None else job.target.version,
+        target_build="" if job.target is None else job.target.build,
+        awaits=_coming(station, job),
         keep_plugged=_keep_plugged(job),
     )
 

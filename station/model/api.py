@@ -10,6 +10,7 @@ It is long because it is everything that crosses that socket, to be read in one 
 from enum import Enum
 
 from station.model.base import BayId, Ecid, JobId, Message
+from station.model.catalog import Arrival
 from station.model.causes import Cause
 from station.model.consent import Options
 from station.model.face import Face
@@ -96,6 +97,8 @@ class JobView(Message, frozen=True, kw_only=True):
     target_build: str
     keep_plugged: bool
     """Whether unplugging now would harm."""
+    awaits: Arrival | None = None
+    """The firmware that it waits for, and that is on its way; None: it waits for none."""
 
 
 class ConfirmView(Message, frozen=True, kw_only=True):

@@ -43,6 +43,7 @@ from station.core.station import Station
 from station.core.view import snapshot
 from station.model.api import HOLD_BEAT, BayView, HoldBegan, HoldGoesOn, Snapshot
 from station.model.base import BayId, Ecid, JobId, SocketPath, Udid
+from station.model.catalog import Arrival, ArrivalState
 from station.model.causes import Cause
 from station.model.choices import Choices, PinHash
 from station.model.consent import Act
@@ -78,6 +79,7 @@ FIRMWARE = Firmware(
     directory="/firmware/23C55/ipsw",
     manifest_sha256="ab" * 32,
 )
+BUILDS = {"26.2": "23C55", "26.3": "23D30"}
 REACH = Reach(usbmuxd="/run/usbmuxd")
 ALL_FINE = WorkerExit(code=0)
 
@@ -86,6 +88,25 @@ AnAction = TypeVar("AnAction", bound=Action)
 
 def policy(**changes) -> Policy:
     return dataclasses.replace(Policy(name="Test", software="test 1", reach=REACH, bays=SOCKETS), **changes)
+
+
+def image(version: str) -> Firmware:
+    """Firmware in the store."""
+    return replace(FIRMWARE, version=version, build=BUILDS[version], directory=f"/firmware/{BUILDS[version]}/ipsw")
+
+
+def arriving(version: str = "26.2", done: int = 43, **changes) -> Arrival:
+    """Firmware on its way; `done` of 100 bytes are here."""
+    usual = Arrival(
+        version=version,
+        build=BUILDS[version],
+        product_types=FIRMWARE.product_types,
+        state=ArrivalState.FETCHING,
+        done=done,
+        total=100,
+        seconds_left=360.0,
+    )
+    return replace(usual, **changes)
 
 
 def hash_of(pin: str) -> PinHash:

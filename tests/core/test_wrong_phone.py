@@ -3,6 +3,7 @@
 TESTS_EXAMPLES sets how many interleavings are tried (a hundred by default; a night can do a million).
 """
 
+import dataclasses
 import os
 
 import pytest
@@ -16,11 +17,13 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from msgspec.structs import replace
 
-from station.core import arming, consent, desk, jobs, orders
+from station.core import arming, consent, desk, jobs, orders, scheduler
 from station.errors import Refused
 from station.model.api import Cancel, Dismiss, Select
-from tests.core.helpers import ONE, TWO
+from station.model.catalog import ArrivalState
+from tests.core.helpers import ONE, TWO, arriving, image
 from tests.core.world import World
 
 EXAMPLES = int(os.environ.get("TESTS_EXAMPLES", "60"))
@@ -37,6 +40,7 @@ A_SLIP_IS_CAUGHT = settings(UNTIL_CAUGHT, stateful_step_count=12)
 
 phones = st.integers(0, 2)
 bays = st.sampled_from([ONE, TWO])
+versions = st.sampled_from(["26.2", "26.3"])
 
 
 class TwoBays(RuleBasedStateMachine):
@@ -302,7 +306,53 @@ class Nights(Cables):
         self.world.wait(seconds)
 
 
-@pytest.mark.parametrize("machine", [Cables, Buttons, Ring, Everything, Nights])
+class Deliveries(Everything):
+    """Firmware comes, fails and goes while people confirm what it is needed for; phones are swapped meanwhile."""
+
+    @initialize(bay=bays, steps=st.integers(0, 3))
+    def begin(self, bay, steps):
+        self.world.store = []
+        self.world.coming = (arriving("26.2"),)
+        self.world.supply()
+        self.begin_with_a_phone(bay)
+        self.give_ones_word()
+        self.all_goes_well(steps)
+
+    @rule(version=versions, done=st.integers(0, 100))
+    def some_is_on_its_way(self, version, done):
+        others = tuple(each for each in self.world.coming if each.version != version)
+        if all(each.version != version for each in self.world.store):
+            self.world.coming = (*others, arriving(version, done))
+            self.world.supply()
+
+    @rule(version=versions)
+    def it_comes(self, version):
+        """Whatever was said of it before."""
+        self.world.coming = tuple(each for each in self.world.coming if each.version != version)
+        here = {each.version: each for each in (*self.world.store, image(version))}
+        self.world.store = [here[name] for name in sorted(here)]
+        self.world.supply()
+
+    @rule(version=versions)
+    def it_fails(self, version):
+        self.world.coming = tuple(
+            replace(each, state=ArrivalState.FAILED) if each.version == version else each for each in self.world.coming
+        )
+        self.world.supply()
+
+    @rule()
+    def nobody_fetches_any_more(self):
+        self.world.coming = ()
+        self.world.supply()
+
+    @precondition(lambda self: all(job.spec.firmware is None for job in self.world.disk.values()))
+    @rule()
+    def all_is_removed(self):
+        self.world.store = []
+        self.world.supply()
+
+
+@pytest.mark.parametrize("machine", [Cables, Buttons, Ring, Everything, Nights, Deliveries])
 def test_no_wrong_phone(machine):
     run_state_machine_as_test(machine, settings=QUICK)
 
@@ -326,6 +376,38 @@ def test_an_order_gets_as_far_as_erasing():
     assert machine.world.order_on_disk is not None
     assert machine.world.order_on_disk.closed
     machine.teardown()
+
+
+def test_what_waits_for_firmware_gets_as_far_as_erasing():
+    machine = Deliveries()
+    machine.begin(ONE, 3)
+    assert machine.world.erasures == 0
+    machine.it_comes("26.3")
+    machine.all_goes_well(3)
+    assert machine.world.erasures == 0
+    machine.it_comes("26.2")
+    machine.all_goes_well(24)
+    assert machine.world.erasures == 1
+    assert machine.world.records == 1
+    machine.teardown()
+
+
+def test_a_job_that_takes_whatever_firmware_is_here_is_caught(monkeypatch):
+    real = scheduler.Scheduler.supplied
+
+    def the_newest(self):
+        for bay in self._bays:
+            if bay.job is not None and bay.job.awaits is not None:
+                bay.job.awaits = dataclasses.replace(bay.job.awaits, build="23D30")
+        real(self)
+
+    monkeypatch.setattr(scheduler.Scheduler, "supplied", the_newest)
+    caught(Deliveries, A_SLIP_IS_CAUGHT, words="what was confirmed is")
+
+
+def test_a_job_that_does_not_wait_for_its_firmware_is_caught(monkeypatch):
+    monkeypatch.setattr(scheduler.Scheduler, "_held", lambda *_: False)
+    caught(Deliveries, A_SLIP_IS_CAUGHT, words="without its firmware")
 
 
 @pytest.mark.system

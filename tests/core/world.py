@@ -9,7 +9,7 @@ worker checks each time.
 
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from station.core import consent as rule
@@ -42,6 +42,7 @@ from station.core.events import (
     OrderSaved,
     RecordWritten,
     ResultFound,
+    SupplyTold,
     Tick,
     WorkerEnded,
     WorkerSaid,
@@ -72,6 +73,8 @@ from station.model.service import Service
 from tests.core.helpers import FIRMWARE, RECOVERY, SOCKETS, arrived, clean_facts, facts, policy
 
 if TYPE_CHECKING:
+    from station.model.catalog import Arrival
+    from station.model.firmware import Firmware
     from station.model.order import OrderNote
 
 MOST_BEATS = 20
@@ -103,6 +106,8 @@ class Grant:
     bay: BayId
     job: JobId | None = None
     """It is good for one."""
+    shown: str = field(default="", compare=False)
+    """The iOS that the screen named when the word was given."""
 
 
 @dataclass
@@ -146,6 +151,10 @@ class World:
         self.order_on_disk: OrderNote | None = None
         self.disk_fails = False
         """The next order that is to be saved is not."""
+        self.store: list[Firmware] = [FIRMWARE]
+        """The firmware that is here, the newest last."""
+        self.coming: tuple[Arrival, ...] = ()
+        """The firmware that is on its way."""
         self._saved: list[Event] = []
         """What the disk has done, and the daemon has not heard yet."""
         self._end_lost = False
@@ -176,6 +185,17 @@ class World:
         """The daemon hears what became of the order it wanted on the disk."""
         while self._saved:
             self.tell(self._saved.pop(0))
+
+    # -- firmware
+
+    def supply(self) -> None:
+        """The daemon hears what is here, and then what is on its way."""
+        self.tell(self._found())
+        self.tell(SupplyTold(arrivals=self.coming))
+
+    def _found(self) -> FirmwareFound:
+        newest = self.store[-1] if self.store else None
+        return FirmwareFound(product_type=FIRMWARE.product_types[0], firmware=newest, older=tuple(self.store[:-1]))
 
     # -- the bus
 
@@ -312,8 +332,15 @@ class World:
             return
         pressed, grant = self._start
         if pressed <= since and since + 2.0 <= min(self.now, pressed + 30.0):
-            self.grants.append(grant)
+            self.grants.append(replace(grant, shown=self._shown(grant.bay)))
             self._start = None
+
+    def _shown(self, bay: BayId) -> str:
+        """Which iOS the screen says that confirming would install."""
+        if self.station is None:
+            return ""
+        views = snapshot(self.station, at=self.now, sequence=1).bays
+        return next((view.confirm.target_version for view in views if view.bay == bay and view.confirm is not None), "")
 
     # -- time
 
@@ -351,6 +378,7 @@ class World:
                     self.tell(WorkerSaid(job=job, event=event))
                 if found.worker is None:
                     self.tell(WorkerEnded(job=job, exit=found.exit))
+        self.tell(SupplyTold(arrivals=self.coming))
         if self.order_on_disk is not None and not self.order_on_disk.closed:
             self.tell(OrderFound(note=self.order_on_disk, same_boot=True))
         for phone in self.phones:
@@ -391,8 +419,8 @@ class World:
                 self.records += 1
                 self.disk[record.job].record = record
                 self.tell(RecordWritten(record=record, number=self.records, certificate=None))
-            case FindFirmware(product_type=product_type):
-                self.tell(FirmwareFound(product_type=product_type, firmware=FIRMWARE))
+            case FindFirmware():
+                self.tell(self._found())
             case CloseJob(job=name):
                 if name in self.disk:
                     self.closed.append(self.disk.pop(name))
@@ -516,12 +544,15 @@ class World:
         """A grant is good for one job."""
         if spec.consent is None:
             return
+        assert spec.firmware in self.store, "a restore was started without its firmware"
         if spec.consent.by is Hand.ORDER:
             self._take_turn(spec)
             return
         free = [g for g in self.grants if g.job is None and (g.ecid, g.bay) == (spec.ecid, spec.bay)]
         assert free, f"a restore of {spec.ecid} in bay {spec.bay} was started that nobody has confirmed"
-        free[-1].job = spec.job
+        meant = [grant for grant in free if grant.shown == spec.firmware.version]
+        assert meant, f"iOS {spec.firmware.version} is installed, and what was confirmed is {free[-1].shown}"
+        meant[-1].job = spec.job
 
     def _take_turn(self, spec: JobSpec) -> None:
         """An order covers so many phones, each once; a second time only where a living daemon saw the first fail."""

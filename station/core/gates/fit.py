@@ -1,26 +1,20 @@
 """Gates of what is to be done: whether the service suits this phone, and what is installed suits it too."""
 
-import re
-
+from station.core.arriving import could_not, how_far
 from station.core.gates.case import Case
 from station.core.models import RESTORABLE
+from station.core.versions import build_order, installable, version_order
+from station.errors import InputRejected
 from station.model.causes import EXPLANATIONS, Cause
 from station.model.gates import Finding, Gate
 from station.model.phone import PhoneMode
 from station.model.service import Keeps, Service
-
-INSTALLABLE = range(13, 28)
-"""Major versions of iOS that were installed with the library that this program ships (tests/virtual_restore).
-
-Every new one has broken the programs that restore phones on its first day.
-"""
 
 _MODES = {
     PhoneMode.NORMAL: "started and unlocked",
     PhoneMode.RECOVERY: "in recovery mode",
     PhoneMode.DFU: "in DFU mode",
 }
-_BUILD = re.compile(r"(\d+)([A-Z])(\d+)")
 
 
 def mode(case: Case) -> Finding | None:
@@ -45,24 +39,38 @@ def model(case: Case) -> Finding | None:
         name = stay.model_name or stay.product_type
         title = f"The station does not know how to install iOS on {f'the model “{name}”' if name else 'this model'}."
         return Finding(gate=Gate.MODEL, title=title, remedy="Update the station's software.", overrulable=True)
-    chosen = case.chosen
-    if chosen is not None and (version := numbers(chosen.version)) and version[0] not in INSTALLABLE:
+    chosen = case.target
+    if chosen is not None and not installable(chosen.version):
         title = f"The station has not installed iOS {chosen.version} before."
         return Finding(gate=Gate.MODEL, title=title, remedy="Update the station's software.", overrulable=True)
     return None
 
 
 def firmware(case: Case) -> Finding | None:
-    """What is to be installed is here."""
-    if not case.traits.firmware or case.chosen is not None:
+    """What is to be installed is here, or on its way."""
+    if not case.traits.firmware or case.target is not None:
         return None
     model = "" if case.bay.stay is None else case.bay.stay.product_type
     if model and model not in case.situation.firmware:
-        return Finding(gate=Gate.FIRMWARE, title="The station looks which firmware it has.", remedy="Wait a moment.")
+        title = "The station is checking which firmware it has."
+        return Finding(gate=Gate.FIRMWARE, title=title, remedy="Wait a moment.")
+    if (failed := case.arrival) is not None:
+        return Finding(gate=Gate.FIRMWARE, title=could_not(failed), remedy=failed.remedy)
     words = EXPLANATIONS[Cause.FIRMWARE_MISSING]
     build = case.options.build
+    lack = case.situation.lacking.get(model)
+    if lack is not None and not build:
+        return Finding(gate=Gate.FIRMWARE, title=lack.title, remedy=lack.remedy)
     title = f"The station has no firmware with build {build} for this model." if build else words.title
     return Finding(gate=Gate.FIRMWARE, title=title, remedy=words.remedy)
+
+
+def told_arriving(case: Case) -> Finding | None:
+    """What is still on its way need not be waited for by a person."""
+    coming = case.arrival
+    if coming is None or case.target is None:
+        return None
+    return Finding(gate=Gate.FIRMWARE, title=how_far(coming), remedy="The service starts by itself when it is here.")
 
 
 def version(case: Case) -> Finding | None:
@@ -86,27 +94,16 @@ def told_passcode(case: Case) -> Finding | None:
     return Finding(gate=Gate.MODE, title=title, remedy=remedy)
 
 
-def numbers(version: str) -> tuple[int, ...]:
-    """A version to compare with others, such as (26, 2); empty when it is none."""
-    parts = version.split(".")
-    return tuple(int(part) for part in parts) if all(part.isdecimal() for part in parts) else ()
-
-
 def _older(case: Case, remedy: str) -> Finding | None:
-    chosen, stay = case.chosen, case.bay.stay
+    chosen, stay = case.target, case.bay.stay
     facts = None if stay is None else stay.facts
     if not case.traits.firmware or chosen is None or facts is None:
         return None
-    ours, theirs = numbers(chosen.version), numbers(facts.version)
-    if ours == theirs:  # two builds of one version, such as a beta and what came of it
-        ours, theirs = _build(chosen.build), _build(facts.build)
-    if not ours or not theirs or ours >= theirs:
+    try:
+        ours, theirs = version_order(chosen.version), version_order(facts.version)
+        if ours > theirs or (ours == theirs and build_order(chosen.build) >= build_order(facts.build)):
+            return None
+    except InputRejected:  # what the phone says of itself is nothing to compare with
         return None
     title = f"The station's iOS {chosen.version} is older than the phone's {facts.version}."
     return Finding(gate=Gate.VERSION, title=title, remedy=remedy)
-
-
-def _build(build: str) -> tuple[int, ...]:
-    """A build to compare with others: 23 < 23A < 23B, then by number. Letters that follow say nothing of order."""
-    match = _BUILD.match(build)
-    return (int(match[1]), ord(match[2]), int(match[3])) if match else ()

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from station.core.arriving import Target
 from station.core.gates import bay, fit, health, owner, vault
 from station.core.gates.case import Case, Rule
 from station.errors import Refused
-from station.model.firmware import Firmware
 from station.model.gates import Finding, Gate, Overruling
 
 RULES: dict[Gate, Rule] = {
@@ -32,7 +32,7 @@ RULES: dict[Gate, Rule] = {
     Gate.BACKUP: owner.backup,
 }
 
-TOLD: tuple[Rule, ...] = (fit.told_version, fit.told_passcode, owner.told_lock)
+TOLD: tuple[Rule, ...] = (fit.told_arriving, fit.told_version, fit.told_passcode, owner.told_lock)
 """What a person must know before, although nothing is closed."""
 
 BASIC = frozenset({Gate.TROUBLE, Gate.RESULT, Gate.BUSY, Gate.PHONE, Gate.IDENTITY, Gate.TWIN})
@@ -62,8 +62,8 @@ def overruled(case: Case) -> tuple[Overruling, ...]:
     return (*used, *([] if released is None else [released]))
 
 
-def may_start(case: Case) -> Firmware | None:
-    """The firmware that the service would install; None: it installs none.
+def may_start(case: Case) -> Target | None:
+    """The firmware that the service would install, here or on its way; None: it installs none.
 
     Raises:
         Refused: it may not start now; the reason and the remedy are for the person who pressed START.
@@ -72,7 +72,7 @@ def may_start(case: Case) -> Firmware | None:
         raise Refused(finding.title, remedy=finding.remedy)
     if not case.traits.firmware:
         return None
-    return case.chosen
+    return case.target
 
 
 def findings(case: Case) -> Iterator[Finding]:
