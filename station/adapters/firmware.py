@@ -1,32 +1,80 @@
-"""The firmware store: unpacked IPSWs (`unpacked`), one in each directory.
+"""The firmware store: unpacked IPSWs (`unpacked`), one in each directory, whose contents are there once (`objects`).
 
-    STORE/.lock            held while the store is changed
-    STORE/.incoming-…      a change under way, or what a crash left of one
-    STORE/BUILD-MANIFEST/  a firmware
+    STORE/.lock            held while something is put in its place or taken away; never for long
+    STORE/.incoming-…      a copy under way, locked by who makes it, or what a crash left of one
+    STORE/.fetch-…         a download (`fetch`), which looks after itself
+    STORE/objects/         the contents
+    STORE/BUILD-MANIFEST/  a firmware; locked by who uses it (`leases`)
 
 One build comes in many IPSWs, one for each family of models, so a directory's name has the start of its
 manifest's digest too. Firmware is kept unpacked because seeking in a zip file means reading it from its start.
+Firmware of earlier versions, whose contents are not shared, is used as it is.
 The calls block for as long as the disk takes: keep them off an event loop.
 """
 
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from station.adapters import durable, unpacked
+from station.adapters import durable, leases, unpacked
 from station.adapters.ipsw import MANIFEST, MAX_MANIFEST, Entry, entries, read_manifest
-from station.adapters.unpacked import Advance, Digests, FirmwareDamaged
+from station.adapters.objects import NO_FILE, Look, Objects, look_at
+from station.adapters.unpacked import Advance, Digests, FileDigest, FirmwareDamaged, Head
 from station.core.versions import Age, age
 from station.errors import InputRejected, Refused, StorageError
 from station.model.firmware import Firmware
 
 _RESERVE = 512 << 20
 """Bytes an import leaves free: records must still be written when the store is full."""
+
+LOCK_SECONDS = 60.0
+"""How long a change waits for another one, which takes a second or two, or the deleting of some GB."""
+_LOCK_POLL = 0.05
+"""A file lock can be waited for only without end."""
+
+_INCOMING = ".incoming-"
+_NAME = re.compile(r"\d{1,3}[A-Z]\d{1,6}[a-z]?-[0-9a-f]{12}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """A firmware in the store that cannot be used, and why: part of a sentence."""
+
+    name: str
+    why: str
+    firmware: Firmware | None
+    """What it was, when that can be told."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a firmware takes of the disk."""
+
+    name: str
+    """Of its directory."""
+    firmware: Firmware | None
+    """None: what it is cannot be told."""
+    damaged: bool
+    bytes_of: dict[str, int]
+    """Bytes of each content. The same key in two firmwares: they share it."""
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What came of removing firmware."""
+
+    names: tuple[str, ...]
+    in_use: tuple[str, ...]
+    """Those that were left, because a job uses them."""
+    freed: int
 
 
 def _nobody(_done: int, _total: int) -> None:
@@ -39,15 +87,22 @@ class FirmwareStore:
     def __init__(self, path: Path, *, reserve: int = _RESERVE) -> None:
         self.path = path
         self._reserve = reserve
+        self._objects = Objects(path)
+        self._heads: dict[str, tuple[tuple[int, int] | None, Firmware]] = {}
 
     def list(self) -> list[Firmware]:
-        """Every firmware, oldest version first."""
-        found = (_present(directory) for directory in self._directories())
+        """Every firmware that can be used, oldest version first."""
+        found = (self._usable(directory) for directory in self._directories())
         return sorted((firmware for firmware in found if firmware), key=_age)
 
-    def unusable(self) -> tuple[str, ...]:
-        """Names of the directories in the store that are no firmware (any more)."""
-        return tuple(directory.name for directory in self._directories() if _present(directory) is None)
+    def unusable(self) -> tuple[Unusable, ...]:
+        """What is in the store and cannot be used (any more)."""
+        return tuple(
+            Unusable(name=directory.name, why=why, firmware=firmware)
+            for directory in self._directories()
+            for firmware, why in (self._look(directory),)
+            if why
+        )
 
     def newest_for(self, product_type: str) -> Firmware | None:
         """The newest firmware for a model, such as "iPhone13,2"; None when there is none."""
@@ -68,7 +123,7 @@ class FirmwareStore:
             StorageError: it does not fit, or a disk fails.
             Refused: the store is being changed right now.
         """
-        with self._changing(), entries(source) as found:
+        with _disk_trouble(), entries(source) as found:
             data = _manifest_of(found)
             manifest, sha256 = read_manifest(data), hashlib.sha256(data).hexdigest()
             if missing := manifest.paths - {entry.name for entry in found}:
@@ -76,44 +131,132 @@ class FirmwareStore:
                     f"This IPSW is incomplete: {min(missing)[:100]!r} is missing.", remedy="Download it again."
                 )
             target = self.path / f"{manifest.build}-{sha256[:12]}"
-            if (present := _present(target)) and self._undamaged(present):
+            if (present := self._usable(target)) and self._undamaged(present):
                 return present
-            self._require_space(sum(entry.size for entry in found))
-            incoming = self._temporary()
-            try:
-                digests = unpacked.fill(incoming, manifest, found, advance)
+            kept = self._sound_files(target, sha256)
+            lacking = [entry for entry in found if not _same(kept.get(entry.name), entry)]
+            with self._workplace(sum(entry.size for entry in lacking)) as incoming:
+                files = {file.path: file for file in unpacked.fill(incoming, lacking, advance)}
+                files = {entry.name: files.get(entry.name) or kept[entry.name] for entry in found}
+                digests = unpacked.describe(manifest, files.values())
                 if digests.manifest_sha256 != sha256:
                     raise InputRejected("The IPSW changed while it was read.", remedy="Import it again.")
-                incoming.chmod(0o755)
-                self._discard(target)
-                incoming.rename(target)
-                durable.sync_directory(self.path)
-            finally:
-                shutil.rmtree(incoming, ignore_errors=True)
+                return self.take_in(incoming, digests)
+
+    def take_in(self, filled: Path, digests: Digests) -> Firmware:
+        """Put a firmware into the store: whole, or not at all; `filled` is gone then.
+
+        Waits for other changes. A crash at any point leaves `filled` as it was, or the firmware in the store, and
+        what else there is then of `filled` may be deleted.
+
+        Args:
+            filled: a directory on the store's file system. `ipsw/` in it has the files, durable, and exactly as in
+                `digests`: they are not read again. One may be missing whose content is in the store already; if
+                that is not known to be good, it is read before it is used.
+            digests: what it is.
+
+        Raises:
+            InputRejected: what is in `filled` is not what `digests` says.
+            StorageError: the disk fails.
+            Refused: others change the store all the time; or a job uses a firmware that had to be replaced.
+        """
+        with self._changing():
+            unpacked.require_sound(digests)
+            target = self.path / digests.name
+            there = self._is_there(target, digests)
+            known = there or self._put(filled, digests)
+            if not there:
+                self._replace(target, digests)
+            shutil.rmtree(filled)
+            if known and not there:
+                # Not before: each file has lost one of its names now, and so has a new ctime.
+                unpacked.seal(target, digests)
             return _firmware(target, digests)
 
     def verify(self, firmware: Firmware, advance: Advance = _nobody, *, full: bool = False) -> None:
-        """Raise FirmwareDamaged unless every file is as it was imported (`unpacked.check` says how it can tell)."""
+        """Raise FirmwareDamaged unless every file is as it was imported (`unpacked.check` says how it can tell).
+
+        Each content that is not is deleted (its digest, which is kept, tells as much as it does), and every
+        firmware that has it cannot be used from then on. What is good of them stays: an import brings the rest.
+        """
         directory = self._directory(firmware)
         with _disk_trouble():
             digests = unpacked.read(directory)
             if digests.manifest_sha256 != firmware.manifest_sha256:
-                raise FirmwareDamaged(f"Firmware {firmware.build} was replaced by another.", remedy="Start again.")
-            unpacked.check(directory, digests, advance, full=full)
+                raise FirmwareDamaged(firmware.build, "it was replaced by another")
+            if damage := unpacked.read_damage(directory):
+                raise FirmwareDamaged(firmware.build, damage.why)
+            try:
+                unpacked.check(directory, digests, advance, full=full)
+            except FirmwareDamaged as error:
+                self._quarantine(directory, digests, error)
+                raise
 
-    def remove(self, firmware: Firmware) -> None:
-        """Delete a firmware. Whoever calls knows that no job uses it."""
+    def lease(self, firmware: Firmware) -> int:
+        """Use a firmware: nothing removes it until the file descriptor that this returns is closed.
+
+        Raises:
+            Refused: it is being removed.
+            FirmwareDamaged: it is not there.
+        """
+        try:
+            return leases.take(self._directory(firmware))
+        except OSError as error:
+            raise FirmwareDamaged(firmware.build, "it is not there any more") from error
+
+    def contents(self) -> tuple[Contents, ...]:
+        """What everything in the store takes of the disk, with what cannot be used."""
+        return tuple(self._contents(directory) for directory in self._directories())
+
+    def remove(self, names: Iterable[str]) -> Removed:
+        """Delete firmware, whichever is not used by a job, by the names of directories, and all that nobody needs."""
+        removed, in_use = [], []
         with self._changing():
-            self._discard(self._directory(firmware))
+            for name in names:
+                try:
+                    with leases.alone(self.path / name):
+                        self._discard(self.path / name)
+                    removed.append(name)
+                except Refused:
+                    in_use.append(name)
+                except FileNotFoundError:
+                    continue
+            freed = self._objects.sweep({sha256 for each in self._directories() for sha256 in _bytes_of(each)})
+        return Removed(names=tuple(removed), in_use=tuple(in_use), freed=freed)
 
     def _directory(self, firmware: Firmware) -> Path:
         return self.path / Path(firmware.directory).parent.name
 
-    def _temporary(self) -> Path:
-        return Path(tempfile.mkdtemp(prefix=".incoming-", dir=self.path))
+    def _directories(self) -> Sequence[Path]:
+        with suppress(FileNotFoundError), os.scandir(self.path) as found:
+            return [Path(entry.path) for entry in found if _NAME.fullmatch(entry.name) and entry.is_dir()]
+        return []
 
-    def _directories(self) -> Iterator[Path]:
-        return self.path.glob("[!.]*/")
+    def _usable(self, directory: Path) -> Firmware | None:
+        firmware, why = self._look(directory)
+        return None if why else firmware
+
+    def _look(self, directory: Path) -> tuple[Firmware | None, str]:
+        """What is in a directory, if that can be told, and why it cannot be used, if it cannot."""
+        try:
+            firmware = self._head(directory)
+        except FirmwareDamaged as error:
+            return None, error.why
+        damage = unpacked.read_damage(directory)
+        return firmware, damage.why if damage else ""
+
+    def _head(self, directory: Path) -> Firmware:
+        """What is in a directory; what does not change is read once."""
+        try:
+            now = (directory / "digests.json").stat()
+        except OSError:
+            now = None
+        seen = now and (now.st_mtime_ns, now.st_ino)
+        known = self._heads.get(directory.name)
+        if known is None or known[0] != seen:
+            known = seen, _firmware(directory, unpacked.read_head(directory))
+            self._heads[directory.name] = known
+        return known[1]
 
     def _undamaged(self, firmware: Firmware) -> bool:
         try:
@@ -122,13 +265,131 @@ class FirmwareStore:
             return False
         return True
 
+    def _known(self) -> dict[str, set[Look]]:
+        """How each content looked when it was known to be good, as all firmware that has it tells."""
+        known: dict[str, set[Look]] = {}
+        for directory in self._directories():
+            with suppress(FirmwareDamaged):
+                looks, damage = unpacked.read_checked(directory), unpacked.read_damage(directory)
+                spoilt = damage.files if damage else ()
+                for file in unpacked.read(directory).files:
+                    if file.path in looks and file.path not in spoilt:
+                        known.setdefault(file.sha256, set()).add(looks[file.path])
+        return known
+
+    def _sound_files(self, directory: Path, sha256: str) -> dict[str, FileDigest]:
+        """What is good of a damaged firmware."""
+        try:
+            digests = unpacked.read(directory)
+        except FirmwareDamaged:
+            return {}
+        if digests.manifest_sha256 != sha256:
+            return {}
+        known = self._known()
+        return {
+            file.path: file for file in digests.files if self._objects.look(file.sha256) in known.get(file.sha256, ())
+        }
+
+    def _is_there(self, target: Path, digests: Digests) -> bool:
+        """Whether just this firmware is in the store, undamaged as far as can be told without reading."""
+        with suppress(FirmwareDamaged):
+            return unpacked.read(target) == digests and unpacked.unchanged(target, digests)
+        return False
+
+    def _put(self, filled: Path, digests: Digests) -> bool:
+        """Put contents in their places; whether all that are there now are known to be good."""
+        root, known, certain = filled / "ipsw", self._known(), True
+        files = {file.path: file for file in digests.files}
+        if root.is_symlink() or {path for path, _ in unpacked.walk(root)} - files.keys():
+            raise InputRejected("There is more in this firmware than it says.", remedy="Import it again.")
+        for path, file in files.items():
+            here = self._objects.look(file.sha256)
+            if here[0] == file.size and here in known.get(file.sha256, ()):
+                continue
+            source = root / path
+            if _size(source) == file.size:
+                self._objects.put(source, file.sha256)
+            elif here[0] == file.size:
+                certain = False
+            else:
+                raise InputRejected(
+                    f"This firmware is incomplete: {path[:100]!r} is missing.", remedy="Import it again."
+                )
+        self._objects.sync({file.sha256 for file in digests.files})
+        durable.sync_directory(self.path)
+        return certain
+
+    def _replace(self, target: Path, digests: Digests) -> None:
+        """Make the directory of a firmware whose contents are in place."""
+        made = self._temporary()
+        try:
+            unpacked.link(made, digests)
+            made.chmod(0o755)
+            if target.exists():
+                with leases.alone(target):
+                    self._discard(target)
+            made.rename(target)
+            durable.sync_directory(self.path)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+
+    def _quarantine(self, directory: Path, digests: Digests, error: FirmwareDamaged) -> None:
+        """Make what was found damaged unusable, wherever it is."""
+        files = {file.path: file for file in digests.files}
+        with self._changing():
+            # A content that looks otherwise by now was repaired meanwhile.
+            spoilt = {path for path, look in error.spoilt.items() if look in self._looks(directory, files[path])}
+            if not directory.is_dir() or (not spoilt and self._is_there(directory, digests)):
+                return
+            unpacked.mark(directory, error.why, spoilt)
+            gone = {files[path].sha256 for path in spoilt if (directory / "ipsw" / path).is_symlink()}
+            for other in self._directories():
+                with suppress(FirmwareDamaged):
+                    shared = [each for each in unpacked.read(other).files if each.sha256 in gone]
+                    shared = [each for each in shared if (other / "ipsw" / each.path).is_symlink()]
+                    if shared and other != directory:
+                        unpacked.mark(other, f"{shared[0].path[:100]!r} differs", (each.path for each in shared))
+            for sha256 in gone:
+                self._objects.drop(sha256)
+
+    def _looks(self, directory: Path, file: FileDigest) -> set[Look]:
+        """How a file looks, and the content that it should have."""
+        looks = {self._objects.look(file.sha256)}
+        with suppress(OSError):
+            looks.add(look_at((directory / "ipsw" / file.path).lstat()))
+        return looks - {NO_FILE}
+
+    def _contents(self, directory: Path) -> Contents:
+        firmware, why = self._look(directory)
+        return Contents(name=directory.name, firmware=firmware, damaged=bool(why), bytes_of=_bytes_of(directory))
+
+    def _temporary(self) -> Path:
+        return Path(tempfile.mkdtemp(prefix=_INCOMING, dir=self.path))
+
     def _discard(self, directory: Path) -> None:
         """Make a directory disappear from the store at once; deleting it takes longer."""
-        if directory.exists():
-            away = self._temporary()
-            directory.rename(away / "removed")
-            durable.sync_directory(self.path)
-            shutil.rmtree(away)
+        away = self._temporary()
+        directory.rename(away / "removed")
+        durable.sync_directory(self.path)
+        shutil.rmtree(away)
+
+    @contextmanager
+    def _workplace(self, needed: int) -> Iterator[Path]:
+        """A directory to copy into, with room for `needed` bytes. Others know by its lock that it is no leftover."""
+        with self._changing():
+            self._require_space(needed)
+            place = self._temporary()
+            held = leases.take(place)
+        try:
+            yield place
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+            os.close(held)
+
+    def _clear_leftovers(self) -> None:
+        for leftover in self.path.glob(_INCOMING + "*"):
+            with suppress(Refused, OSError), leases.alone(leftover):
+                shutil.rmtree(leftover, ignore_errors=True)
 
     def _require_space(self, needed: int) -> None:
         free = shutil.disk_usage(self.path).free
@@ -145,14 +406,26 @@ class FirmwareStore:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                for leftover in self.path.glob(".incoming-*"):
-                    shutil.rmtree(leftover, ignore_errors=True)
+                _wait_for(lock)
+                self._clear_leftovers()
                 yield
-            except BlockingIOError:
-                raise Refused("The firmware store is being changed right now.", remedy="Try again later.") from None
             finally:
                 os.close(lock)
+
+
+def _wait_for(lock: int) -> None:
+    give_up = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > give_up:
+                raise Refused(
+                    "The firmware store is being changed, and that does not come to an end.", remedy="Try again later."
+                ) from None
+            time.sleep(_LOCK_POLL)
+        else:
+            return
 
 
 @contextmanager
@@ -171,15 +444,30 @@ def _age(firmware: Firmware) -> Age:
     return age(firmware.version, firmware.build)
 
 
-def _present(directory: Path) -> Firmware | None:
-    """The firmware in a directory, if what is in it can be told."""
+def _size(path: Path) -> int:
+    """Bytes of a file; -1 when it is none."""
     try:
-        return _firmware(directory, unpacked.read(directory))
-    except FirmwareDamaged:
-        return None
+        return look_at(path.lstat())[0]
+    except OSError:
+        return NO_FILE[0]
 
 
-def _firmware(directory: Path, digests: Digests) -> Firmware:
+def _same(file: FileDigest | None, entry: Entry) -> bool:
+    return file is not None and file.size == entry.size
+
+
+def _bytes_of(directory: Path) -> dict[str, int]:
+    """Bytes of each content of a firmware: of a shared one by its digest, of another by its path."""
+    found: dict[str, int] = {}
+    with suppress(FileNotFoundError):
+        for path, entry in unpacked.walk(directory / "ipsw"):
+            with suppress(OSError):  # a content that was found damaged is not there
+                key = Path(entry).readlink().name if entry.is_symlink() else f"{directory.name}/{path}"
+                found[key] = entry.stat().st_size
+    return found
+
+
+def _firmware(directory: Path, digests: Digests | Head) -> Firmware:
     return Firmware(
         version=digests.version,
         build=digests.build,

@@ -11,15 +11,16 @@ import errno
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from station.adapters import durable
-from station.adapters.ipsw import MANIFEST, Entry, Manifest, build_order, version_order
-from station.adapters.objects import NO_FILE, Look, Objects, link_to, look_at
+from station.adapters.ipsw import MANIFEST, Entry, Manifest
+from station.adapters.objects import Look, Objects, link_to, look_at
+from station.core.versions import age
 from station.errors import InputRejected
 from station.model.base import Message
 
@@ -161,18 +162,20 @@ def require_sound(digests: Digests) -> None:
     """Raise InputRejected unless `digests` could have been read from a file."""
     try:
         _digests_decoder.decode(_encoder.encode(digests))
-        version_order(digests.version)
-        build_order(digests.build)
+        age(digests.version, digests.build)
+        sound = any(file.path == MANIFEST and file.sha256 == digests.manifest_sha256 for file in digests.files)
+        sound = sound and len({file.path for file in digests.files}) == len(digests.files)
     except ValueError as error:
         raise InputRejected("This is no usable list of a firmware's files.", remedy="Import it again.") from error
+    if not sound:
+        raise InputRejected("This list of a firmware's files contradicts itself.", remedy="Import it again.")
 
 
 def read(directory: Path) -> Digests:
     """What an unpacked IPSW is. Raises FirmwareDamaged when that cannot be told."""
     try:
         digests = _digests_decoder.decode((directory / "digests.json").read_bytes())
-        version_order(digests.version)
-        build_order(digests.build)
+        age(digests.version, digests.build)
     except (OSError, ValueError, InputRejected) as error:
         raise FirmwareDamaged(directory.name, "what is in it cannot be told") from error
     return digests
@@ -182,8 +185,7 @@ def read_head(directory: Path) -> Head:
     """The same without its files, which is much faster."""
     try:
         head = _head_decoder.decode((directory / "digests.json").read_bytes())
-        version_order(head.version)
-        build_order(head.build)
+        age(head.version, head.build)
     except (OSError, ValueError, InputRejected) as error:
         raise FirmwareDamaged(directory.name, "what is in it cannot be told") from error
     return head
@@ -226,7 +228,7 @@ def check(directory: Path, digests: Digests, advance: Advance, *, full: bool) ->
         raise FirmwareDamaged(digests.build, f"{min(differing)[:100]!r} is missing or was added")
     checked = {} if full else read_checked(directory)
     unread = [path for path, look in looks.items() if checked.get(path) != look]
-    meter = _Meter(sum(expected[path].size for path in unread), advance)
+    meter = _Meter(sum({looks[path]: expected[path].size for path in unread}.values()), advance)
     spoilt: dict[str, Look] = {}
     done: dict[Look, str] = {}
     for path in unread:
@@ -258,26 +260,28 @@ def read_checked(directory: Path) -> dict[str, Look]:
 
 def _looks(directory: Path, digests: Digests) -> dict[str, Look]:
     """How each file's content looks: of a link only if it is the one that belongs there."""
-    root, objects = directory / "ipsw", Objects(directory.parent)
-    expected = {file.path: file.sha256 for file in digests.files}
+    objects, expected = Objects(directory.parent), {file.path: file.sha256 for file in digests.files}
     found: dict[str, Look] = {}
-    for place, _, names in os.walk(root):
-        for name in names:
-            path = os.path.join(place, name)  # noqa: PTH118 (thousands of them before each job)
-            inside = os.path.relpath(path, root)
-            now = os.lstat(path)  # noqa: PTH116
-            look = look_at(now)
-            if look == NO_FILE and (sha256 := expected.get(inside)):
-                look = objects.look(sha256) if _link_at(path) == link_to(inside, sha256) else NO_FILE
-            found[inside] = look
+    for path, entry in walk(directory / "ipsw"):
+        look = look_at(entry.stat(follow_symlinks=False))
+        if (
+            entry.is_symlink()
+            and (sha256 := expected.get(path))
+            and link_to(path, sha256) == str(Path(entry).readlink())
+        ):
+            look = objects.look(sha256)
+        found[path] = look
     return found
 
 
-def _link_at(path: str) -> str:
-    try:
-        return os.readlink(path)  # noqa: PTH115
-    except OSError:
-        return ""
+def walk(directory: Path | str, above: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Everything in a directory that is none, by path."""
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from walk(entry.path, f"{above}{entry.name}/")
+            else:
+                yield above + entry.name, entry
 
 
 def _sync_tree(root: Path) -> None:

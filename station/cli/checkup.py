@@ -258,7 +258,8 @@ def _firmware(store: Path) -> Finding:
         return Finding("firmware", fine=False, found=f"{store} cannot be read: {error}", remedy=_AS_ROOT)
     if damaged:
         remedy = "Import it again: station firmware import FILE.ipsw"
-        return Finding("firmware", fine=False, found=f"damaged: {', '.join(damaged)}", remedy=remedy)
+        names = ", ".join(each.name for each in damaged)
+        return Finding("firmware", fine=False, found=f"damaged: {names}", remedy=remedy)
     found = ", ".join(f"iOS {firmware.version} ({firmware.build})" for firmware in there)
     remedy = "Import some: station firmware import FILE.ipsw. Without it nothing can be installed."
     return Finding("firmware", bool(there), found or "none", remedy)

@@ -90,9 +90,12 @@ def _open(store: Path | None, *, write: bool = False) -> FirmwareStore:
 
 def _warn_of_unusable(store: FirmwareStore) -> bool:
     """Name what is in the store and cannot be used; whether there is anything."""
-    for name in store.unusable():
-        typer.echo(f"{name} is damaged and cannot be used. Import it again.", err=True)
-    return bool(store.unusable())
+    with plain_errors():
+        found = store.unusable()
+    for each in found:
+        what = _name(each.firmware) if each.firmware else each.name
+        typer.echo(f"{what} is damaged and cannot be used: {each.why}. Import it again.", err=True)
+    return bool(found)
 
 
 def _name(firmware: Firmware) -> str:

@@ -1,6 +1,8 @@
 """The firmware of a job: an unpacked IPSW, read as it is needed, and the identity in it that fits the phone."""
 
 import hashlib
+import os
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,6 +18,9 @@ from pymobiledevice3.restore.base_restore import (
     Behavior,
 )
 
+from station.adapters import leases
+from station.adapters.objects import NAME as OBJECTS
+from station.errors import Refused
 from station.model.causes import Cause
 from station.model.firmware import Firmware
 from station.worker.failures import JobFailed
@@ -33,22 +38,38 @@ _VARIANTS = {
 
 
 class FirmwareDirectory(DirectoryArchive):  # type: ignore[misc]  # ipsw_parser has no types
-    """The library's archive over a directory; says what is wrong with the firmware instead of which call failed."""
+    """The library's archive over a directory of the store; says what is wrong instead of which call failed."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.root = root.resolve()
+        self._objects = self.root.parents[1] / OBJECTS
+
+    def keep(self) -> None:
+        """Have nothing removed from the directory for as long as this is there, or until the process ends.
+
+        Raises:
+            JobFailed: FIRMWARE_MISSING, it is being removed.
+        """
+        try:
+            weakref.finalize(self, os.close, leases.take(self.root.parent))
+        except (Refused, OSError) as error:
+            raise JobFailed(Cause.FIRMWARE_MISSING, f"the firmware is being removed: {error}") from error
 
     def locate(self, path: str) -> Path:
         """Where a member lies.
 
         Raises:
-            FileNotFoundError: it is missing, empty, or outside the directory; the library knows what it can do
-                without, and everything else becomes FIRMWARE_CORRUPT.
+            FileNotFoundError: it is missing, empty, or neither in the directory nor one of the store's contents, to
+                which a link in the directory leads; the library knows what it can do without, and everything else
+                becomes FIRMWARE_CORRUPT.
         """
         try:
-            place = (self.root / path).resolve()
-            if place.is_relative_to(self.root) and place.is_file() and place.stat().st_size:
+            named = self.root / path
+            place = named.resolve()
+            inside = place.is_relative_to(self.root)
+            inside = inside or (named.is_symlink() and place.parent.parent == self._objects and ".." not in named.parts)
+            if inside and place.is_file() and place.stat().st_size:
                 return place
         except (OSError, ValueError):
             pass
@@ -102,6 +123,7 @@ def open_firmware(firmware: Firmware) -> IPSW:
     if not root.is_dir():
         raise JobFailed(Cause.FIRMWARE_MISSING, f"no firmware directory for {firmware.build}")
     archive = FirmwareDirectory(root)
+    archive.keep()
     raw = archive.read("BuildManifest.plist")
     if hashlib.sha256(raw).hexdigest() != firmware.manifest_sha256:
         raise JobFailed(Cause.FIRMWARE_CORRUPT, "BuildManifest.plist is not the one this firmware was stored with")

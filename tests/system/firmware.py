@@ -4,8 +4,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import msgspec
-
 from station.adapters import unpacked
 from station.adapters.firmware import FirmwareStore
 from station.virtual.firmware.ipsw import make_ipsw
@@ -44,7 +42,7 @@ def make_store(path: Path) -> FirmwareStore:
 
 def copy_store(store: FirmwareStore, path: Path) -> FirmwareStore:
     """The same firmware elsewhere, as if it had been imported there."""
-    shutil.copytree(store.path, path)
+    shutil.copytree(store.path, path, symlinks=True)
     copied = FirmwareStore(path, reserve=0)
     for firmware in copied.list():
         copied.verify(firmware)  # reads all of it once, so that no job has to
@@ -64,10 +62,11 @@ def spoil(store: FirmwareStore, product_type: str, file: str, *, unseen: bool = 
     assert firmware is not None
     found = list(Path(firmware.directory).rglob(file))
     assert found, file
+    directory = Path(firmware.directory).parent
+    digests = unpacked.read(directory)
     for path in found:
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 0xFF
         path.write_bytes(data)
     if unseen:
-        checked = Path(firmware.directory).parent / "checked.json"
-        checked.write_bytes(msgspec.json.encode(unpacked._looks(Path(firmware.directory))))
+        unpacked.seal(directory, digests)
