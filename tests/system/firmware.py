@@ -4,6 +4,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import msgspec
+
 from station.adapters import unpacked
 from station.adapters.firmware import FirmwareStore
 from station.virtual.firmware.ipsw import make_ipsw
@@ -67,6 +69,8 @@ def spoil(store: FirmwareStore, product_type: str, file: str, *, unseen: bool = 
     for path in found:
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 0xFF
+        path.unlink()  # its content may be that of another firmware too
         path.write_bytes(data)
     if unseen:
-        unpacked.seal(directory, digests)
+        looks = unpacked._looks(directory, digests)
+        (directory / "checked.json").write_bytes(msgspec.json.encode(looks))
