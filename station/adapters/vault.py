@@ -54,21 +54,28 @@ log = structlog.get_logger(__name__)
 class Vault:
     """All backups there are. Every call blocks for as long as the disk takes."""
 
-    def __init__(self, path: Path, *, secret: Path, days: int) -> None:
+    def __init__(self, path: Path, *, secret: Path, days: int, elsewhere: bool = False) -> None:
         """Name the place; `open` makes it.
 
         Args:
             path: the vault's directory.
             secret: the file of its secret, made by `open` when it is not there.
             days: how long a verified backup is kept.
+            elsewhere: whether it is on a disk of its own. Then somebody has made its directory there, or backups would
+                be written to the station's own disk whenever that one is not mounted.
         """
         self.path = path
+        self._elsewhere = elsewhere
         self._secret = secret
         self._days = days
 
     def open(self) -> None:
         """Make what is missing. Raises StorageError when the vault or its secret cannot be used."""
         try:
+            if self._elsewhere and not self.path.is_dir():
+                raise StorageError(
+                    f"The vault {self.path} is not there.", remedy="Mount its disk, or make the directory on it."
+                )
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             (self.path / OWED).mkdir(mode=0o700, exist_ok=True)
             if not self._secret.exists():

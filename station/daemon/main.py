@@ -197,7 +197,12 @@ def policy_of(settings: Settings) -> Policy:
 def custody_of(settings: Settings, policy: Policy, shelf: JobShelf) -> Custody:
     """What is held of other people's. Nothing is opened yet: a station whose vault is gone does everything else."""
     return Custody(
-        Vault(settings.vault_directory, secret=settings.vault_secret, days=settings.vault_days),
+        Vault(
+            settings.vault_directory,
+            secret=settings.vault_secret,
+            days=settings.vault_days,
+            elsewhere=not settings.vault_directory.is_relative_to(settings.state),
+        ),
         MemoryShelf(settings.runtime),
         Pairings(policy.reach.usbmuxd, settings.state / "pairings"),
         shelf,

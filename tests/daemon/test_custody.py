@@ -49,6 +49,16 @@ def begin(vault: Vault, backup: BackupId, *, now: str = NOW, ecid: int = 0xA, tr
     return place
 
 
+def test_a_disk_that_is_not_mounted_is_no_empty_vault(tmp_path):
+    vault = Vault(tmp_path / "disk" / "vault", secret=tmp_path / "secret", days=30, elsewhere=True)
+    with pytest.raises(StorageError, match="is not there"):
+        vault.open()
+    assert not list(tmp_path.iterdir()), "nothing was made in its place"
+    vault.path.mkdir(parents=True)
+    vault.open()
+    assert vault.notes() == []
+
+
 def test_a_backup_counts_only_when_somebody_says_so(vault):
     begin(vault, ONE)
     assert vault.note(ONE).state is BackupState.PARTIAL
