@@ -82,12 +82,29 @@ def entries(source: Path) -> Iterator[list[Entry]]:
         with _zip_trouble():
             _check_table(file)
             archive = zipfile.ZipFile(file)
-            found = _checked(_unzip(archive, source.stat().st_size))
+            found = _checked([_entry(archive, info) for info in _members(archive, source.stat().st_size)])
         with archive:
             try:
                 yield found
             except (zipfile.BadZipFile, zlib.error, EOFError) as error:  # from reading an entry
                 raise _refuse(f"its zip file is damaged ({error})") from error
+
+
+def table(file: BinaryIO, size: int) -> list[zipfile.ZipInfo]:
+    """The files in a zip of `size` bytes, by its table of contents, when `entries` would accept them.
+
+    Nothing but the table is read: of a file that is not here yet its end is enough.
+
+    Raises:
+        InputRejected: as `entries`.
+        OSError: it cannot be read.
+    """
+    with _zip_trouble():
+        _check_table(file)
+        archive = zipfile.ZipFile(file)
+        found = _members(archive, size)
+        _checked([_entry(archive, info) for info in found])
+    return found
 
 
 def read_manifest(data: bytes) -> Manifest:
@@ -137,7 +154,7 @@ def _open(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def _unzip(archive: zipfile.ZipFile, size: int) -> list[Entry]:
+def _members(archive: zipfile.ZipFile, size: int) -> list[zipfile.ZipInfo]:
     found = []
     infos = archive.infolist()
     if sum(info.compress_size for info in infos) > size:
@@ -156,8 +173,12 @@ def _unzip(archive: zipfile.ZipFile, size: int) -> list[Entry]:
         # zipfile cuts a name at NUL and turns what it takes for separators; only the name as stored counts.
         if info.orig_filename != info.filename:
             raise _refuse(f"{info.filename[:100]!r} has a forbidden name")
-        found.append(Entry(info.filename, info.file_size, partial(_open_member, archive, info)))
+        found.append(info)
     return found
+
+
+def _entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Entry:
+    return Entry(info.filename, info.file_size, partial(_open_member, archive, info))
 
 
 def _open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
