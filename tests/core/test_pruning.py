@@ -88,7 +88,8 @@ def test_every_plan(kept, policy, wanted, other, random):
 
 
 @pytest.mark.long
-@settings(max_examples=3000, deadline=None)
+@pytest.mark.timeout(120)
+@settings(max_examples=1500, deadline=None)
 @given(stores(), policies, wanted, wanted, st.randoms())
 def test_thousands_of_plans(kept, policy, wanted, other, random):
     check(kept, policy, wanted, other, random)
