@@ -114,6 +114,25 @@ class WriteLogs:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AskForNewest:
+    """Look at the lists of firmware now, and fetch the newest for the models that are here. SupplyTold tells."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopFetching:
+    """Do not fetch this build. SupplyTold tells."""
+
+    build: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscardFirmware:
+    """Delete firmware from the store. Answered by OperatorTold, and FirmwareFound."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SwitchMachine:
     """Shut the machine down, or restart it."""
 
@@ -135,5 +154,8 @@ Action = (
     | KeepChoices
     | StartAnew
     | WriteLogs
+    | AskForNewest
+    | StopFetching
+    | DiscardFirmware
     | SwitchMachine
 )

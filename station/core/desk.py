@@ -21,6 +21,7 @@ from station.model.api import (
     DidNotHelp,
     Dismiss,
     EndOrder,
+    FetchNewest,
     ForgetBay,
     Guide,
     GuideNext,
@@ -34,11 +35,13 @@ from station.model.api import (
     Order,
     Overrule,
     Release,
+    RemoveFirmware,
     SaveLogs,
     Select,
     SetFace,
     SetPin,
     Start,
+    StopFetch,
     SwitchOff,
     TestPanel,
     Unlock,
@@ -107,7 +110,7 @@ class Desk:
                 pass  # what is wrong with a phone: the station gives them to `Triage`
             case Unlock() | Lock() | SetPin() | SetFace() | UsePolicy() | LearnBay() | ForgetBay():
                 pass  # the operator's: the station gives them to `Operator`
-            case SaveLogs() | SwitchOff():
+            case SaveLogs() | SwitchOff() | FetchNewest() | StopFetch() | RemoveFirmware():
                 pass  # the same
         return []
 

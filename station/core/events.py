@@ -101,6 +101,8 @@ class SupplyTold:
     arrivals: tuple[Arrival, ...]
     lacking: Mapping[str, Lack] = field(default_factory=dict)
     """By product type: why what is needed is not even on its way."""
+    notices: tuple[str, ...] = ()
+    """What an operator should know of what there is to be had."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,18 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from station.core.actions import Action, CheckPin, KeepChoices, MakePin, StartAnew, SwitchMachine, WriteLogs
+from station.core.actions import (
+    Action,
+    AskForNewest,
+    CheckPin,
+    DiscardFirmware,
+    KeepChoices,
+    MakePin,
+    StartAnew,
+    StopFetching,
+    SwitchMachine,
+    WriteLogs,
+)
 from station.core.bays import MAX_BAYS, Bay, Bays
 from station.core.events import ChoicesFound, ChoicesKept, Moment, OperatorTold, Papers, PapersSeen, PinChecked, PinMade
 from station.core.jobs import JobState
@@ -20,6 +31,7 @@ from station.core.situation import Situation
 from station.errors import Refused
 from station.model.api import (
     EndOrder,
+    FetchNewest,
     ForgetBay,
     LearnBay,
     LightLamp,
@@ -27,9 +39,11 @@ from station.model.api import (
     Order,
     Overrule,
     Release,
+    RemoveFirmware,
     SaveLogs,
     SetFace,
     SetPin,
+    StopFetch,
     SwitchOff,
     TestPanel,
     Unlock,
@@ -53,12 +67,16 @@ MAX_STICK = 200
 SWITCHED = {Power.OFF: "The machine is being switched off.", Power.RESTART: "The machine is being restarted."}
 """What is said when the machine has obeyed."""
 
-OperatorCommand = Unlock | Lock | SetPin | SetFace | UsePolicy | LearnBay | ForgetBay | SaveLogs | SwitchOff
+OfFirmware = FetchNewest | StopFetch | RemoveFirmware
+OperatorCommand = (
+    Unlock | Lock | SetPin | SetFace | UsePolicy | LearnBay | ForgetBay | SaveLogs | SwitchOff | OfFirmware
+)
 OperatorNews = ChoicesFound | ChoicesKept | PinMade | PinChecked | PapersSeen | OperatorTold
 
 OPERATORS = (
     *(Order, EndOrder, Overrule, Release, SetFace, SetPin, UsePolicy),
     *(LearnBay, ForgetBay, TestPanel, LightLamp, SaveLogs, SwitchOff),
+    *(FetchNewest, StopFetch, RemoveFirmware),
 )
 """Commands that only an operator gives: each keeps the pages open."""
 
@@ -116,7 +134,7 @@ class Operator:
 
     # -- people
 
-    def command(self, command: OperatorCommand, now: Moment) -> list[Action]:  # noqa: PLR0911 one arm a command
+    def command(self, command: OperatorCommand, now: Moment) -> list[Action]:  # noqa: C901, PLR0911 one arm a command
         """Carry out a client's command. Raises Refused, and then has changed nothing."""
         match command:
             case Unlock():
@@ -143,6 +161,8 @@ class Operator:
                 return self._save_logs(command.stick)
             case SwitchOff():
                 return self._switch(command.how)
+            case FetchNewest() | StopFetch() | RemoveFirmware():
+                return self._firmware(command)
 
     def told(self, news: OperatorNews, now: Moment) -> list[Action]:
         """Take in what became of an action. Raises Refused when it was a PIN, and the wrong one."""
@@ -192,6 +212,9 @@ class Operator:
             testing=testing,
             controls=controls,
             firmware=papers.firmware,
+            arrivals=self._situation.arrivals,
+            news=self._situation.news,
+            fetches=self._policy.fetches,
             records=papers.records,
             record_count=papers.record_count,
             machine=papers.machine,
@@ -304,6 +327,22 @@ class Operator:
             raise Refused(
                 f"{what} is set where this station is started (STATION_{setting.upper()}).", remedy="Change it there."
             )
+
+    # -- firmware
+
+    def _firmware(self, command: OfFirmware) -> list[Action]:
+        match command:
+            case RemoveFirmware():
+                return [DiscardFirmware(name=command.name)]
+            case _ if not self._policy.fetches:
+                raise Refused("This station fetches no firmware.", remedy="Its settings say so (supply.fetch).")
+            case FetchNewest():
+                if not any(bay.stay is not None and bay.stay.product_type for bay in self._bays):
+                    raise Refused("No phone is here whose model is known.", remedy="Plug one in.")
+                self._says = "The station is looking up what is the newest."
+                return [AskForNewest()]
+            case StopFetch():
+                return [StopFetching(build=command.build)]
 
     # -- the machine
 

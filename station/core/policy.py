@@ -38,6 +38,8 @@ class Policy:
     """Whether the command line may confirm."""
     buttons: tuple[Button, ...] = ()
     """Those that are wired."""
+    fetches: bool = False
+    """Whether firmware is fetched by the station itself."""
     deadlines: Mapping[Phase, float] = field(default_factory=lambda: dict(DEADLINES))
     observe_seconds: float = 30.0
     """How long a phone that is away after a failure is waited for, before the record is written without it."""

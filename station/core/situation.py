@@ -74,6 +74,8 @@ class Situation:
     """Firmware that is on its way, or could not be had."""
     lacking: Mapping[str, Lack] = field(default_factory=dict)
     """By product type: why what is needed is not even on its way."""
+    news: tuple[str, ...] = ()
+    """What an operator should know of the firmware there is to be had."""
     trouble: str = ""
     """Why no job may start; empty: they may."""
     records_trouble: str = ""

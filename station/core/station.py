@@ -51,6 +51,7 @@ from station.model.api import (
     Describe,
     DidNotHelp,
     EndOrder,
+    FetchNewest,
     ForgetBay,
     Guide,
     GuideNext,
@@ -60,11 +61,13 @@ from station.model.api import (
     Lock,
     OperatorConfirm,
     Order,
+    RemoveFirmware,
     ResultView,
     SaveLogs,
     SetFace,
     SetPin,
     Start,
+    StopFetch,
     SwitchOff,
     TestPanel,
     Unlock,
@@ -142,6 +145,10 @@ class Station:
         """The product types of the phones that are here."""
         return {bay.stay.product_type for bay in self.bays if bay.stay is not None and bay.stay.product_type}
 
+    def seen(self) -> frozenset[str]:
+        """The product types of phones that were given something here of late."""
+        return frozenset(model for _, model, _ in self.desk.situation.times.seconds if model)
+
     def _trusting(self) -> set[Udid]:
         """The phones whose pair records are still needed: those that are here, and those that something works on."""
         here = {bay.stay.udid for bay in self.bays if bay.stay is not None}
@@ -175,6 +182,7 @@ class Station:
                 self._scheduler.supplied()
             case SupplyTold():
                 self.desk.situation.arrivals, self.desk.situation.lacking = event.arrivals, event.lacking
+                self.desk.situation.news = event.notices
                 self._scheduler.supplied()
             case RecordWritten():
                 return self._recorded(event)
@@ -218,6 +226,9 @@ class Station:
                 | ForgetBay()
                 | SaveLogs()
                 | SwitchOff()
+                | FetchNewest()
+                | StopFetch()
+                | RemoveFirmware()
             ):
                 return self.operator.command(event, now)
             case ChoicesKept():

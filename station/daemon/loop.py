@@ -7,14 +7,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 import structlog
 
 from station.core.actions import (
     Action,
+    AskForNewest,
     CheckPin,
     CloseJob,
+    DiscardFirmware,
     FindFirmware,
     ForgetPhone,
     KeepChoices,
@@ -25,6 +28,7 @@ from station.core.actions import (
     SaveOrder,
     StartAnew,
     StartWorker,
+    StopFetching,
     SwitchMachine,
     WriteLogs,
     WriteRecord,
@@ -34,6 +38,7 @@ from station.core.events import (
     Event,
     FirmwareFound,
     HealthChanged,
+    OperatorTold,
     OrderFound,
     OrderNotSaved,
     OrderSaved,
@@ -54,7 +59,7 @@ from station.core.station import Station
 from station.core.view import lights_of, snapshot
 from station.daemon.follow import Ended, Stirred
 from station.daemon.office import Office
-from station.daemon.ports import Clock, Face, FirmwareShelf, OrderKeeper, Proof, ReleaseKeeper
+from station.daemon.ports import Clock, Face, FirmwareShelf, OrderKeeper, Proof, ReleaseKeeper, Supplies
 from station.daemon.running import Running
 from station.errors import Refused, StationError, StorageError
 from station.model.api import (
@@ -70,6 +75,7 @@ from station.model.api import (
     Start,
 )
 from station.model.base import JobId, format_ecid
+from station.model.catalog import Offer
 from station.model.causes import Cause
 from station.model.order import OrderNote
 from station.model.panel import Button, ControlState
@@ -121,6 +127,7 @@ class Loop:
         running: Running,
         proof: Proof,
         firmware: FirmwareShelf,
+        supplies: Supplies,
         orders: OrderKeeper,
         clock: Clock,
         releases: ReleaseKeeper,
@@ -133,7 +140,8 @@ class Loop:
             station: the owner of state; nobody else may touch it from now on.
             running: its jobs.
             proof: where records go.
-            firmware: where firmware comes from.
+            firmware: where firmware is.
+            supplies: where it comes from.
             orders: where the standing order is kept.
             clock: tells the time.
             releases: where it is kept which failures somebody has looked into.
@@ -144,6 +152,7 @@ class Loop:
         self._running = running
         self._proof = proof
         self._firmware = firmware
+        self._supplies = supplies
         self._orders = orders
         self._clock = clock
         self._releases = releases
@@ -191,6 +200,7 @@ class Loop:
                 tasks.create_task(self._keep_vault())
                 tasks.create_task(self._watch_health())
                 tasks.create_task(self._keep_papers())
+                tasks.create_task(self._supplies.run(self._inbox.put_nowait, self._came))
                 while not self._anew:
                     await self._take(await self._next())
                     self._show(face)
@@ -312,6 +322,10 @@ class Loop:
                 await self._do(action)
             except Refused as reason:  # whoever asked is told; what others wait for is done all the same
                 refused = reason
+        station = self._station
+        self._supplies.needs(
+            wants=station.wants(), models=frozenset(station.models()), seen=station.seen(), in_use=station.in_use()
+        )
         if refused is not None:
             raise refused
 
@@ -347,6 +361,12 @@ class Loop:
                     await self._handle(event)
             case WriteLogs(stick=stick):
                 self._tasks.create_task(self._write_logs(stick))
+            case AskForNewest():
+                self._supplies.ask()
+            case StopFetching(build=build):
+                self._supplies.stop(build)
+            case DiscardFirmware(name=name):
+                await self._discard(name)
             case StartAnew():
                 log.info("starting anew; workers go on")
                 self._anew = True
@@ -447,6 +467,24 @@ class Loop:
             found = []
         newest = found.pop() if found else None
         return FirmwareFound(product_type=product_type, firmware=newest, older=tuple(found))
+
+    async def _came(self, offer: Offer) -> None:
+        """Firmware was put into the store: it is told before it is no longer on its way."""
+        for product_type in self._station.models() & set(offer.product_types):
+            await self._find(product_type)
+
+    async def _discard(self, name: str) -> None:
+        """Delete firmware. Raises Refused when it is needed, or cannot be deleted."""
+        if any(Path(directory).parent.name == name for directory in self._station.in_use()):
+            raise Refused("A job uses this firmware.", remedy="Remove it when the job is done.")
+        try:
+            says = await asyncio.to_thread(self._firmware.discard, name)
+        except StorageError as error:
+            raise Refused(str(error), remedy=error.remedy) from error
+        log.info("firmware removed", name=name)
+        for product_type in self._station.models():
+            await self._handle(await self._found(product_type))
+        await self._handle(OperatorTold(says=says))
 
     async def _refresh(self) -> None:
         """Look at what gates depend on and nobody announces: the machine, the vault and the firmware store."""

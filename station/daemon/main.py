@@ -30,6 +30,7 @@ from station.core import sounds
 from station.core.events import Moment
 from station.core.policy import Policy
 from station.core.station import Station
+from station.daemon.chosen import ChosenFirmware
 from station.daemon.custody import Custody
 from station.daemon.lease import lease
 from station.daemon.loop import Loop, StartsAnew
@@ -39,8 +40,10 @@ from station.daemon.presets import Preset
 from station.daemon.proof import RecordedProof
 from station.daemon.running import Running
 from station.daemon.settings import Settings, settled
+from station.daemon.supply import Unsupplied
 from station.errors import Refused
 from station.model.api import BayState, Snapshot
+from station.model.catalog import Fetching
 from station.model.lights import Lights
 from station.model.operator import Power
 from station.model.phone import UsbEvent
@@ -104,7 +107,8 @@ def run(settings: Settings, *, starter: WorkerStarter | None = None) -> None:
 
 async def _serve(settings: Settings, starter: WorkerStarter, ends: asyncio.Event) -> bool:
     """Serve until told to end, which sets `ends`. Returns whether the settings are other ones now."""
-    firmware = FirmwareStore(settings.firmware_store)
+    store = FirmwareStore(settings.firmware_store)
+    firmware = ChosenFirmware(store, pins=settings.supply.pins, denied=settings.supply.denied)
     shelf = await asyncio.to_thread(JobShelf, settings.state)
     policy = await asyncio.to_thread(policy_of, settings)
     custody = await asyncio.to_thread(custody_of, settings, policy, shelf)
@@ -119,6 +123,7 @@ async def _serve(settings: Settings, starter: WorkerStarter, ends: asyncio.Event
             running=Running(shelf, starter, firmware, custody),
             proof=proof,
             firmware=firmware,
+            supplies=Unsupplied(),
             orders=OrderShelf(settings.state),
             clock=moment,
             releases=Releases(settings.state),
@@ -141,7 +146,7 @@ async def _serve(settings: Settings, starter: WorkerStarter, ends: asyncio.Event
     return anew
 
 
-def _office(settings: Settings, policy: Policy, firmware: FirmwareStore) -> Office:
+def _office(settings: Settings, policy: Policy, firmware: ChosenFirmware) -> Office:
     """What operators need: of this machine, or of a virtual host, whose sticks are the directories in `sticks`."""
     virtual, file = settings.virtual, settings.model_config.get("toml_file")
     return Office(
@@ -188,6 +193,7 @@ def policy_of(settings: Settings) -> Policy:
         max_temperature=settings.max_temperature,
         min_free=settings.min_free_mb << 20,
         quarantine_after=settings.quarantine_after,
+        fetches=settings.supply.fetch is not Fetching.NEVER,
         preset=settings.policy.value,
         presets=tuple(preset.value for preset in Preset),
         settled=settled(os.environ),

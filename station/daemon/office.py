@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from station.adapters import chain, clock, pin_hash
 from station.adapters.choices import ChoicesFile
-from station.adapters.firmware import FirmwareStore
 from station.adapters.order_report import report_of
 from station.adapters.orders import OrderShelf
 from station.adapters.records import chain_files
@@ -23,6 +22,7 @@ from station.core.actions import CheckPin, KeepChoices, MakePin, SwitchMachine
 from station.core.events import ChoicesFound, ChoicesKept, Event, OperatorTold, Papers, PinChecked, PinMade
 from station.core.operator import SWITCHED
 from station.core.situation import Health
+from station.daemon.chosen import ChosenFirmware
 from station.errors import Refused, StationError, StorageError
 from station.model.operator import RECORDS_SHOWN, FirmwareLine, MachineView, Power, RecordLine
 from station.model.order import OrderNote, OrderReport
@@ -46,7 +46,7 @@ class Office:
         state: Path,
         *,
         software: str,
-        firmware: FirmwareStore,
+        firmware: ChosenFirmware,
         health: Callable[[], Health],
         sticks: Callable[[], Mapping[str, Path]],
         switch: Callable[[Power], None],
@@ -158,7 +158,7 @@ class Office:
 
     def _firmware_lines(self) -> tuple[FirmwareLine, ...]:
         try:
-            images = self._firmware.list()[-MAX_FIRMWARE:]
+            images = self._firmware.every()[-MAX_FIRMWARE:]
         except (StationError, OSError):
             return ()
         self._sizes = {each.directory: self._sizes.get(each.directory) or _size(each.directory) for each in images}
@@ -168,6 +168,8 @@ class Office:
                 build=each.build,
                 size=self._sizes[each.directory],
                 models=len(each.product_types),
+                name=Path(each.directory).parent.name,
+                pinned=self._firmware.pinned(each),
             )
             for each in reversed(images)
         )

@@ -1,15 +1,17 @@
 """What the loop needs of the world. Each port has a real adapter; tests and demonstrations may have another."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
 from station.adapters.jobdir import JobDirectory
 from station.adapters.jobshelf import Finished
 from station.adapters.workers import Worker
-from station.core.events import Moment
+from station.core.events import Moment, SupplyTold
 from station.core.quarantine import Quarantine
 from station.core.situation import Times
+from station.core.wants import Want
 from station.model.api import Snapshot
+from station.model.catalog import Offer
 from station.model.firmware import Firmware
 from station.model.lights import Lights
 from station.model.order import OrderNote
@@ -70,15 +72,57 @@ class ReleaseKeeper(Protocol):
         ...
 
 
-class FirmwareShelf(Protocol):
+class FirmwareCheck(Protocol):
+    """The firmware store, as far as a job needs it. The calls block."""
+
+    def verify(self, firmware: Firmware) -> None:
+        """Raise InputRejected when it is not as it was imported."""
+        ...
+
+
+class FirmwareShelf(FirmwareCheck, Protocol):
     """The firmware store, as far as the loop uses it. The calls block."""
 
     def every_for(self, product_type: str) -> Sequence[Firmware]:
         """All firmware for a model, the newest last."""
         ...
 
-    def verify(self, firmware: Firmware) -> None:
-        """Raise InputRejected when it is not as it was imported."""
+    def discard(self, name: str) -> str:
+        """Delete one, by its directory's name; what to say of it. Raises Refused, StorageError."""
+        ...
+
+
+class Supplies(Protocol):
+    """Who sees to it that firmware is there."""
+
+    async def run(self, tell: Callable[[SupplyTold], None], came: Callable[[Offer], Awaitable[None]]) -> None:
+        """Do so until cancelled.
+
+        Args:
+            tell: is told what is on its way.
+            came: tells of what has come; awaited before `tell` is called again.
+        """
+        ...
+
+    def needs(
+        self, *, wants: frozenset[Want], models: frozenset[str], seen: frozenset[str], in_use: frozenset[str]
+    ) -> None:
+        """What is wanted now. Cheap: said again and again.
+
+        Args:
+            wants: for phones that are here.
+            models: product types of phones that are here.
+            seen: product types of phones that were here.
+            in_use: directories of firmware that jobs use.
+        """
+        ...
+
+    def ask(self) -> None:
+        """Look for the newest now, and fetch it, for the models that are here."""
+        ...
+
+    def stop(self, build: str) -> None:
+        """Do not fetch this build."""
         ...
 
 

@@ -24,7 +24,7 @@ from station.core.leash import KILL_SECONDS
 from station.core.situation import VaultState
 from station.daemon.custody import Custody
 from station.daemon.follow import Ended, Follower, Stirred
-from station.daemon.ports import FirmwareShelf, WorkerStarter
+from station.daemon.ports import FirmwareCheck, WorkerStarter
 from station.errors import ConsentVoid, InputRejected, Refused, StationError, StorageError
 from station.model.base import JobId, Udid
 from station.model.causes import Cause
@@ -40,7 +40,7 @@ Tell = Callable[[Event | Stirred | Ended], None]
 class Running:
     """Does what the Station wants done to jobs, and tells what becomes of them."""
 
-    def __init__(self, shelf: JobShelf, starter: WorkerStarter, firmware: FirmwareShelf, custody: Custody) -> None:
+    def __init__(self, shelf: JobShelf, starter: WorkerStarter, firmware: FirmwareCheck, custody: Custody) -> None:
         self._shelf = shelf
         self._custody = custody
         self._starter = starter

@@ -485,6 +485,27 @@ class SaveLogs(Message, frozen=True, kw_only=True, tag="save_logs"):
     stick: str
 
 
+class FetchNewest(Message, frozen=True, kw_only=True, tag="fetch_newest"):
+    """Look at the lists of firmware now, and fetch the newest for the models that are here."""
+
+    id: int
+
+
+class StopFetch(Message, frozen=True, kw_only=True, tag="stop_fetch"):
+    """Do not fetch a build that is on its way. What is here of it stays, for another time."""
+
+    id: int
+    build: str
+
+
+class RemoveFirmware(Message, frozen=True, kw_only=True, tag="remove_firmware"):
+    """Delete firmware. Refused while a job uses it, or a pin names it."""
+
+    id: int
+    name: str
+    """As its line has it."""
+
+
 class SwitchOff(Message, frozen=True, kw_only=True, tag="switch_off"):
     """Shut the machine down, or restart it. Refused while a job runs."""
 
@@ -521,6 +542,9 @@ Command = (
     | TestPanel
     | LightLamp
     | SaveLogs
+    | FetchNewest
+    | StopFetch
+    | RemoveFirmware
     | SwitchOff
 )
 

@@ -3,6 +3,7 @@
 from enum import Enum
 
 from station.model.base import BayId, Ecid, Message, SocketPath
+from station.model.catalog import Arrival
 from station.model.order import OrderReport
 from station.model.panel import Control, ControlState
 from station.model.record import Outcome
@@ -41,6 +42,12 @@ class FirmwareLine(Message, frozen=True, kw_only=True):
     """Bytes on the disk."""
     models: int
     """How many models it is for."""
+    name: str = ""
+    """By which it is removed."""
+    pinned: bool = False
+    """Whether a pin in the settings names it."""
+    in_use: bool = False
+    """Whether a job installs it, or will."""
 
 
 class RecordLine(Message, frozen=True, kw_only=True):
@@ -108,6 +115,12 @@ class OperatorView(Message, frozen=True, kw_only=True):
     """Whether the buttons are being tried: they mean nothing else meanwhile."""
     controls: tuple[ControlLine, ...] = ()
     firmware: tuple[FirmwareLine, ...] = ()
+    arrivals: tuple[Arrival, ...] = ()
+    """Firmware that is on its way, or could not be had."""
+    news: tuple[str, ...] = ()
+    """What there is to be said of the firmware that could be had, in sentences."""
+    fetches: bool = False
+    """Whether this station fetches firmware."""
     records: tuple[RecordLine, ...] = ()
     record_count: int = 0
     machine: MachineView | None = None

@@ -7,8 +7,10 @@ from msgspec.structs import replace
 
 from station.core.actions import (
     Action,
+    AskForNewest,
     CheckPin,
     CloseJob,
+    DiscardFirmware,
     FindFirmware,
     ForgetPhone,
     KeepChoices,
@@ -19,6 +21,7 @@ from station.core.actions import (
     SaveOrder,
     StartAnew,
     StartWorker,
+    StopFetching,
     SwitchMachine,
     WriteLogs,
     WriteRecord,
@@ -306,7 +309,7 @@ class Bench:
                     self.choices_on_disk = action.choices
                     if action.must:
                         self.do(ChoicesKept(choices=action.choices, opens=action.opens))
-                case StartAnew() | WriteLogs() | SwitchMachine():
+                case StartAnew() | WriteLogs() | SwitchMachine() | AskForNewest() | StopFetching() | DiscardFirmware():
                     pass
                 case StartWorker() | KillWorker() | RevokeConsent() | CloseJob() | ForgetPhone():
                     pass

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 from station.core import consent as rule
 from station.core.actions import (
     Action,
+    AskForNewest,
     CheckPin,
     CloseJob,
+    DiscardFirmware,
     FindFirmware,
     ForgetPhone,
     KeepChoices,
@@ -27,6 +29,7 @@ from station.core.actions import (
     SaveOrder,
     StartAnew,
     StartWorker,
+    StopFetching,
     SwitchMachine,
     WriteLogs,
     WriteRecord,
@@ -433,7 +436,7 @@ class World:
             case SaveOrder(note=note):
                 self.order_on_disk, self._end_lost = note, False
                 self._saved.append(OrderSaved(note=note))
-            case ForgetPhone() | KeepRelease():
+            case ForgetPhone() | KeepRelease() | AskForNewest() | StopFetching() | DiscardFirmware():
                 pass
 
     # -- workers

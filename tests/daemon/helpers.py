@@ -25,11 +25,13 @@ from station.adapters.workers import LocalStarter
 from station.core.events import Moment
 from station.core.situation import Health
 from station.core.station import Station
+from station.daemon.chosen import ChosenFirmware
 from station.daemon.custody import Custody
 from station.daemon.loop import Loop, StartsAnew
 from station.daemon.office import Office
 from station.daemon.proof import RecordedProof
 from station.daemon.running import Running
+from station.daemon.supply import Unsupplied
 from station.model.api import BayView, Command, Lamp, Snapshot
 from station.model.base import BayId, Ecid, JobId
 from station.model.consent import Act
@@ -166,6 +168,9 @@ class Shelf:
         if self.damage is not None:
             raise self.damage
 
+    def discard(self, name: str) -> str:
+        raise NotImplementedError(name)
+
 
 @dataclass
 class House:
@@ -196,6 +201,7 @@ class House:
             running=Running(shelf, starter, self.firmware, self.custody(shelf)),
             proof=proof,
             firmware=self.firmware,
+            supplies=Unsupplied(),
             orders=OrderShelf(self.state),
             clock=lambda: Moment(at=boottime(), utc="2026-01-01T00:00:00Z"),
             releases=Releases(self.state),
@@ -228,7 +234,7 @@ class House:
         return Office(
             self.state,
             software="test 1",
-            firmware=FirmwareStore(self.state / "firmware"),
+            firmware=ChosenFirmware(FirmwareStore(self.state / "firmware"), pins={}, denied=()),
             health=lambda: self.health,
             sticks=lambda: sticks.below(self.sockets / "sticks"),
             switch=self.switch,

@@ -13,6 +13,7 @@ from station.adapters.releases import Releases
 from station.adapters.signing import key_type
 from station.adapters.vault import Vault
 from station.core.situation import Health
+from station.daemon.chosen import ChosenFirmware
 from station.daemon.office import Office
 from station.errors import InputRejected
 
@@ -68,7 +69,7 @@ def test_a_record(tmp_path, broken):
     office = Office(
         tmp_path,
         software="test 1",
-        firmware=FirmwareStore(tmp_path / "firmware"),
+        firmware=ChosenFirmware(FirmwareStore(tmp_path / "firmware"), pins={}, denied=()),
         health=Health,
         sticks=dict,
         switch=lambda _: None,

@@ -244,7 +244,7 @@ async def test_garbage_in_the_events_ends_the_worker(house):
 
 
 async def test_damaged_firmware_starts_no_worker(house):
-    house.firmware.damage = FirmwareDamaged("a bit flipped")
+    house.firmware.damage = FirmwareDamaged("23C55", "a bit flipped")
     async with house.daemon() as daemon:
         await ready(house, daemon)
         await daemon.command(Start, bay=ONE, service=Service.RESTORE)

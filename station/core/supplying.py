@@ -1,0 +1,102 @@
+"""What to fetch, and in which order: first what somebody waits for, last what may be needed some day."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, time
+from enum import IntEnum
+
+from station.core.arriving import Lack
+from station.core.pruning import EVERY_MODEL
+from station.core.wants import Want
+from station.model.catalog import Offer
+
+
+class Urgency(IntEnum):
+    """Who waits for it."""
+
+    PROMISED = 0
+    """A phone whose service was confirmed."""
+    NEEDED = 1
+    """A phone that is here."""
+    ASKED = 2
+    """An operator, who asked for the newest."""
+    AHEAD = 3
+    """Nobody yet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Errand:
+    """Something to fetch."""
+
+    offer: Offer
+    urgency: Urgency
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to fetch, the most urgent first."""
+
+    errands: tuple[Errand, ...]
+    lacking: Mapping[str, Lack]
+    """By product type: why what is needed cannot be fetched."""
+
+
+Pick = Callable[[str, str], Offer | Lack]
+"""What is offered for a product type and a build (empty: what this station gives that model), or why there is none."""
+Here = Callable[[str, str], bool]
+"""Whether there is firmware in the store for a product type and a build (empty: any that may be installed)."""
+
+
+def plan(wants: Iterable[Want], *, asked: Iterable[str], ahead: Iterable[str], here: Here, pick: Pick) -> Plan:
+    """What to fetch.
+
+    Args:
+        wants: what phones that are here could be given.
+        asked: product types for which an operator asked for the newest.
+        ahead: product types that may come.
+        here: what need not be fetched.
+        pick: what there is to be had.
+    """
+    errands: dict[str, Errand] = {}
+    lacking: dict[str, Lack] = {}
+    for want in sorted(wants, key=lambda each: (not each.promised, each.product_type, each.build)):
+        if here(want.product_type, want.build):
+            continue
+        found = pick(want.product_type, want.build)
+        if isinstance(found, Lack):
+            lacking[want.product_type] = found
+        else:
+            urgency = Urgency.PROMISED if want.promised else Urgency.NEEDED
+            errands.setdefault(found.id, Errand(offer=found, urgency=urgency))
+    for urgency, models in ((Urgency.ASKED, asked), (Urgency.AHEAD, ahead)):
+        for model in sorted(models):
+            found = pick(model, "")
+            if not isinstance(found, Lack) and not here(model, found.build):
+                errands.setdefault(found.id, Errand(offer=found, urgency=urgency))
+    return Plan(errands=tuple(sorted(errands.values(), key=lambda each: each.urgency)), lacking=lacking)
+
+
+def suits(version: str, build: str, *, product_type: str, pins: Mapping[str, str], denied: Collection[str]) -> bool:
+    """Whether this station gives a model such firmware: what a pin names, or any where none does; never what is denied.
+
+    Args:
+        version: of the firmware.
+        build: of the firmware.
+        product_type: the model.
+        pins: model, or EVERY_MODEL, to the version or build that it is given; a model's own comes first.
+        denied: builds that are never installed.
+    """
+    pin = pins.get(product_type, pins.get(EVERY_MODEL))
+    return build not in denied and pin in (None, version, build)
+
+
+def within(hours: str, now: datetime) -> bool:
+    """Whether a local time lies in a span such as "22:00-06:00"."""
+    begin, end = (time.fromisoformat(part) for part in hours.split("-"))
+    clock = now.time()
+    return begin <= clock < end if begin < end else clock >= begin or clock < end
+
+
+def backoff(failures: int, *, first: float, longest: float) -> float:
+    """Seconds to wait after so many failures in a row."""
+    return float(min(first * 3.0 ** min(max(failures - 1, 0), 16), longest))
