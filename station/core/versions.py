@@ -46,6 +46,11 @@ def is_build(text: str) -> bool:
     return _BUILD.fullmatch(text) is not None
 
 
+def is_beta(build: str) -> bool:
+    """Whether a build is numbered as betas are, such as 23C5027f. Raises InputRejected when it is none."""
+    return not build_order(build)[2]
+
+
 def is_version(text: str) -> bool:
     """Whether it is a version, such as 26.2.1."""
     return _VERSION.fullmatch(text) is not None
