@@ -41,8 +41,9 @@ class Plan:
     """By product type: why what is needed cannot be fetched."""
 
 
-Pick = Callable[[str, str], Offer | Lack]
-"""What is offered for a product type and a build (empty: what this station gives that model), or why there is none."""
+Pick = Callable[[str, str, bool], Offer | Lack]
+"""What is offered for a product type and a build (empty: what this station gives that model), or why there is none.
+Whether somebody looks at it comes last: nobody fetches unattended what only one list knows."""
 Here = Callable[[str, str], bool]
 """Whether there is firmware in the store for a product type and a build (empty: any that may be installed)."""
 
@@ -62,7 +63,7 @@ def plan(wants: Iterable[Want], *, asked: Iterable[str], ahead: Iterable[str], h
     for want in sorted(wants, key=lambda each: (not each.promised, each.product_type, each.build)):
         if here(want.product_type, want.build):
             continue
-        found = pick(want.product_type, want.build)
+        found = pick(want.product_type, want.build, False)
         if isinstance(found, Lack):
             lacking[want.product_type] = found
         else:
@@ -70,7 +71,7 @@ def plan(wants: Iterable[Want], *, asked: Iterable[str], ahead: Iterable[str], h
             errands.setdefault(found.id, Errand(offer=found, urgency=urgency))
     for urgency, models in ((Urgency.ASKED, asked), (Urgency.AHEAD, ahead)):
         for model in sorted(models):
-            found = pick(model, "")
+            found = pick(model, "", urgency is Urgency.ASKED)
             if not isinstance(found, Lack) and not here(model, found.build):
                 errands.setdefault(found.id, Errand(offer=found, urgency=urgency))
     return Plan(errands=tuple(sorted(errands.values(), key=lambda each: each.urgency)), lacking=lacking)

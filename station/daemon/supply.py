@@ -62,7 +62,7 @@ class Depot(Protocol):
         """Seconds since a list was read; None: never."""
         ...
 
-    def pick(self, product_type: str, build: str) -> Offer | Lack:
+    def pick(self, product_type: str, build: str, attended: bool) -> Offer | Lack:
         """What is offered for a model and a build (empty: what this station gives it), or why there is none."""
         ...
 
@@ -301,6 +301,7 @@ class Supply:
             ahead = self._models
         depot, needs = self._depot, self._needs
         found = plan(needs.wants, asked=tuple(needs.asked), ahead=ahead, here=depot.here, pick=depot.pick)
+        found = self._with_what_is_being_put_away(found)
         stopped = [each for each in found.errands if each.offer.build in needs.stopped]
         lacking = dict(found.lacking)
         for errand in stopped:
@@ -308,6 +309,16 @@ class Supply:
             lack = Lack(title=title, remedy="It can be fetched from the operator's pages.")
             lacking |= dict.fromkeys(errand.offer.product_types, lack)
         return Plan(errands=tuple(each for each in found.errands if each not in stopped), lacking=lacking)
+
+    def _with_what_is_being_put_away(self, found: Plan) -> Plan:
+        """A download that is in the store is not over before its process is: only then is it told that it has come."""
+        run = self._run
+        if run is None or any(each.offer.id == run.errand.offer.id for each in found.errands):
+            return found
+        offer = run.errand.offer
+        if not self._depot.here(offer.product_types[0], offer.build):
+            return found
+        return Plan(errands=(run.errand, *found.errands), lacking=found.lacking)
 
     def _forgive(self, now: float) -> None:
         for name, tries in list(self._tries.items()):
