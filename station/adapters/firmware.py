@@ -19,20 +19,22 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from station.adapters import durable, leases, unpacked
 from station.adapters.ipsw import MANIFEST, MAX_MANIFEST, Entry, entries, read_manifest
+from station.adapters.leases import Lease
 from station.adapters.objects import NO_FILE, Look, Objects, look_at
 from station.adapters.unpacked import Advance, Digests, FileDigest, FirmwareDamaged, Head
+from station.core.pruning import Kept
 from station.core.versions import Age, age
 from station.errors import InputRejected, Refused, StorageError
 from station.model.firmware import Firmware
 
-_RESERVE = 512 << 20
+RESERVE = 512 << 20
 """Bytes an import leaves free: records must still be written when the store is full."""
 
 LOCK_SECONDS = 60.0
@@ -55,19 +57,6 @@ class Unusable:
 
 
 @dataclass(frozen=True)
-class Contents:
-    """What a firmware takes of the disk."""
-
-    name: str
-    """Of its directory."""
-    firmware: Firmware | None
-    """None: what it is cannot be told."""
-    damaged: bool
-    bytes_of: dict[str, int]
-    """Bytes of each content. The same key in two firmwares: they share it."""
-
-
-@dataclass(frozen=True)
 class Removed:
     """What came of removing firmware."""
 
@@ -84,9 +73,10 @@ def _nobody(_done: int, _total: int) -> None:
 class FirmwareStore:
     """All firmware of a station."""
 
-    def __init__(self, path: Path, *, reserve: int = _RESERVE) -> None:
+    def __init__(self, path: Path, *, reserve: int = RESERVE) -> None:
         self.path = path
-        self._reserve = reserve
+        self.reserve = reserve
+        """Bytes of the disk that firmware leaves free."""
         self._objects = Objects(path)
         self._heads: dict[str, tuple[tuple[int, int] | None, Firmware]] = {}
 
@@ -192,8 +182,8 @@ class FirmwareStore:
                 self._quarantine(directory, digests, error)
                 raise
 
-    def lease(self, firmware: Firmware) -> int:
-        """Use a firmware: nothing removes it until the file descriptor that this returns is closed.
+    def lease(self, firmware: Firmware) -> Lease:
+        """Use a firmware: nothing removes it before the lease is closed, or the process ends.
 
         Raises:
             Refused: it is being removed.
@@ -204,9 +194,13 @@ class FirmwareStore:
         except OSError as error:
             raise FirmwareDamaged(firmware.build, "it is not there any more") from error
 
-    def contents(self) -> tuple[Contents, ...]:
-        """What everything in the store takes of the disk, with what cannot be used."""
-        return tuple(self._contents(directory) for directory in self._directories())
+    def kept(self, in_use: Container[str] = ()) -> Sequence[Kept]:
+        """All that takes room, also what cannot be used; `station.core.pruning` says what of it can go.
+
+        Args:
+            in_use: names of the directories that somebody will use; those that somebody uses are known.
+        """
+        return [self._kept(directory, in_use) for directory in self._directories()]
 
     def remove(self, names: Iterable[str]) -> Removed:
         """Delete firmware, whichever is not used by a job, by the names of directories, and all that nobody needs."""
@@ -214,7 +208,7 @@ class FirmwareStore:
         with self._changing():
             for name in names:
                 try:
-                    with leases.alone(self.path / name):
+                    with leases.take_alone(self.path / name):
                         self._discard(self.path / name)
                     removed.append(name)
                 except Refused:
@@ -326,7 +320,7 @@ class FirmwareStore:
             unpacked.link(made, digests)
             made.chmod(0o755)
             if target.exists():
-                with leases.alone(target):
+                with leases.take_alone(target):
                     self._discard(target)
             made.rename(target)
             durable.sync_directory(self.path)
@@ -359,9 +353,17 @@ class FirmwareStore:
             looks.add(look_at((directory / "ipsw" / file.path).lstat()))
         return looks - {NO_FILE}
 
-    def _contents(self, directory: Path) -> Contents:
+    def _kept(self, directory: Path, in_use: Container[str]) -> Kept:
         firmware, why = self._look(directory)
-        return Contents(name=directory.name, firmware=firmware, damaged=bool(why), bytes_of=_bytes_of(directory))
+        return Kept(
+            name=directory.name,
+            version=firmware.version if firmware else "",
+            build=firmware.build if firmware else directory.name.partition("-")[0],
+            product_types=firmware.product_types if firmware else (),
+            bytes_of=_bytes_of(directory),
+            in_use=directory.name in in_use or leases.taken(directory),
+            damaged=bool(why),
+        )
 
     def _temporary(self) -> Path:
         return Path(tempfile.mkdtemp(prefix=_INCOMING, dir=self.path))
@@ -379,21 +381,21 @@ class FirmwareStore:
         with self._changing():
             self._require_space(needed)
             place = self._temporary()
-            held = leases.take(place)
-        try:
-            yield place
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
-            os.close(held)
+            lease = leases.take(place)
+        with lease:
+            try:
+                yield place
+            finally:
+                shutil.rmtree(place, ignore_errors=True)
 
     def _clear_leftovers(self) -> None:
         for leftover in self.path.glob(_INCOMING + "*"):
-            with suppress(Refused, OSError), leases.alone(leftover):
+            with suppress(Refused, OSError), leases.take_alone(leftover):
                 shutil.rmtree(leftover, ignore_errors=True)
 
     def _require_space(self, needed: int) -> None:
         free = shutil.disk_usage(self.path).free
-        if free < needed + self._reserve:
+        if free < needed + self.reserve:
             raise StorageError(
                 f"This firmware needs {needed >> 20} MiB, and the station's disk has {free >> 20} MiB free.",
                 remedy="Remove firmware that is no longer needed.",
@@ -440,8 +442,8 @@ def _disk_trouble() -> Iterator[None]:
         ) from error
 
 
-def _age(firmware: Firmware) -> Age:
-    return age(firmware.version, firmware.build)
+def _age(firmware: Firmware) -> tuple[Age, str]:
+    return age(firmware.version, firmware.build), firmware.directory
 
 
 def _size(path: Path) -> int:

@@ -1,7 +1,6 @@
 """The firmware of a job: an unpacked IPSW, read as it is needed, and the identity in it that fits the phone."""
 
 import hashlib
-import os
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +51,7 @@ class FirmwareDirectory(DirectoryArchive):  # type: ignore[misc]  # ipsw_parser 
             JobFailed: FIRMWARE_MISSING, it is being removed.
         """
         try:
-            weakref.finalize(self, os.close, leases.take(self.root.parent))
+            weakref.finalize(self, leases.take(self.root.parent).close)
         except (Refused, OSError) as error:
             raise JobFailed(Cause.FIRMWARE_MISSING, f"the firmware is being removed: {error}") from error
 

@@ -171,7 +171,7 @@ def test_a_directory_without_digests_is_named(store, ipsw):
 
 
 def test_two_import_the_same_at_once(store, ipsw):
-    inner = []
+    inner: list[Firmware] = []
 
     def meanwhile(_done, _total):
         if not inner:
