@@ -1,0 +1,1 @@
+"""The process that fetches firmware: `python -m station.fetcher`. What it does is `station.adapters.fetch`'s."""
