@@ -11,7 +11,7 @@ from station.adapters.objects import link_to
 from station.adapters.unpacked import FirmwareDamaged
 from station.errors import InputRejected, Refused
 from station.model.firmware import Firmware
-from tests.firmware.tiny import tiny_ipsw
+from tests.firmware.tiny import digests_of, fetched, tiny_ipsw
 
 OS, RADIO, EMPTY = b"the system" * 99, b"the radio", b""
 ONE = {"os.dmg": OS, "Firmware/radio": RADIO, "Firmware/empty": EMPTY, "only/one": b"1"}
@@ -225,20 +225,9 @@ def test_a_store_of_an_earlier_version_is_used_as_it_is(store, both, tmp_path):
     store.verify(both[0], full=True)
 
 
-def filled(store: FirmwareStore, source: Path) -> tuple[Path, unpacked.Digests]:
-    """An IPSW as a download leaves it in the store."""
-    from station.adapters.ipsw import MANIFEST, entries, read_manifest  # noqa: PLC0415
-
-    directory = store.path / ".fetch-1"
-    directory.mkdir(parents=True)
-    with entries(source) as found:
-        files = unpacked.fill(directory, found, lambda *_: None)
-    return directory, unpacked.describe(read_manifest((source / MANIFEST).read_bytes()), files)
-
-
 def test_what_was_fetched_is_taken_in(store, tmp_path):
     source = tiny_ipsw(tmp_path / "one", "26.2", "23C55", ("iPhone13,2",), ONE)
-    directory, digests = filled(store, source)
+    directory, digests = fetched(store.path, source), digests_of(source)
     firmware = store.take_in(directory, digests)
     assert not directory.exists()
     assert store.list() == [firmware]
@@ -247,7 +236,7 @@ def test_what_was_fetched_is_taken_in(store, tmp_path):
 
 
 def test_what_is_there_already_is_taken_in_again(store, both, tmp_path):
-    directory, digests = filled(store, tmp_path / "one")
+    directory, digests = fetched(store.path, tmp_path / "one"), digests_of(tmp_path / "one")
     inode = at(both[0], "os.dmg").stat().st_ino
     with store.lease(both[0]):
         assert store.take_in(directory, digests) == both[0]
@@ -271,7 +260,7 @@ def test_what_is_there_already_is_taken_in_again(store, both, tmp_path):
 )
 def test_what_is_not_as_it_says_is_not_taken_in(store, tmp_path, spoil, why):
     source = tiny_ipsw(tmp_path / "one", "26.2", "23C55", ("iPhone13,2",), ONE)
-    directory, digests = filled(store, source)
+    directory, digests = fetched(store.path, source), digests_of(source)
     spoil(directory / "ipsw")
     with pytest.raises(InputRejected, match=why):
         store.take_in(directory, digests)
