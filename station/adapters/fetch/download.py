@@ -5,8 +5,9 @@ import hashlib
 import random
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -64,6 +65,8 @@ class Download:
         self._tags: dict[str, str] = {}
         """ETag of the file at each address."""
         self._total = offer.size
+        self._waited, self._came = 0.0, 0
+        """Seconds that were waited for the network, and what came of it, since enough came."""
         self._arrived = 0
         """Bytes that were new, of whatever."""
         self._fruitless = 0
@@ -290,19 +293,26 @@ class Download:
 
     def _some(self, answer: Answer, buffer: memoryview) -> int:
         """Some bytes of an answer, not faster than allowed."""
-        waited, limits = 0.0, self._limits
         count = 0
         while not count:
             self._require_going_on()
-            wait = min(_POLL, limits.stall_seconds)
-            try:
+            began = time.monotonic()
+            with suppress(TimeoutError):
+                wait = min(_POLL, self._limits.stall_seconds)
                 count = answer.read_into(buffer[: self._throttle.most(len(buffer))], wait)
-            except TimeoutError:
-                waited += wait
-                if waited >= limits.stall_seconds:
-                    raise SourceFailed("it stopped sending") from None
+            self._note_wait(time.monotonic() - began, count)
         self._throttle.spend(count)
         return count
+
+    def _note_wait(self, seconds: float, count: int) -> None:
+        """Give a server up that keeps the network idle. Raises SourceFailed."""
+        self._waited += seconds
+        self._came += count
+        if self._came >= self._limits.least_bytes:
+            self._waited, self._came = 0.0, 0
+        elif self._waited >= self._limits.stall_seconds:
+            self._waited, self._came = 0.0, 0
+            raise SourceFailed("it stopped sending")
 
     def _insist(self, act: Callable[[], T]) -> T:
         """Do something that needs a server, with one after the other until one gives what is wanted."""

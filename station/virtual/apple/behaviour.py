@@ -58,7 +58,13 @@ class Behaviour(Enum):
     LONGER = "longer"
     """Only files: says that they are longer than they are."""
     CORRUPT = "corrupt"
-    """Only files: one bit is wrong, always the same one."""
+    """Only files: one bit is wrong, always the same one: `corrupt_at`, or in the middle of an answer's first piece."""
+    ELSEWHERE = "elsewhere"
+    """Only files: says that what it sends is another part than it is."""
+    CHANGING = "changing"
+    """Only files: tells another ETag each time."""
+    TRICKLE = "trickle"
+    """Only files: says little more after `cut_after` bytes of each answer: a byte every now and then."""
     LOOP = "loop"
     """Only files: redirects to where it was asked."""
 
@@ -82,6 +88,8 @@ class Conduct:
         """How signing and FDR behave to one phone, whatever they do to the others. Asset requests name no phone."""
         self.slow_seconds = 5.0
         self.cut_after = 1 << 20
+        self.corrupt_at: int | None = None
+        """Which byte of a file has the wrong bit."""
         self.requests: deque[Seen] = deque(maxlen=_LOG_LENGTH)
         self.closing = asyncio.Event()
         """Whatever hangs is let go."""

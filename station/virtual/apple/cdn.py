@@ -3,7 +3,10 @@
 GET, HEAD /ipsw/NAME
 """
 
+import asyncio
 import logging
+import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +17,8 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from station.virtual.apple.behaviour import AppleService, Behaviour, Conduct
+
+_TRICKLE_SECONDS = 0.05
 
 
 class HangUpError(Exception):
@@ -70,14 +75,17 @@ class _Tampering:
     conduct: Conduct
     send: Send
     sent: int = 0
+    offset: int = 0
+    """Where in the file the answer begins."""
 
     async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and self.behaviour is Behaviour.LONGER:
-            headers = MutableHeaders(scope=message)
-            headers["content-length"] = str(int(headers["content-length"]) + 1000)
+        if message["type"] == "http.response.start":
+            self._start(MutableHeaders(scope=message))
         body = bytearray(message.get("body", b""))
-        if body and self.behaviour is Behaviour.CORRUPT and self.sent == 0:
-            body[len(body) // 2] ^= 1
+        if body and self.behaviour is Behaviour.CORRUPT:
+            self._corrupt(body)
+        if self.behaviour is Behaviour.TRICKLE and self.sent + len(body) > self.conduct.cut_after:
+            await self._trickle(bytes(body))
         if self.behaviour in (Behaviour.CUT, Behaviour.STALL) and self.sent + len(body) > self.conduct.cut_after:
             del body[self.conduct.cut_after - self.sent :]
             await self.send({"type": "http.response.body", "body": bytes(body), "more_body": True})
@@ -90,6 +98,32 @@ class _Tampering:
             await self.send({**message, "body": bytes(body), "more_body": True})
             raise HangUpError
         await self.send({**message, "body": bytes(body)} if "body" in message else message)
+
+    def _start(self, headers: MutableHeaders) -> None:
+        self.offset = int(headers.get("content-range", "bytes 0-").split()[1].split("-")[0])
+        if self.behaviour is Behaviour.LONGER:
+            headers["content-length"] = str(int(headers["content-length"]) + 1000)
+        if self.behaviour is Behaviour.CHANGING:
+            headers["etag"] = f'"{secrets.token_hex(8)}"'
+        if self.behaviour is Behaviour.ELSEWHERE and "content-range" in headers:
+            first, last = headers["content-range"].removeprefix("bytes ").split("/")[0].split("-")
+            total = headers["content-range"].split("/")[1]
+            headers["content-range"] = f"bytes {max(0, int(first) - 1)}-{int(last) - 1}/{total}"
+
+    def _corrupt(self, body: bytearray) -> None:
+        at = self.conduct.corrupt_at
+        at = len(body) // 2 - self.sent if at is None else at - self.offset - self.sent
+        if 0 <= at < len(body):
+            body[at] ^= 1
+
+    async def _trickle(self, body: bytes) -> None:
+        for byte in body:
+            await self.send({"type": "http.response.body", "body": bytes((byte,)), "more_body": True})
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TRICKLE_SECONDS):
+                    await self.conduct.closing.wait()
+                raise HangUpError
+        raise HangUpError
 
 
 def _unless_it_was_told_to(record: logging.LogRecord) -> bool:

@@ -35,16 +35,24 @@ LOOPBACK = "127.0.0.1"
 class AppleServers(Conduct):
     """All of them behind one port, and how each behaves. An async context manager; serves while it is entered."""
 
-    def __init__(self, find: Callable[[Udid], VirtualPhone | None] = lambda _: None, *, name: str = LOOPBACK) -> None:
+    def __init__(
+        self,
+        find: Callable[[Udid], VirtualPhone | None] = lambda _: None,
+        *,
+        name: str = LOOPBACK,
+        certificate: Path | None = None,
+    ) -> None:
         """Servers that have signed nothing yet.
 
         Args:
             find: the phone with a UDID, for activation; None: there is none.
             name: what those who are to reach them call this machine's 127.0.0.1. Every address that is told, by a
                 phone to its host too, has it.
+            certificate: a file (PEM) with one and its key, to speak TLS with (`certificates`); None: speak plainly.
         """
         super().__init__()
         self._name = name
+        self._certificate = certificate
         self.signing = SigningServer()
         self.public_key = self.signing.public_key
         """The authority's; phones have it burnt in."""
@@ -61,7 +69,7 @@ class AppleServers(Conduct):
     @property
     def origin(self) -> str:
         """Scheme and host of them all."""
-        return f"http://{self.host}"
+        return f"{'https' if self._certificate else 'http'}://{self.host}"
 
     @property
     def signing_url(self) -> str:
@@ -108,7 +116,13 @@ class AppleServers(Conduct):
             ]
         )
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=1
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=1,
+            ssl_certfile=self._certificate,
         )
         config.load()
         self._server = uvicorn.Server(config)
