@@ -7,21 +7,24 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Protocol
 
-import structlog
-
 NICE = 10
 """Below everything that works on a phone."""
 END_SECONDS = 10.0
 """How long it may take to end when it is told to, before it is killed."""
 
-log = structlog.get_logger(__name__)
+WRONG = 2
+"""Its exit code when what the servers have is not what was offered: fetching it again would bring the same."""
+MOST_SAID = 2000
+
+End = tuple[int, str]
+"""An exit code, and the last line that was said on standard error."""
 
 
 class Fetch(Protocol):
     """A download that is under way."""
 
-    async def ended(self) -> int:
-        """Wait for its end; its exit code."""
+    async def ended(self) -> End:
+        """Wait for its end; how it ended."""
         ...
 
     async def stop(self) -> None:
@@ -47,9 +50,14 @@ class ChildProcess:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def ended(self) -> int:
-        """Wait for its end; its exit code."""
-        return await self._process.wait()
+    async def ended(self) -> End:
+        """Wait for its end; how it ended."""
+        said = b""
+        assert self._process.stderr is not None
+        while some := await self._process.stderr.read(1 << 12):
+            said = (said + some)[-MOST_SAID:]
+        lines = said.decode(errors="replace").strip().splitlines()
+        return await self._process.wait(), lines[-1] if lines else ""
 
     async def stop(self) -> None:
         """End it; kill it when it does not."""
@@ -74,6 +82,7 @@ class ChildStarter:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "station.fetcher"),
             stdin=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
             env=self._environment,
         )
         with suppress(OSError):

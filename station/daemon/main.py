@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,6 +15,8 @@ import structlog
 
 from station.adapters import clock, notify, power, sticks, udev
 from station.adapters.api import ApiServer
+from station.adapters.catalogs import Catalogs
+from station.adapters.fetch import FetchRules
 from station.adapters.firmware import FirmwareStore
 from station.adapters.gpio import Panel
 from station.adapters.health import Machine
@@ -32,15 +34,17 @@ from station.core.policy import Policy
 from station.core.station import Station
 from station.daemon.chosen import ChosenFirmware
 from station.daemon.custody import Custody
+from station.daemon.depot import Depot
+from station.daemon.fetching import ChildStarter
 from station.daemon.lease import lease
 from station.daemon.loop import Loop, StartsAnew
 from station.daemon.office import Office
-from station.daemon.ports import WorkerStarter
+from station.daemon.ports import Supplies, WorkerStarter
 from station.daemon.presets import Preset
 from station.daemon.proof import RecordedProof
 from station.daemon.running import Running
 from station.daemon.settings import Settings, settled
-from station.daemon.supply import Unsupplied
+from station.daemon.supply import Supply, Unsupplied
 from station.errors import Refused
 from station.model.api import BayState, Snapshot
 from station.model.catalog import Fetching
@@ -123,7 +127,7 @@ async def _serve(settings: Settings, starter: WorkerStarter, ends: asyncio.Event
             running=Running(shelf, starter, firmware, custody),
             proof=proof,
             firmware=firmware,
-            supplies=Unsupplied(),
+            supplies=_supplies(settings, store, firmware),
             orders=OrderShelf(settings.state),
             clock=moment,
             releases=Releases(settings.state),
@@ -144,6 +148,33 @@ async def _serve(settings: Settings, starter: WorkerStarter, ends: asyncio.Event
         except* StartsAnew:
             anew = True
     return anew
+
+
+def _supplies(settings: Settings, store: FirmwareStore, chosen: ChosenFirmware) -> Supplies:
+    """Who sees to it that firmware is there; nobody, where none is to be fetched."""
+    wanted = settings.supply
+    if wanted.fetch is Fetching.NEVER:
+        return Unsupplied()
+    hosts = settings.firmware_hosts()
+    depot = Depot(
+        store,
+        chosen,
+        Catalogs(settings.state / "catalogs", hosts, timedelta(days=wanted.catalog_days)),
+        rules=FetchRules(
+            hosts=hosts,
+            mirrors=tuple(wanted.mirrors),
+            bytes_per_second=wanted.kbytes_per_second * 1000 or None,
+        ),
+        settings=wanted,
+    )
+    return Supply(
+        depot, ChildStarter(), fetching=wanted.fetch, hours=wanted.hours, clock=clock.boottime, local=_local_time
+    )
+
+
+def _local_time() -> datetime | None:
+    """The time on the wall here; None while the clock is not known to be right."""
+    return datetime.now().astimezone() if clock.trusted() else None
 
 
 def _office(settings: Settings, policy: Policy, firmware: ChosenFirmware) -> Office:

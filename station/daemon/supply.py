@@ -19,7 +19,7 @@ from station.core.arriving import Lack
 from station.core.events import SupplyTold
 from station.core.supplying import Errand, Plan, Urgency, backoff, plan, within
 from station.core.wants import Want
-from station.daemon.fetching import Fetch, FetchStarter
+from station.daemon.fetching import WRONG, End, Fetch, FetchStarter
 from station.errors import StationError
 from station.model.catalog import Arrival, ArrivalState, Fetching, Offer
 
@@ -74,8 +74,12 @@ class Depot(Protocol):
         """What downloads say of themselves."""
         ...
 
-    def make_room(self, offer: Offer, in_use: Collection[str]) -> None:
-        """Remove what may be removed until it fits. Raises StorageError when it does not."""
+    def make_room(self, offer: Offer, in_use: Collection[str], seen: Collection[str]) -> None:
+        """Remove what may be removed until it fits: nothing that is in use or needed for models that were seen.
+
+        Raises:
+            StorageError: there is no disk to put it on.
+        """
         ...
 
     def order(self, offer: Offer) -> bytes:
@@ -107,7 +111,7 @@ class _Run:
 
     errand: Errand
     fetch: Fetch
-    end: "asyncio.Task[int]"
+    end: "asyncio.Task[End]"
     seen: Arrival | None = None
     progressed_at: float = 0.0
 
@@ -348,7 +352,7 @@ class Supply:
     async def _start(self, errand: Errand, now: float) -> bool:
         offer = errand.offer
         try:
-            await asyncio.to_thread(self._depot.make_room, offer, self._needs.in_use)
+            await asyncio.to_thread(self._depot.make_room, offer, self._needs.in_use, self._models)
             fetch = await self._fetches.start(self._depot.order(offer))
         except (StationError, OSError) as error:
             remedy = getattr(error, "remedy", "")
@@ -385,7 +389,8 @@ class Supply:
         run = self._run
         if run is None or not run.end.done():
             return
-        self._run, code = None, run.end.result()
+        self._run = None
+        code, complaint = run.end.result()
         offer = run.errand.offer
         if code == 0:
             log.info("download is here", build=offer.build, version=offer.version)
@@ -397,15 +402,15 @@ class Supply:
                 self._count_failure(offer, "What was fetched cannot be used.", "", now)
             return
         seen = await self._seen(offer)
-        says = "" if seen is None else seen.says
+        says, remedy = (complaint, "") if seen is None or not seen.says else (seen.says, seen.remedy)
         log.warning("download failed", build=offer.build, code=code, says=says)
-        if seen is not None and seen.state is ArrivalState.FAILED:
-            self._tries[offer.id] = _Tries(failed_at=now, says=says, remedy=seen.remedy)
-        else:
-            tries = self._tries.setdefault(offer.id, _Tries())
-            if seen is not None and seen.done > tries.done:
-                tries.done, tries.failures = seen.done, 0
-            self._count_failure(offer, says, "" if seen is None else seen.remedy, now)
+        if code == WRONG:
+            self._tries[offer.id] = _Tries(failed_at=now, says=says, remedy=remedy)
+            return
+        tries = self._tries.setdefault(offer.id, _Tries())
+        if seen is not None and seen.done > tries.done:
+            tries.done, tries.failures = seen.done, 0
+        self._count_failure(offer, says, remedy, now)
 
     def _count_failure(self, offer: Offer, says: str, remedy: str, now: float) -> None:
         tries = self._tries.setdefault(offer.id, _Tries())

@@ -1,7 +1,8 @@
 """`python -m station.fetcher`: fetch one firmware, as a line of JSON (`Errand`) on standard input says.
 
-Exits with 0 when it is in the store, and with 1 when not; why not stands in the download's `progress.json`
-(`adapters.fetch.arrivals`), and on standard error. SIGTERM: it stops soon, and goes on the next time where it was. It
+Exits with 0 when it is in the store, with 2 when what the servers have is not what was offered, and with 1 when it
+could not be fetched now; why not stands in the download's `progress.json` (`adapters.fetch.arrivals`), and on standard
+error. SIGTERM: it stops soon, and goes on the next time where it was. It
 ends with whoever started it.
 """
 
@@ -16,7 +17,7 @@ import msgspec
 
 from station.adapters.fetch import LIMITS, FetchRules, Limits, fetch
 from station.adapters.firmware import RESERVE, FirmwareStore
-from station.errors import StationError
+from station.errors import InputRejected, StationError
 from station.model.base import Message
 from station.model.catalog import Offer
 
@@ -53,7 +54,7 @@ def main() -> int:
         fetch(store, errand.offer, errand.rules, lambda _: None, stop, errand.limits)
     except StationError as error:
         sys.stderr.write(f"{error} {error.remedy}\n")
-        return 1
+        return 2 if isinstance(error, InputRejected) else 1
     return 0
 
 

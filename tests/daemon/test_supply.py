@@ -13,6 +13,7 @@ from station.core.events import SupplyTold
 from station.core.supplying import Urgency, backoff, plan, suits, within
 from station.core.wants import Want
 from station.daemon import supply
+from station.daemon.fetching import WRONG
 from station.daemon.supply import Supply, Unsupplied
 from station.errors import StorageError, Unreachable
 from station.model.catalog import Arrival, ArrivalState, Fetching, Offer, Source
@@ -43,18 +44,18 @@ class Download:
     def __init__(self, order: bytes) -> None:
         self.build = order.decode()
         self.stopped = False
-        self._end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._end: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
 
-    def ends(self, code: int) -> None:
-        self._end.set_result(code)
+    def ends(self, code: int, says: str = "") -> None:
+        self._end.set_result((code, says))
 
-    async def ended(self) -> int:
+    async def ended(self) -> tuple[int, str]:
         return await self._end
 
     async def stop(self) -> None:
         self.stopped = True
         if not self._end.done():
-            self._end.set_result(-15)
+            self._end.set_result((-15, ""))
 
 
 class World:
@@ -100,8 +101,8 @@ class World:
     def arrivals(self) -> list[Arrival]:
         return self.told_of
 
-    def make_room(self, offer: Offer, in_use: Collection[str]) -> None:
-        del offer, in_use
+    def make_room(self, offer: Offer, in_use: Collection[str], seen: Collection[str]) -> None:
+        del offer, in_use, seen
         if self.full:
             raise StorageError("The disk is full.", remedy="Remove something.")
 
@@ -189,7 +190,7 @@ async def test_what_a_phone_needs_is_fetched_and_told_in_order(world):
         world.store.append(NEWEST)
         world.progress("23C55", 1000, ArrivalState.CHECKING)
         driven.later(world, 1)
-        await world.until(lambda: world.told.arrivals[0].state is ArrivalState.CHECKING)
+        await world.until(lambda: world.told.arrivals[0].done == 1000)
         assert not world.downloads[0].stopped
         world.downloads[0].ends(0)
         await world.until(lambda: world.told.arrivals == ())
@@ -248,7 +249,7 @@ async def test_a_failure_is_tried_again_later_and_later_and_then_given_up(world)
         for number in range(1, supply.MOST_FAILURES + 1):
             await world.until(lambda: len(world.downloads) == number)  # noqa: B023 (awaited at once)
             await world.until(lambda: world.told.arrivals[0].state is ArrivalState.FETCHING)
-            world.progress("23C55", 0, ArrivalState.WAITING, says="The server cannot be reached.")
+            world.progress("23C55", 0, ArrivalState.FAILED, says="The server cannot be reached.")
             world.downloads[-1].ends(1)
             if number < supply.MOST_FAILURES:
                 await world.until(lambda: world.told.arrivals[0].state is ArrivalState.WAITING)
@@ -264,7 +265,7 @@ async def test_what_is_wrong_is_given_up_at_once(world):
         needs(driven, TWELVE)
         await world.until(lambda: world.downloads)
         world.progress("23C55", 0, ArrivalState.FAILED, says="It is not what the lists say.", remedy="Import it.")
-        world.downloads[0].ends(1)
+        world.downloads[0].ends(WRONG)
         await world.until(lambda: world.told.arrivals[0].state is ArrivalState.FAILED)
         assert (world.told.arrivals[0].says, world.told.arrivals[0].remedy) == (
             "It is not what the lists say.",

@@ -1,0 +1,146 @@
+"""The firmware store and the lists of firmware, as what supplies the station needs them. Every call blocks."""
+
+import shutil
+import time
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from station.adapters.catalogs import Catalogs, Known
+from station.adapters.fetch import FetchRules, arrivals
+from station.adapters.firmware import RESERVE, FirmwareStore
+from station.core.arriving import Lack
+from station.core.catalog import Choice, beyond, choose, newer
+from station.core.pruning import Policy, plan
+from station.daemon.chosen import ChosenFirmware
+from station.daemon.supply_settings import Supply
+from station.errors import StorageError, Unreachable
+from station.model.catalog import Arrival, Offer
+from station.model.firmware import Firmware
+
+OLD_LIST_SECONDS = 24 * 3600.0
+"""From when on an operator is told how old the lists are."""
+UNREACHABLE = Lack(
+    title="This model's firmware is not here, and no list of firmware can be reached.",
+    remedy="Check the station's network connection, or import the firmware. “Erase” works without it.",
+)
+
+
+class Depot:
+    """Both of them, and what the settings say about them."""
+
+    def __init__(
+        self, store: FirmwareStore, chosen: ChosenFirmware, catalogs: Catalogs, *, rules: FetchRules, settings: Supply
+    ) -> None:
+        """Look at nothing yet.
+
+        Args:
+            store: all firmware.
+            chosen: what of it this station installs.
+            catalogs: the lists.
+            rules: from where firmware is fetched.
+            settings: pins and denials, and how many builds are kept.
+        """
+        self._store = store
+        self._chosen = chosen
+        self._catalogs = catalogs
+        self._rules = rules
+        self._settings = settings
+        self._known: Known | None = None
+
+    def refresh(self, product_types: Collection[str]) -> None:
+        """Ask the lists anew. Raises Unreachable when none answers."""
+        self._known = self._catalogs.refresh(product_types)
+        if not self._known.reached:
+            raise Unreachable(" ".join(self._known.troubles) or "No list of firmware can be reached.")
+
+    def age(self) -> float | None:
+        """Seconds since a list was read; None: never, or too long ago."""
+        asked = self._lists.asked
+        return None if asked is None else max(0.0, time.time() - asked)
+
+    def pick(self, product_type: str, build: str, attended: bool) -> Offer | Lack:
+        """What is offered for a model and a build (empty: what this station gives it), or why there is none."""
+        known = self._lists
+        found = choose(known.offers, product_type, self._choice(build=build, attended=attended), known.contradictions)
+        if found.offer is not None:
+            return found.offer
+        return UNREACHABLE if known.asked is None else Lack(title=found.reason, remedy=found.remedy)
+
+    def here(self, product_type: str, build: str) -> bool:
+        """Whether the store has it."""
+        return any(build in ("", each.build) for each in self._chosen.every_for(product_type))
+
+    def arrivals(self) -> Iterable[Arrival]:
+        """What downloads say of themselves."""
+        return arrivals(self._store.path)
+
+    def make_room(self, offer: Offer, in_use: Collection[str], seen: Collection[str]) -> None:
+        """Remove what may be removed until it fits: never what a job uses or a pin names.
+
+        What does not fit although all was removed is fetched nonetheless: it may share much with what is here.
+
+        Raises:
+            StorageError: the disk fails.
+        """
+        try:
+            self._store.path.mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(self._store.path).free
+        except OSError as error:
+            raise StorageError(
+                f"The firmware store cannot be used: {error.strerror}.", remedy="Check that its disk is there."
+            ) from error
+        here = sum(each.done for each in self.arrivals() if each.build == offer.build)
+        wanted = offer.size - here + RESERVE - free
+        if wanted <= 0:
+            return
+        kept = self._store.kept({Path(directory).parent.name for directory in in_use})
+        policy = Policy(
+            seen=frozenset(seen),
+            pins=self._settings.pins,
+            denied=frozenset(self._settings.denied),
+            keep=self._settings.keep,
+        )
+        if names := plan(kept, policy, wanted).names:
+            self._store.remove(names)
+
+    def order(self, offer: Offer) -> bytes:
+        """What the process is told that fetches it."""
+        return msgspec.json.encode({"store": str(self._store.path), "offer": offer, "rules": self._rules})
+
+    def notices(self, product_types: Collection[str]) -> tuple[str, ...]:
+        """What is out and not here, and what is wrong with the lists, in sentences."""
+        known, kept = self._lists, self._chosen.every()
+        news = [_news(offer, kept, product_types) for offer in newer(known.offers, kept, product_types, self._choice())]
+        told = [*news, *known.troubles]
+        age = self.age()
+        if age is not None and age > OLD_LIST_SECONDS:
+            told.append(f"The lists of firmware are {round(age / 86400)} days old.")
+        return tuple(told)
+
+    @property
+    def _lists(self) -> Known:
+        if self._known is None:
+            self._known = self._catalogs.known()
+        return self._known
+
+    def _choice(self, *, build: str = "", attended: bool = True) -> Choice:
+        settings = self._settings
+        return Choice(
+            pins=settings.pins,
+            denied=settings.denied,
+            build=build,
+            unattended=not attended,
+            catalogs=len(self._lists.configured),
+        )
+
+
+def _news(offer: Offer, kept: Sequence[Firmware], product_types: Collection[str]) -> str:
+    """Say that something newer than what is here is out, and for how many models."""
+    models = set(offer.product_types) & set(product_types)
+    ours = [each for each in kept if models & set(each.product_types)]
+    served = {model for each in ours for model in each.product_types} & models
+    many = "1 model" if len(served) == 1 else f"{len(served)} models"
+    has = f"iOS {offer.version} is out. This station has {ours[-1].version} for {many}."
+    return f"{has} {beyond(offer.version)}".strip()
