@@ -31,6 +31,8 @@ MAX_RATIO = 20
 """Unpacked to packed, over the whole archive. A real IPSW is mostly images that are compressed already."""
 MAX_MANIFEST = 32 << 20
 MAX_IDENTITIES = 2_000
+_DEPTH, _MAX_FOUND = 2, 100
+"""How far below a folder IPSWs are looked for, and how many are found at most."""
 _MAX_TABLE = 16 << 20
 _SMALL = 16 << 20
 """Below this a good ratio is no bomb."""
@@ -105,6 +107,28 @@ def table(file: BinaryIO, size: int) -> list[zipfile.ZipInfo]:
         found = _members(archive, size)
         _checked([_entry(archive, info) for info in found])
     return found
+
+
+def find_ipsws(place: Path) -> list[Path]:
+    """What of a file, an unpacked IPSW or a folder `entries` can be asked to read; of a folder all in it, by name.
+
+    Links are not followed: a stick was made by anybody. Raises OSError when it cannot be read.
+    """
+    if not place.is_dir() or (place / MANIFEST).is_file():
+        return [place]
+    return sorted(islice(_ipsws_in(place, _DEPTH), _MAX_FOUND))
+
+
+def _ipsws_in(folder: Path, depth: int) -> Iterator[Path]:
+    for path in folder.iterdir():
+        kind = path.lstat().st_mode
+        if path.name.startswith("."):  # as what computers leave on sticks: "._" and a name that was copied there
+            continue
+        packed = stat.S_ISREG(kind) and path.suffix.lower() == ".ipsw"
+        if packed or (stat.S_ISDIR(kind) and (path / MANIFEST).is_file()):
+            yield path
+        elif stat.S_ISDIR(kind) and depth:
+            yield from _ipsws_in(path, depth - 1)
 
 
 def read_manifest(data: bytes) -> Manifest:
