@@ -116,7 +116,9 @@ async def test_the_catalogs_describe_what_the_cdn_has(apple, firmware):
     assert (await get(apple, "/v4/device/iPhone1,1")).status_code == 404
 
     (build,) = (await get(apple, "/ios/iOS/main.json")).json()
-    assert (await get(apple, f"/ios/iOS;{offered['buildid']}.json")).json() == build
+    alone = (await get(apple, f"/ios/iOS;{offered['buildid']}.json")).json()
+    assert [origin["type"] for origin in alone["sources"]] == ["ipsw", "ota"]
+    assert alone | {"sources": alone["sources"][:1]} == build
     (source,) = build["sources"]
     assert (source["links"][0]["url"], source["size"]) == (url, len(whole))
     assert source["hashes"] == {"sha1": hashlib.sha1(whole).hexdigest(), "sha2-256": offered["sha256sum"]}

@@ -1,11 +1,12 @@
 """Three lists of the firmware there is, in the shapes of those that hosts ask.
 
 GET /v4/devices, /v4/device/PRODUCT_TYPE?type=ipsw, /v4/ipsw/PRODUCT_TYPE/BUILD   ipsw.me, version 4 of its API
-GET /ios/iOS;BUILD.json, /ios/iOS/main.json                                     AppleDB
+GET /ios/SYSTEM;BUILD.json, /ios/SYSTEM/main.json                               AppleDB; SYSTEM: iOS, iPadOS
 GET /version                                                                     Apple's own, as iTunes reads it
 
 They are made of the files that the CDN offers; what they say of signing is what the signing server does, unless
-`claims` has it otherwise: catalogs are late, and some lie.
+`claims` has it otherwise: catalogs are late, and some lie. Whoever knows an answer already (its ETag) is told that
+nothing has changed.
 """
 
 import hashlib
@@ -45,6 +46,8 @@ class Build:
     sha256: str
     released: str
     """ISO 8601."""
+    stage: str = ""
+    """What AppleDB has behind the version of what is no release yet: "beta 2", "RC". The others do not list those."""
 
 
 class Catalog:
@@ -68,7 +71,7 @@ class Catalog:
             Route("/v4/devices", self._devices),
             Route("/v4/device/{product_type}", self._device),
             Route("/v4/ipsw/{product_type}/{build}", self._firmware),
-            Route("/ios/iOS/main.json", self._everything),
+            Route("/ios/{system}/main.json", self._everything),
             Route("/ios/{name}.json", self._one),
             Route("/version", self._versions),
         ]
@@ -105,56 +108,83 @@ class Catalog:
     async def _instead(self, request: Request) -> Response | None:
         return (await self._conduct.receive(AppleService.CATALOG, request))[1]
 
+    def _answer(self, request: Request, response: Response) -> Response:
+        """The answer, or that it is the one which is known."""
+        tag = f'"{hashlib.sha256(bytes(response.body)).hexdigest()[:32]}"'
+        known = request.headers.get("if-none-match") == tag
+        answer = Response(status_code=304) if known else response
+        answer.headers["ETag"] = tag
+        return answer
+
+    def _released(self, product_type: str) -> list[Build]:
+        return [build for build in self.builds if product_type in build.product_types and not build.stage]
+
     async def _devices(self, request: Request) -> Response:
+        if instead := await self._instead(request):
+            return instead
         types = sorted({product_type for build in self.builds for product_type in build.product_types})
-        return await self._instead(request) or JSONResponse([self._describe(product_type) for product_type in types])
+        return self._answer(request, JSONResponse([self._describe(product_type) for product_type in types]))
 
     async def _device(self, request: Request) -> Response:
         product_type = request.path_params["product_type"]
-        found = [build for build in self.builds if product_type in build.product_types]
         if instead := await self._instead(request):
             return instead
+        found = self._released(product_type)
         if not found:
             return PlainTextResponse("Not Found", 404)
-        return JSONResponse(
-            self._describe(product_type) | {"firmwares": [self._ipsw_me(build, product_type) for build in found]}
-        )
+        firmwares = {"firmwares": [self._ipsw_me(build, product_type) for build in found]}
+        return self._answer(request, JSONResponse(self._describe(product_type) | firmwares))
 
     async def _firmware(self, request: Request) -> Response:
         product_type, number = request.path_params["product_type"], request.path_params["build"]
         if instead := await self._instead(request):
             return instead
-        for build in self.builds:
-            if build.build == number and product_type in build.product_types:
-                return JSONResponse(self._ipsw_me(build, product_type))
+        for build in self._released(product_type):
+            if build.build == number:
+                return self._answer(request, JSONResponse(self._ipsw_me(build, product_type)))
         return PlainTextResponse("Not Found", 404)
 
     async def _everything(self, request: Request) -> Response:
-        return await self._instead(request) or JSONResponse([self._appledb(build) for build in self.builds])
+        if instead := await self._instead(request):
+            return instead
+        system = request.path_params["system"]
+        builds = [self._appledb(build, system, overair=False) for build in self.builds if _models(build, system)]
+        return self._answer(request, JSONResponse(builds))
 
     async def _one(self, request: Request) -> Response:
         if instead := await self._instead(request):
             return instead
+        system, _, number = request.path_params["name"].partition(";")
         for build in self.builds:
-            if request.path_params["name"] == f"iOS;{build.build}":
-                return JSONResponse(self._appledb(build))
+            if number == build.build and _models(build, system):
+                return self._answer(request, JSONResponse(self._appledb(build, system, overair=True)))
         return PlainTextResponse("Not Found", 404)
 
     async def _versions(self, request: Request) -> Response:
         if instead := await self._instead(request):
             return instead
-        newest: dict[str, Any] = {}
-        for build in self.builds:
-            for product_type in build.product_types:
-                restore = {
-                    "BuildVersion": build.build,
-                    "ProductVersion": build.version,
-                    "FirmwareURL": self._origin() + build.path,
-                    "FirmwareSHA1": build.sha1,
+        models: dict[str, Any] = {}
+        for product_type in sorted({product_type for build in self.builds for product_type in build.product_types}):
+            if released := self._released(product_type):
+                newest, *older = released
+                restore = {"Restore": self._restore(newest)}
+                models[product_type] = {
+                    "Unknown": {"Universal": restore},
+                    newest.build: restore,
+                    **{build.build: {"SameAs": newest.build} for build in older},
                 }
-                newest.setdefault(product_type, {"Unknown": {"Universal": {"Restore": restore}}})
-        versions = {"MobileDeviceSoftwareVersionsByVersion": {"1": {"MobileDeviceSoftwareVersions": newest}}}
-        return Response(plistlib.dumps(versions), media_type="text/xml")
+        one = {"MobileDeviceSoftwareVersions": models, "RecoverySoftwareVersions": {}}
+        versions = {"MobileDeviceSoftwareVersionsByVersion": {"1": one, "17": one}}
+        return self._answer(request, Response(plistlib.dumps(versions), media_type="text/xml"))
+
+    def _restore(self, build: Build) -> dict[str, Any]:
+        return {
+            "BuildVersion": build.build,
+            "ProductVersion": build.version,
+            "DocumentationURL": f"{self._origin()}/documentation/iPhoneiTunesUpdateReadMe.ipd",
+            "FirmwareURL": self._origin() + build.path,
+            "FirmwareSHA1": build.sha1,
+        }
 
     def _describe(self, product_type: str) -> dict[str, Any]:
         name = product_type
@@ -185,25 +215,48 @@ class Catalog:
             "signed": self.is_signed(build),
         }
 
-    def _appledb(self, build: Build) -> dict[str, Any]:
+    def _appledb(self, build: Build, system: str, *, overair: bool) -> dict[str, Any]:
+        """A build; its updates over the air are told only where it is asked for alone."""
+        models = _models(build, system)
+        sources = [
+            {
+                "type": "ipsw",
+                "deviceMap": models,
+                "links": [{"url": self._origin() + build.path, "preferred": True, "active": True}],
+                "hashes": {"sha1": build.sha1, "sha2-256": build.sha256},
+                "size": build.size,
+            }
+        ]
+        if overair:
+            update = f"{build.path.removesuffix('.ipsw')}.zip"
+            sources.append(
+                {
+                    "type": "ota",
+                    "prerequisiteBuild": "22A3354",
+                    "deviceMap": models,
+                    "links": [{"url": self._origin() + update, "active": True}],
+                    "hashes": {"sha1": "0" * 40},
+                    "size": build.size // 2,
+                }
+            )
+        flags = {"beta": True} if build.stage.startswith("beta") else {"rc": True} if build.stage else {}
         return {
-            "osStr": "iOS",
-            "version": build.version,
+            "osStr": system,
+            "version": f"{build.version} {build.stage}".strip(),
             "build": build.build,
             "uniqueBuild": build.build,
             "released": build.released[:10],
-            "deviceMap": list(build.product_types),
+            **flags,
+            "deviceMap": models,
             "signed": self.is_signed(build),
-            "sources": [
-                {
-                    "type": "ipsw",
-                    "deviceMap": list(build.product_types),
-                    "links": [{"url": self._origin() + build.path, "preferred": True, "active": True}],
-                    "hashes": {"sha1": build.sha1, "sha2-256": build.sha256},
-                    "size": build.size,
-                }
-            ],
+            "sources": sources,
         }
+
+
+def _models(build: Build, system: str) -> list[str]:
+    """Those of its models that have a system."""
+    pads = system == "iPadOS"
+    return [product_type for product_type in build.product_types if product_type.startswith("iPad") == pads]
 
 
 def _board(identity: dict[str, Any]) -> tuple[str, int, int]:
