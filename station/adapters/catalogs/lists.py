@@ -123,7 +123,8 @@ class Catalogs:
             Source.APPLEDB: lambda asker: self._ask_appledb(asker, models, done),
             Source.APPLE: lambda asker: self._ask_apple(asker, done),
         }
-        async with client(self._hosts.authorities) as asker:
+        plain = all(base.startswith("http:") for base in self._bases.values())
+        async with client(self._hosts.authorities, plain=plain) as asker:
             await asyncio.gather(*(jobs[source](asker) for source in self._bases))
         return done
 
@@ -199,7 +200,7 @@ class Catalogs:
         opinions: list[Offer] = []
         checked: dict[Source, float] = {}
         too_old: set[Source] = set()
-        for shelf in shelves:
+        for shelf in sorted(shelves, key=lambda shelf: (list(Source).index(shelf.source), shelf.about)):
             base = self._bases.get(shelf.source)
             if base is None or not shelf.address.startswith(base):
                 continue  # of another network, or no longer asked
