@@ -63,7 +63,9 @@ class Download:
         self._throttle = Throttle(rules.bytes_per_second, stop)
         self._sources = Sources(offer, rules, limits)
         self._tags: dict[str, str] = {}
-        """ETag of the file at each address."""
+        """ETag of the file at each address, as far as that means anything."""
+        self._tags_differ = False
+        """Whether one and the same file was seen with two."""
         self._total = offer.size
         self._waited, self._came = 0.0, 0
         """Seconds that were waited for the network, and what came of it, since enough came."""
@@ -235,6 +237,7 @@ class Download:
     def _after_change(self, plan: Plan, state: State) -> State:
         """Another server of many, or another file? Its table of contents tells."""
         self._tags.clear()
+        self._tags_differ = True
         if self._insist(self._read_plan).digest == plan.digest:
             return state
         raise _Anew("The file on the server has changed. The download began anew.")
@@ -286,7 +289,9 @@ class Download:
     @contextmanager
     def _open(self, start: int | None, end: int | None) -> Iterator[Answer]:
         url = self._sources.current
-        with self._sources.open(start, end, total=self._total, tag=self._tags.get(url, "")) as answer:
+        # Only what takes long is held to what was said before: the rest is small enough to be read anew.
+        tag = self._tags.get(url, "") if end is None and not self._tags_differ else ""
+        with self._sources.open(start, end, total=self._total, tag=tag) as answer:
             if answer.tag:
                 self._tags[url] = answer.tag
             yield answer

@@ -161,12 +161,13 @@ class Pipeline:
     def before(self, index: int) -> State:
         """From where to go on so that an entry comes once more. After it has ended."""
         _, started = self._hasher.at(index)
+        finished = [self._unpacker.digests[done] for done in range(len(self._digests), index)]
         return msgspec.structs.replace(
             self.saved,
             position=Position(offset=self._plan.parts[index].offset, index=index),
             hashed=started,
             started=started,
-            digests=tuple(self._digests[:index]),
+            digests=(*self._digests[:index], *finished),
         )
 
     def _end(self) -> None:

@@ -76,6 +76,8 @@ class Seen:
     service: AppleService
     path: str
     body: bytes = field(repr=False)
+    range: str = ""
+    """Of a file: the part that was asked for."""
 
 
 class Conduct:
@@ -109,7 +111,7 @@ class Conduct:
             if len(body) > MAX_REQUEST:
                 return b"", PlainTextResponse("too large", 413)
         async with self._arrived:
-            self.requests.append(Seen(service, request.url.path, bytes(body)))
+            self.requests.append(Seen(service, request.url.path, bytes(body), request.headers.get("range", "")))
             self._arrived.notify_all()
         return bytes(body), await self._instead(service, self._behaviour(service, bytes(body)))
 

@@ -1,6 +1,7 @@
 """A small zipped IPSW with entries of every kind, on a virtual CDN that can be told to misbehave."""
 
 import hashlib
+import plistlib
 import random
 import threading
 import zipfile
@@ -12,9 +13,11 @@ import pytest
 
 from station.adapters.fetch import FetchRules, Limits, fetch
 from station.adapters.firmware import FirmwareStore
+from station.adapters.ipsw import MANIFEST
 from station.model.catalog import Arrival, FirmwareHosts, Offer, Source
 from station.model.firmware import Firmware
 from station.virtual.apple.servers import AppleServers
+from tests.firmware.fetch.zips import Made, make_zip, text
 
 QUICK = Limits(
     connect_seconds=2.0,
@@ -31,20 +34,33 @@ QUICK = Limits(
 """As in earnest, only less of everything."""
 
 
-def zip_mixed(directory: Path, file: Path) -> Path:
-    """Pack an IPSW as Apple does: images as they are, small files deflated; and some text to deflate in many blocks."""
-    rng = random.Random(6)
-    words = [rng.randbytes(rng.randrange(2, 9)) for _ in range(500)]
-    text = b"".join(rng.choice(words) for _ in range(40_000))
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("Firmware/text.im4p", text, zipfile.ZIP_DEFLATED)
-        for path in sorted(directory.rglob("*")):
-            if path.is_file():
-                packed = zipfile.ZIP_STORED if path.suffix == ".dmg" else zipfile.ZIP_DEFLATED
-                archive.write(path, path.relative_to(directory).as_posix(), packed)
-        archive.writestr("Firmware/empty", b"")
-        archive.writestr("Firmware/empty.deflated", b"", zipfile.ZIP_DEFLATED)
-    return file
+MANIFEST_DATA = plistlib.dumps(
+    {
+        "ProductVersion": "26.2.1",
+        "ProductBuildVersion": "23C71",
+        "SupportedProductTypes": ["iPhone13,2"],
+        "BuildIdentities": [
+            {"Info": {"RestoreBehavior": "Erase"}, "Manifest": {"OS": {"Info": {"Path": "os.dmg"}}}},
+        ],
+    }
+)
+
+
+def mixed() -> list[Made]:
+    """An IPSW in small: an image as it is, one deflated in many blocks, small files, empty ones."""
+
+    def made(name: str, content: bytes, ends: tuple[int, ...] | None, gap: int = 0, **how: bool) -> Made:
+        return Made(name, content, ends, **({"descriptor": False, "far": False} | how), gap=gap)
+
+    return [
+        made("Firmware/text.im4p", text(1, 9000), ()),
+        made("cryptex.dmg", text(2, 1 << 20), tuple(range(0, 1 << 20, 50_000))),
+        made("os.dmg", random.Random(3).randbytes(900_000), None, far=True),
+        made(MANIFEST, MANIFEST_DATA, ()),
+        made("Firmware/empty", b"", None),
+        made("Firmware/packed/empty", b"", (), gap=100),
+        made("Firmware/last.im4p", text(4, 300_000), tuple(range(0, 300_000, 9999)), descriptor=True),
+    ]
 
 
 def offer_of(file: Path, url: str, **changes: object) -> Offer:
@@ -91,8 +107,10 @@ def unzipped(file: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="session")
-def zipped(ipsw: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return zip_mixed(ipsw, tmp_path_factory.mktemp("cdn") / "iPhone_Restore.ipsw")
+def zipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file: Path = tmp_path_factory.mktemp("cdn") / "iPhone_Restore.ipsw"
+    file.write_bytes(make_zip(mixed()))
+    return file
 
 
 @pytest.fixture
@@ -105,3 +123,12 @@ async def apple() -> AsyncGenerator[AppleServers]:
 def fetcher(apple: AppleServers, store: FirmwareStore, zipped: Path) -> Fetcher:
     url = apple.origin + apple.cdn.offer(zipped)
     return Fetcher(store, offer_of(zipped, url), FetchRules(hosts=FirmwareHosts(origins=(apple.origin,))))
+
+
+@pytest.fixture
+async def mirror(fetcher: Fetcher, zipped: Path) -> AsyncGenerator[AppleServers]:
+    """Another server, which is asked first."""
+    async with AppleServers() as servers:
+        servers.cdn.offer(zipped)
+        fetcher.rules = FetchRules(hosts=fetcher.rules.hosts, mirrors=(f"{servers.origin}/ipsw/",))
+        yield servers

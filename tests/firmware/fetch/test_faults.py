@@ -1,0 +1,235 @@
+"""Everything that servers do to a download: afterwards the store is right, or nothing is left and it is said why."""
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from station.adapters.fetch import FetchRules, arrivals, leftovers
+from station.errors import InputRejected, Refused, StationError, Unreachable
+from station.model.catalog import ArrivalState, FirmwareHosts
+from station.virtual.apple.behaviour import AppleService, Behaviour
+from station.virtual.apple.certificates import Authority
+from station.virtual.apple.servers import LOOPBACK, AppleServers
+from tests.firmware.fetch.conftest import Fetcher, offer_of
+from tests.firmware.fetch.test_fetch import assert_right
+
+pytestmark = pytest.mark.system
+
+KIB, MIB = 1 << 10, 1 << 20
+
+
+def behave(apple: AppleServers, behaviour: Behaviour, after: int = 0) -> None:
+    apple.behaviours[AppleService.CDN] = behaviour
+    apple.cut_after = after
+
+
+def asked(apple: AppleServers) -> list[str]:
+    return [seen.range for seen in apple.requests]
+
+
+def limits(fetcher: Fetcher, **changes: float) -> None:
+    fetcher.limits = msgspec.structs.replace(fetcher.limits, **changes)
+
+
+async def failing(fetcher: Fetcher, kind: type[StationError], why: str) -> StationError:
+    with pytest.raises(kind, match=why) as caught:
+        await asyncio.to_thread(fetcher)
+    assert caught.value.remedy
+    (arrival,) = arrivals(fetcher.store.path)
+    assert (arrival.state, arrival.says) == (ArrivalState.FAILED, str(caught.value))
+    assert fetcher.store.list() == []
+    return caught.value
+
+
+async def until(fetcher: Fetcher, done: int) -> int:
+    """Fetch so many bytes at least, and stop; how many it were."""
+    fetcher.stop = threading.Event()
+    fetcher.rules = msgspec.structs.replace(fetcher.rules, bytes_per_second=1 * MIB)
+
+    def watch() -> None:
+        while not fetcher.stop.wait(0.01):
+            state = next(fetcher.store.path.glob(".fetch-*/state.json"), None)
+            if state and msgspec.json.decode(state.read_bytes())["position"]["offset"] >= done:
+                fetcher.stop.set()
+
+    watcher = asyncio.create_task(asyncio.to_thread(watch))
+    with pytest.raises(Refused, match="stopped"):
+        await asyncio.to_thread(fetcher)
+    await watcher
+    fetcher.stop = threading.Event()
+    fetcher.rules = msgspec.structs.replace(fetcher.rules, bytes_per_second=None)
+    state = msgspec.json.decode(next(fetcher.store.path.glob(".fetch-*/state.json")).read_bytes())
+    return int(min(state["position"]["offset"], state["hashed"]["count"]))
+
+
+@pytest.mark.parametrize("every", [64 * KIB, pytest.param(5001, marks=pytest.mark.long)])
+async def test_cut_again_and_again(apple, fetcher, zipped, every):
+    behave(apple, Behaviour.CUT, every)
+    assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
+
+
+@pytest.mark.parametrize("behaviour", [Behaviour.STALL, Behaviour.TRICKLE])
+async def test_stalls(apple, fetcher, zipped, behaviour):
+    limits(fetcher, least_bytes=1000)
+    behave(apple, behaviour, 700 * KIB)
+    assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
+
+
+async def test_a_server_without_ranges(apple, fetcher, zipped):
+    behave(apple, Behaviour.WHOLE)
+    assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
+
+
+async def test_it_goes_on_where_it_was(apple, fetcher, zipped):
+    offset = await until(fetcher, 200 * KIB)
+    (arrival,) = arrivals(fetcher.store.path)
+    assert (arrival.state, arrival.total) == (ArrivalState.WAITING, zipped.stat().st_size)
+    (leftover,) = leftovers(fetcher.store.path)
+    assert (leftover.id, leftover.held, leftover.idle_seconds < 60) == (fetcher.offer.id, False, True)
+    assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
+    assert asked(apple)[-1] == f"bytes={offset}-"
+
+
+async def test_it_goes_on_at_a_server_without_ranges(apple, fetcher, zipped):
+    await until(fetcher, 300 * KIB)
+    behave(apple, Behaviour.WHOLE)
+    assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
+
+
+WORDS = {
+    Behaviour.REFUSE: "answers 403",
+    Behaviour.UNAVAILABLE: "answers 503",
+    Behaviour.PORTAL: "its file has .* bytes",
+    Behaviour.GARBAGE: "its file has 4096 bytes",
+    Behaviour.LOOP: "from one address to the next",
+    Behaviour.HANG: "does not answer",
+    Behaviour.LONGER: "another part|hung up|its file has",
+    Behaviour.ELSEWHERE: "another part",
+}
+
+
+@pytest.mark.parametrize("behaviour", WORDS)
+async def test_a_mirror_that_is_no_use(mirror, fetcher, zipped, behaviour):
+    behave(mirror, behaviour)
+    assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
+    assert mirror.requests
+
+
+@pytest.mark.parametrize("behaviour", WORDS)
+async def test_the_only_server_is_no_use(apple, fetcher, behaviour):
+    behave(apple, behaviour)
+    limits(fetcher, tries=2)
+    await failing(fetcher, Unreachable, WORDS[behaviour])
+    assert len(apple.requests) <= 2 * 6  # six: a redirect is followed five times
+
+
+async def test_a_good_mirror_is_all_it_takes(apple, mirror, fetcher, zipped):
+    behave(apple, Behaviour.UNAVAILABLE)
+    assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
+    assert not apple.requests
+
+
+async def test_an_etag_that_always_changes(apple, fetcher, zipped):
+    behave(apple, Behaviour.CHANGING)
+    assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
+
+
+@pytest.mark.parametrize("place", [3000, 400 * KIB])
+async def test_a_mirror_with_a_wrong_bit(mirror, fetcher, zipped, place):
+    behave(mirror, Behaviour.CORRUPT)
+    mirror.corrupt_at = place
+    assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
+    assert any("arrived damaged" in arrival.says for arrival in fetcher.told)
+
+
+async def test_a_wrong_bit_everywhere(apple, fetcher):
+    behave(apple, Behaviour.CORRUPT)
+    apple.corrupt_at = 400 * KIB
+    await failing(fetcher, InputRejected, "damaged twice")
+    assert sorted(path.name for path in fetcher.store.path.glob(".fetch-*/*")) == ["lock", "progress.json"]
+
+
+async def test_another_file_than_the_one_in_the_list(apple, fetcher, zipped):
+    fetcher.offer = offer_of(zipped, fetcher.offer.url, sha256="", sha1="0" * 40)
+    await failing(fetcher, InputRejected, "digest is wrong, twice")
+    assert asked(apple).count("bytes=0-") == 2
+    assert sorted(path.name for path in fetcher.store.path.glob(".fetch-*/*")) == ["lock", "progress.json"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"build": "23C72"}, "says that it is"),
+        ({"product_types": ("iPhone99,1",)}, "not for iPhone99,1"),
+        ({"url": "http://127.0.0.2/x.ipsw"}, "may not come from"),
+        ({"sha256": "../../etc"}, "recognise"),
+        ({"build": "../.."}, "no build"),
+    ],
+)
+async def test_what_is_not_what_was_offered_is_not_fetched(apple, fetcher, zipped, changes, why):
+    fetcher.offer = offer_of(zipped, **({"url": fetcher.offer.url} | changes))
+    with pytest.raises(InputRejected, match=why):
+        await asyncio.to_thread(fetcher)
+    assert "bytes=0-" not in asked(apple)
+    assert fetcher.store.list() == []
+
+
+async def test_what_is_in_the_store_is_not_fetched_again(apple, fetcher, zipped):
+    first = await asyncio.to_thread(fetcher)
+    assert await asyncio.to_thread(fetcher) == first
+    assert asked(apple).count("bytes=0-") == 1
+    assert_right(fetcher, zipped, first)
+
+
+@asynccontextmanager
+async def tls(fetcher: Fetcher, zipped: Path, host: str, *, expired: bool = False) -> AsyncGenerator[Path]:
+    """Have it fetched from a server with such a certificate; yields where its authority is to be found."""
+    authority, directory = Authority(), fetcher.store.path.parent
+    (directory / "authority.pem").write_bytes(authority.certificate)
+    certificate = authority.certify(directory / "server.pem", host, expired=expired)
+    async with AppleServers(certificate=certificate) as servers:
+        fetcher.offer = offer_of(zipped, servers.origin + servers.cdn.offer(zipped))
+        hosts = FirmwareHosts(origins=(servers.origin,), authorities=str(directory / "authority.pem"))
+        fetcher.rules = FetchRules(hosts=hosts)
+        yield directory / "authority.pem"
+
+
+async def test_over_tls(fetcher, zipped):
+    async with tls(fetcher, zipped, LOOPBACK):
+        assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
+
+
+@pytest.mark.parametrize("wrong", ["name", "age", "authority"])
+async def test_a_wrong_certificate(fetcher, zipped, wrong):
+    async with tls(fetcher, zipped, "apple.test" if wrong == "name" else LOOPBACK, expired=wrong == "age") as file:
+        if wrong == "authority":
+            file.write_bytes(Authority().certificate)
+        await failing(fetcher, Unreachable, "certificate is not valid")
+
+
+async def test_only_one_process_fetches_it(apple, fetcher, zipped):
+    behave(apple, Behaviour.HANG)
+    limits(fetcher, stall_seconds=0.7, tries=1)
+    first = asyncio.create_task(asyncio.to_thread(fetcher))
+    await apple.arrival(AppleService.CDN)
+    with pytest.raises(Refused, match="already"):
+        await asyncio.to_thread(fetcher)
+    (leftover,) = leftovers(fetcher.store.path)
+    assert leftover.held
+    behave(apple, Behaviour.OK)
+    with pytest.raises(Unreachable):
+        await first
+    assert zipped.exists()
+
+
+async def test_not_faster_than_allowed(fetcher, zipped):
+    fetcher.rules = msgspec.structs.replace(fetcher.rules, bytes_per_second=2 * MIB)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
+    assert loop.time() - began >= (zipped.stat().st_size - MIB // 2) / (2 * MIB)
