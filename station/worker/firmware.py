@@ -70,7 +70,7 @@ class FirmwareDirectory(DirectoryArchive):  # type: ignore[misc]  # ipsw_parser 
             inside = inside or (named.is_symlink() and place.parent.parent == self._objects and ".." not in named.parts)
             if inside and place.is_file() and place.stat().st_size:
                 return place
-        except (OSError, ValueError):
+        except (OSError, ValueError, RuntimeError):  # the last: links that lead in a circle
             pass
         raise FileNotFoundError(f"missing or empty: {path}")
 

@@ -1,5 +1,6 @@
 """The one identity that fits, or none; and files that are there, or not sent."""
 
+import gc
 import hashlib
 import plistlib
 import shutil
@@ -10,6 +11,8 @@ import msgspec
 import pytest
 from ipsw_parser.exceptions import NoSuchBuildIdentityError
 
+from station.adapters import leases
+from station.core.models import model_of_serial
 from station.model.causes import Cause
 from station.model.firmware import Firmware
 from station.worker.failures import JobFailed, explain
@@ -82,6 +85,115 @@ def test_real_manifests():
             assert (found["Info"]["Variant"], found["Info"]["RestoreBehavior"]) == (UPDATE, "Update")
             seen += 1
     assert seen > 10
+
+
+REALLY = pytest.mark.skipif(not REAL.is_dir(), reason="Apple's manifests (../shared/facts/real) are not here")
+
+
+@REALLY
+def test_the_right_one_for_each_model_and_behavior():
+    """By chip and board, as a phone in recovery mode says them: what is chosen is for just that model."""
+    served = set()
+    for path in sorted(REAL.glob("*[0-9].plist")):
+        raw = path.read_bytes()
+        root, strict = plistlib.loads(raw), StrictManifest(None, raw)
+        for device in {each["Info"]["DeviceClass"] for each in root["BuildIdentities"]}:
+            for behavior, variant, asked in (
+                ("Erase", ERASE, LIBRARY_ASKS_FOR),
+                ("Update", UPDATE, LIBRARY_ASKS_FOR_UPDATE),
+            ):
+                found = strict.get_build_identity(device.upper(), behavior, asked)
+                assert found["Info"]["DeviceClass"] == device
+                assert [found] == [
+                    each
+                    for each in root["BuildIdentities"]
+                    if (each["Info"]["DeviceClass"], each["Info"]["Variant"]) == (device, variant)
+                ]
+                chip, board = (int(found[key], 16) for key in ("ApChipID", "ApBoardID"))
+                model = model_of_serial(f"CPID:{chip:04X} BDID:{board:02X}")
+                assert model is None or model[0] in root["SupportedProductTypes"], device
+                if model is not None:
+                    served.add((model[0], root["ProductBuildVersion"], behavior))
+    newest = {(model, behavior) for model, build, behavior in served if build == "23C71"}
+    assert newest == {(f"iPhone13,{number}", behavior) for number in (2, 3) for behavior in ("Erase", "Update")}
+    assert len({(model, build) for model, build, _ in served}) * 2 == len(served) >= 18
+
+
+@REALLY
+def test_a_manifest_in_which_everything_erases_is_refused_for_what_keeps_data():
+    for path in (REAL / "tampered").glob("*.plist"):
+        strict = StrictManifest(None, path.read_bytes())
+        devices = {each["Info"]["DeviceClass"] for each in strict.build_identities}
+        assert devices
+        for device in devices:
+            with pytest.raises(JobFailed) as failed:
+                strict.get_build_identity(device, "Update", LIBRARY_ASKS_FOR_UPDATE)
+            assert failed.value.cause is Cause.FIRMWARE_CORRUPT
+            with pytest.raises(NoSuchBuildIdentityError):
+                strict.get_build_identity(device, "Erase", LIBRARY_ASKS_FOR_UPDATE)
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    """A firmware as the store has it: links to contents."""
+    root, contents = tmp_path / "BUILD" / "ipsw", tmp_path / "objects" / "ab"
+    (root / "Firmware").mkdir(parents=True)
+    contents.mkdir(parents=True)
+    (contents / "abcd").write_bytes(b"content")
+    (tmp_path / "secret").write_bytes(b"secret")
+    return root
+
+
+def test_a_link_to_a_content_is_followed(stored):
+    (stored / "Firmware" / "file").symlink_to("../../../objects/ab/abcd")
+    assert FirmwareDirectory(stored).read("Firmware/file") == b"content"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "../../../secret",
+        "../../../objects/../secret",
+        "../../../objects/ab/../../secret",
+        "../../../objects/ab",
+        "../../../objects/ab/none",
+        "/etc/hostname",
+        "file",
+    ],
+)
+def test_no_other_link_is_followed(stored, target):
+    (stored / "Firmware" / "file").symlink_to(target)
+    with pytest.raises(FileNotFoundError):
+        FirmwareDirectory(stored).read("Firmware/file")
+
+
+@pytest.mark.parametrize("path", ["../../objects/ab/abcd", "Firmware/../../../objects/ab/abcd", "/etc/hostname"])
+def test_contents_are_reached_by_links_only(stored, path):
+    with pytest.raises(FileNotFoundError):
+        FirmwareDirectory(stored).locate(path)
+
+
+def test_a_content_that_is_a_link_is_none(stored):
+    (stored.parents[1] / "objects" / "ab" / "link").symlink_to("../../secret")
+    (stored / "file").symlink_to("../../objects/ab/link")
+    with pytest.raises(FileNotFoundError):
+        FirmwareDirectory(stored).locate("file")
+
+
+def test_what_a_job_has_open_is_in_use(firmware: Firmware):
+    ipsw = open_firmware(firmware)
+    assert leases.taken(Path(firmware.directory).parent)
+    open_firmware(firmware)
+    del ipsw
+    gc.collect()
+    assert not leases.taken(Path(firmware.directory).parent)
+
+
+def test_what_is_being_removed_is_missing(firmware: Firmware, monkeypatch):
+    monkeypatch.setattr("station.adapters.leases._PATIENCE", 0)
+    with leases.take_alone(Path(firmware.directory).parent), pytest.raises(JobFailed) as failed:
+        open_firmware(firmware)
+    assert failed.value.cause is Cause.FIRMWARE_MISSING
 
 
 @pytest.fixture
