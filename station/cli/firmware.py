@@ -17,6 +17,7 @@ from station.adapters.ipsw import find_ipsws
 from station.adapters.ipsw_export import export
 from station.adapters.jobdir import JobDirectory
 from station.adapters.unpacked import Advance
+from station.cli import fetch
 from station.cli.plainly import fail, in_words, plain_errors, require
 from station.core import pruning
 from station.core.pruning import Kept, Policy
@@ -26,6 +27,8 @@ from station.errors import InputRejected, StationError
 from station.model.firmware import Firmware
 
 app = typer.Typer(help="Firmware the station keeps.", no_args_is_help=True, add_completion=False)
+app.command("catalog")(fetch.catalog)
+app.command("fetch")(fetch.fetch_firmware)
 
 EMPTY = "There is no firmware in the store. Import some: station firmware import FILE.ipsw"
 

@@ -11,12 +11,10 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
+from station.core.pruning import EVERY_MODEL
 from station.core.versions import Age, age, installable, is_build
 from station.model.catalog import Offer, Source
 from station.model.firmware import Firmware
-
-EVERY_MODEL = "all"
-"""In place of a product type: what holds for all that are not named."""
 
 
 @dataclass(frozen=True, kw_only=True)

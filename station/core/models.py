@@ -155,3 +155,21 @@ def model_of_serial(serial: str) -> tuple[str, str] | None:
     if chip is None or board is None:
         return None
     return _MODELS.get((int(chip[1], 16), int(board[1], 16)))
+
+
+def model_name(product_type: str) -> str:
+    """What is on the box of a model; the product type itself when it is unknown."""
+    return next((name for known, name in _MODELS.values() if known == product_type), product_type)
+
+
+def models_named(text: str) -> tuple[str, ...]:
+    """The product types that somebody means by "iPhone13,2", "iphone 12" or "iPhone SE"; none when there are none."""
+    wanted = " ".join(text.casefold().split())
+    exact, family = set(), set()
+    for product_type, name in _MODELS.values():
+        said = name.casefold()
+        if wanted in (product_type.casefold(), said):
+            exact.add(product_type)
+        elif said.startswith(f"{wanted} ("):
+            family.add(product_type)
+    return tuple(sorted(exact or family))
