@@ -52,7 +52,16 @@ from station.model.api import (
 from station.model.base import BayId, SocketPath
 from station.model.choices import LOST_PIN, Choices
 from station.model.face import DARKEST, Face
-from station.model.operator import PIN_DIGITS, SESSION_SECONDS, BayLine, ControlLine, OperatorView, PinState, Power
+from station.model.operator import (
+    PIN_DIGITS,
+    SESSION_SECONDS,
+    BayLine,
+    ControlLine,
+    FirmwareLine,
+    OperatorView,
+    PinState,
+    Power,
+)
 
 FREE_TRIES = 5
 """So many wrong PINs in a row, and the next one must wait."""
@@ -211,7 +220,7 @@ class Operator:
             learning=self.learning,
             testing=testing,
             controls=controls,
-            firmware=papers.firmware,
+            firmware=self._lines(papers.firmware),
             arrivals=self._situation.arrivals,
             news=self._situation.news,
             fetches=self._policy.fetches,
@@ -221,6 +230,12 @@ class Operator:
             report=papers.report,
             says=self._says,
         )
+
+    def _lines(self, firmware: tuple[FirmwareLine, ...]) -> tuple[FirmwareLine, ...]:
+        """What is in the store, and which of it a job uses."""
+        jobs = (bay.job.spec.firmware for bay in self._bays if bay.job is not None)
+        used = {each.directory.split("/")[-2] for each in jobs if each is not None}
+        return tuple(replace(line, in_use=line.name in used) for line in firmware)
 
     @property
     def door(self) -> tuple[PinState, float]:

@@ -112,6 +112,7 @@ def _bay(station: Station, bay: Bay) -> BayView:
         advice=station.triage.advice_view(bay),
         guide=station.triage.guide_view(bay),
         cause=_drawn(station, bay, state),
+        dropped=None if bay.stay is None or state is not BayState.READY else bay.stay.dropped,
     )
 
 

@@ -224,6 +224,8 @@ class BayView(Message, frozen=True, kw_only=True):
     guide: GuideView | None = None
     cause: Cause | None = None
     """Why a person must act (NEEDS_PERSON), so that it can be drawn; None: it is told in words only."""
+    dropped: Finding | None = None
+    """Why what was confirmed here did not begin after all; nothing was changed. Until somebody asks anew."""
 
 
 class Snapshot(Message, frozen=True, kw_only=True, tag="snapshot"):

@@ -27,6 +27,8 @@ class Room(Enum):
     BAYS = "bays"
     BAY = "bay"
     FIRMWARE = "firmware"
+    IMAGE = "image"
+    ARRIVAL = "arrival"
     RECORDS = "records"
     MACHINE = "machine"
     PANEL = "panel"
@@ -171,7 +173,14 @@ class KindDraft:
     policy: str
 
 
-Draft = PinDraft | NightDraft | PanelDraft | LearnDraft | TouchDraft | KindDraft
+@dataclass(frozen=True)
+class ImageDraft:
+    """One firmware: the name of what is in the store, or the build of what is on its way."""
+
+    name: str
+
+
+Draft = PinDraft | NightDraft | PanelDraft | LearnDraft | TouchDraft | KindDraft | ImageDraft
 
 
 @dataclass(frozen=True)

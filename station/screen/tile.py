@@ -73,8 +73,8 @@ def _stamp(canvas: Canvas, box: Rect, bay: BayView, scale: float) -> None:
         word.width = max(1, word.width - width - gap // 2)
     strong, weak = Style(round(18 * scale), TEXT, bold=True), Style(round(15 * scale), MUTED)
     label(canvas, word, seen.word, _equal(strong, word.width))
-    if bay.state is BayState.WORKING and bay.job is not None:
-        _share(canvas, lower, bay.job, replace(weak, bold=True, colour=TEXT))
+    if bay.job is not None and (bay.state is BayState.WORKING or bay.job.awaits is not None):
+        _share(canvas, lower, _done(bay.job), replace(weak, bold=True, colour=TEXT))
         return
     said = words.model(bay)
     label(canvas, lower, said, text.fitting(said, weak, lower.width, smallest=max(6, weak.size * 4 // 5)))
@@ -89,15 +89,18 @@ def _equal(style: Style, room: int) -> Style:
     return replace(style, size=min(sizes))
 
 
-def _share(canvas: Canvas, box: Rect, job: JobView, style: Style) -> None:
+def _done(job: JobView) -> float:
+    """How much of it is done: of the job, or of what it waits for."""
+    return job.fraction if job.awaits is None else words.fetched(job.awaits)
+
+
+def _share(canvas: Canvas, box: Rect, done: float, style: Style) -> None:
     """How far it is: the bar, and in numbers."""
     width = min(box.width // 2, text.width("100%", style))
-    label(canvas, Rect(box.right - width, box.top, width, box.height), words.percent(job.fraction), style, align=1)
+    label(canvas, Rect(box.right - width, box.top, width, box.height), words.percent(done), style, align=1)
     high = max(4, box.height // 3)
     room = max(high, box.width - width - box.height // 4)
-    widgets.bar(
-        canvas, Rect(box.left, box.centery - high // 2, room, high), job.fraction, LOOKS[BayState.WORKING].colour
-    )
+    widgets.bar(canvas, Rect(box.left, box.centery - high // 2, room, high), done, LOOKS[BayState.WORKING].colour)
 
 
 def _parts(canvas: Canvas, room: int, bay: BayView, scale: float, lines: int) -> list[Part]:
@@ -109,9 +112,13 @@ def _parts(canvas: Canvas, room: int, bay: BayView, scale: float, lines: int) ->
     if bay.phone is not None:
         parts += _whole(canvas, words.version(bay.phone), Style(px(15), MUTED), room, 1, gap=0, rank=6)
     if bay.job is not None and bay.state is BayState.WORKING:
-        return parts + _progress(canvas, room, bay.job, scale)
+        return parts + _progress(canvas, room, bay.job, scale, PHASE_WORDS[bay.job.phase])
+    if bay.job is not None and bay.job.awaits is not None:
+        return parts + _progress(canvas, room, bay.job, scale, words.headline(bay))
     found = obstacle(bay) if bay.state is BayState.READY else None
     headline, advice = (words.headline(bay), words.advice(bay)) if found is None else (found.title, found.remedy)
+    if bay.dropped is not None:
+        headline, advice = bay.title, bay.dropped.title
     parts += _whole(canvas, headline, Style(px(17), TEXT), room, lines, gap=px(6), rank=3)
     return parts + _whole(canvas, advice, Style(px(15), MUTED), room, lines, gap=px(4), rank=5)
 
@@ -144,7 +151,7 @@ def _head(canvas: Canvas, place: Rect, bay: BayView) -> None:
     widgets.badge(canvas, pill, seen)
 
 
-def _progress(canvas: Canvas, room: int, job: JobView, scale: float) -> list[Part]:
+def _progress(canvas: Canvas, room: int, job: JobView, scale: float, said: str) -> list[Part]:
     def px(length: float) -> int:
         return max(1, round(length * scale))
 
@@ -153,20 +160,25 @@ def _progress(canvas: Canvas, room: int, job: JobView, scale: float) -> list[Par
 
     strong, weak = Style(px(16), TEXT, bold=True), Style(px(15), MUTED)
 
+    done = _done(job)
+    left = None if job.eta is None else job.eta - canvas.now
+    if job.awaits is not None:
+        left = job.awaits.seconds_left
+
     def numbers(place: Rect) -> None:
-        share = min(place.width, text.width(words.percent(job.fraction), strong))
-        label(canvas, Rect(place.left, place.top, share, place.height), words.percent(job.fraction), strong)
+        share = min(place.width, text.width(words.percent(done), strong))
+        label(canvas, Rect(place.left, place.top, share, place.height), words.percent(done), strong)
         rest = Rect(place.left + share + px(8), place.top, max(0, place.width - share - px(8)), place.height)
-        if job.eta is not None:
-            left = words.time_left(job.eta - canvas.now)
-            fits = text.width(left, weak) <= rest.width
-            label(canvas, rest, left if fits else words.time_left_short(job.eta - canvas.now), weak, align=1)
+        if left is not None:
+            long = words.time_left(left)
+            fits = text.width(long, weak) <= rest.width
+            label(canvas, rest, long if fits else words.time_left_short(left), weak, align=1)
 
     def draw_bar(place: Rect) -> None:
-        widgets.bar(canvas, place, job.fraction, LOOKS[BayState.WORKING].colour)
+        widgets.bar(canvas, place, done, LOOKS[BayState.WORKING].colour)
 
     return [
         Part(px(8), draw_bar, gap=px(8), rank=1),
         Part(max(px(20), text.line_height(strong)), numbers, gap=px(2), rank=2),
-        *paragraph(canvas, PHASE_WORDS[job.phase], Style(px(15), MUTED), room, rank=4),
+        *paragraph(canvas, said, Style(px(15), MUTED), room, rank=4),
     ]

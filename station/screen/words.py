@@ -1,6 +1,7 @@
 """Words for what a snapshot gives as a value; its titles and hints are the daemon's, and shown as they are."""
 
 from station.model.api import BayState, BayView, JobView, OfferView, OrderView, PhoneView, ResultView
+from station.model.catalog import Arrival, ArrivalState
 from station.model.gates import Finding
 from station.model.job import PHASES, Phase
 from station.model.phone import PhoneMode
@@ -130,6 +131,31 @@ def advice(bay: BayView) -> str:
 def sentence(said: str) -> str:
     """With a full stop, so that another can follow."""
     return said if said.rstrip().endswith((".", "!", "?", "…")) else f"{said}."
+
+
+def fetched(arrival: Arrival) -> float:
+    """The share of it that is here."""
+    return 0.0 if arrival.total <= 0 else max(0.0, min(1.0, arrival.done / arrival.total))
+
+
+def coming(arrival: Arrival) -> str:
+    """What is going on with firmware that is on its way: a line."""
+    match arrival.state:
+        case ArrivalState.FETCHING:
+            return f"Downloading: {arrival.done / 1e9:.1f} of {arrival.total / 1e9:.1f} GB"
+        case ArrivalState.CHECKING:
+            return "All of it is here, and is being checked."
+        case ArrivalState.WAITING:
+            return arrival.says or "It is its turn soon."
+        case ArrivalState.FAILED:
+            return arrival.says or "It could not be fetched."
+
+
+def time_to_come(arrival: Arrival) -> str:
+    """How much longer that takes; empty: that cannot be told."""
+    if arrival.state is not ArrivalState.FETCHING or arrival.seconds_left is None:
+        return ""
+    return time_left(arrival.seconds_left)
 
 
 def _said_by_badge(bay: BayView, title: str) -> bool:

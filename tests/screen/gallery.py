@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from station.model.api import BayState, BayView, OrderView, ResultView
 from station.model.base import BayId
+from station.model.catalog import Arrival, ArrivalState
 from station.model.causes import Cause
 from station.model.consent import Options
 from station.model.gates import Finding, Gate
@@ -82,6 +83,27 @@ def armed(service: Service, **changes: object) -> BayView:
     )
 
 
+def awaiting(arrival: Arrival) -> BayView:
+    """A bay whose job waits for its firmware."""
+    job = replace(JOB, service=Service.RESTORE, phase=Phase.CONNECT, fraction=0.0, eta=None, awaits=arrival)
+    hint = "iOS 26.2 is still being fetched: 43 %, about 6 minutes. Then it starts by itself. Leave it plugged in."
+    return replace(bay(BayState.QUEUED), phone=PHONE, title="Waiting for iOS 26.2", hint=hint, job=job)
+
+
+ARRIVAL = Arrival(
+    version="26.2",
+    build="23C55",
+    product_types=("iPhone13,2",),
+    state=ArrivalState.FETCHING,
+    done=3_500_000_000,
+    total=8_100_000_000,
+    seconds_left=372.0,
+)
+ON_ITS_WAY = Finding(
+    gate=Gate.FIRMWARE,
+    title="iOS 26.2 is still being fetched: 43 %, about 6 minutes.",
+    remedy="The service starts by itself when it is here.",
+)
 RESTARTING = offered(Service.RESTART)
 UNDECIDED = offered(Service.RESTORE, samples.UNDECIDED)
 ERASING = offered(Service.ERASE)
@@ -146,6 +168,35 @@ GALLERY: dict[str, View] = {
     "among-others-open": View(
         station(replace(RESTARTING, bay=BayId("2")), bay(BayState.EMPTY, 3)),
         place=opened(replace(RESTARTING, bay=BayId("2")), Page.PHONE),
+    ),
+    "did-not-begin": one(
+        replace(
+            offered(Service.RESTORE),
+            title="It did not begin",
+            hint="iOS 26.2 could not be fetched. The server has another file than the lists say. Nothing was changed.",
+            dropped=Finding(
+                gate=Gate.FIRMWARE,
+                title="iOS 26.2 could not be fetched. The server has another file than the lists say.",
+                remedy="Import it by hand, or START again later.",
+            ),
+        )
+    ),
+    "on-its-way": one(
+        replace(
+            offered(Service.RESTORE),
+            offers=tuple(
+                replace(offer, findings=(), told=(ON_ITS_WAY,)) if offer.service is Service.RESTORE else offer
+                for offer in samples.OFFERS
+            ),
+        )
+    ),
+    "waits-for-firmware": one(awaiting(ARRIVAL)),
+    "waits-for-its-turn": one(
+        awaiting(replace(ARRIVAL, state=ArrivalState.WAITING, done=0, says="Another download comes first."))
+    ),
+    "firmware-is-checked": one(awaiting(replace(ARRIVAL, state=ArrivalState.CHECKING, done=ARRIVAL.total))),
+    "bench-waits-for-firmware": View(
+        station(*(replace(awaiting(ARRIVAL), bay=view.bay) if view.bay in ("2", "5") else view for view in BENCH[:8]))
     ),
     "services": at(offered(Service.REINSTALL), Page.SERVICES),
     "services-recovery": at(STUCK, Page.SERVICES),

@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from station.model.api import BayState, OrderView, Snapshot
 from station.model.base import BayId, Ecid, PlugId, SocketPath
+from station.model.catalog import Arrival, ArrivalState
 from station.model.operator import (
     BayLine,
     ControlLine,
@@ -35,11 +36,33 @@ MACHINE = MachineView(
     sticks=("KINGSTON", "LOGS"),
 )
 FIRMWARE = (
-    FirmwareLine(version="26.2", build="23C55", size=9_700_000_000, models=14),
-    FirmwareLine(version="26.1", build="23B85", size=9_600_000_000, models=14),
-    FirmwareLine(version="18.7.2", build="22H124", size=8_900_000_000, models=3),
-    FirmwareLine(version="15.8.5", build="19H394", size=5_100_000_000, models=1),
+    FirmwareLine(version="26.2", build="23C55", size=9_700_000_000, models=14, name="23C55-1", in_use=True),
+    FirmwareLine(version="26.1", build="23B85", size=9_600_000_000, models=14, name="23B85-2"),
+    FirmwareLine(version="18.7.2", build="22H124", size=8_900_000_000, models=3, name="22H124-3", pinned=True),
+    FirmwareLine(version="15.8.5", build="19H394", size=5_100_000_000, models=1, name="19H394-4"),
 )
+COMING = (
+    Arrival(
+        version="26.3",
+        build="23D30",
+        product_types=("iPhone13,2",),
+        state=ArrivalState.FETCHING,
+        done=3_500_000_000,
+        total=8_100_000_000,
+        seconds_left=372.0,
+    ),
+    Arrival(
+        version="18.7.3",
+        build="22H217",
+        product_types=("iPhone11,8",),
+        state=ArrivalState.FAILED,
+        done=0,
+        total=7_000_000_000,
+        says="The server has another file than the lists say.",
+        remedy="Import it by hand, or look again tomorrow.",
+    ),
+)
+NEWS = ("iOS 26.3 is out. This station has 26.2 for 3 models.",)
 TITLES = {
     Outcome.VERIFIED: "Erased, restored and verified.",
     Outcome.FAILED_ERASED: "The phone could not recover its factory data (53).",

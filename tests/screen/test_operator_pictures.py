@@ -16,6 +16,7 @@ from station.model.service import Service
 from station.screen.canvas import Canvas
 from station.screen.office import (
     HOME,
+    ImageDraft,
     KindDraft,
     LearnDraft,
     NightDraft,
@@ -30,9 +31,11 @@ from station.screen.pages import opened as page_of
 from station.screen.render import View, picture, render
 from tests.screen import samples
 from tests.screen.operator_samples import (
+    COMING,
     EMPTY,
     LOCKED_DOOR,
     MACHINE,
+    NEWS,
     NIGHT,
     ONE,
     OPERATOR,
@@ -104,6 +107,15 @@ VIEWS: dict[str, View] = {
     "bay-new": at(Office(Room.BAY, draft=LearnDraft(BayId("5"), ""))),
     "firmware": at(Office(Room.FIRMWARE)),
     "firmware-none": at(Office(Room.FIRMWARE), opened(firmware=())),
+    "firmware-nothing-yet": at(Office(Room.FIRMWARE), opened(firmware=(), fetches=True)),
+    "firmware-coming": at(Office(Room.FIRMWARE), opened(arrivals=COMING, news=NEWS, fetches=True)),
+    "image": at(Office(Room.IMAGE, draft=ImageDraft("23B85-2"))),
+    "image-in-use": at(Office(Room.IMAGE, draft=ImageDraft("23C55-1"))),
+    "image-pinned": at(Office(Room.IMAGE, draft=ImageDraft("22H124-3"))),
+    "image-gone": at(Office(Room.IMAGE, draft=ImageDraft("nothing"))),
+    "arrival": at(Office(Room.ARRIVAL, draft=ImageDraft("23D30")), opened(arrivals=COMING, fetches=True)),
+    "arrival-failed": at(Office(Room.ARRIVAL, draft=ImageDraft("22H217")), opened(arrivals=COMING, fetches=True)),
+    "arrival-gone": at(Office(Room.ARRIVAL, draft=ImageDraft("23D30"))),
     "records": at(Office(Room.RECORDS)),
     "records-none": at(Office(Room.RECORDS), opened(records=(), record_count=0)),
     "machine": at(Office(Room.MACHINE)),
@@ -165,6 +177,8 @@ KEPT = (
     "kind-other",
     "bays",
     "bay-learning",
+    "firmware-coming",
+    "arrival",
     "records",
     "machine-ails",
     "panel-many",

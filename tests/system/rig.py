@@ -307,6 +307,11 @@ class Station:
         assert self.snapshot is not None
         return self.snapshot
 
+    async def next(self) -> Snapshot:
+        """Wait for another snapshot. Raises TimeoutError."""
+        before = self.snapshot
+        return await self.until(lambda snapshot: snapshot is not before)
+
     async def until_bay(self, bay: str, seen: Callable[[BayView], bool], *, seconds: float = PATIENCE) -> BayView:
         """Wait until something is to be seen in a bay. AssertionError, with what is there, when it does not come."""
         try:

@@ -45,6 +45,9 @@ def _shown(bay: BayView) -> Shown:
             return art.battery(bay.phone.battery_percent if told is None else told.battery_percent)
 
 
+DID_NOT_BEGIN = "It did not begin. Nothing was changed."
+
+
 def parts(canvas: Canvas, px: Lengths, room: int, bay: BayView) -> list[Part]:
     """What is said of it."""
     said = named.name(canvas, px, room, bay)
@@ -64,6 +67,12 @@ def _what_then(canvas: Canvas, px: Lengths, room: int, bay: BayView) -> list[Par
     """What START does, or why it does nothing."""
     strong, weak = Style(px(BODY), TEXT, bold=True), Style(px(19), MUTED)
     found, offer = obstacle(bay), words.offer_of(bay, bay.chosen)
+    if bay.dropped is not None:
+        why = f"{words.sentence(bay.dropped.title)} {bay.dropped.remedy}".strip()
+        return [
+            *paragraph(canvas, DID_NOT_BEGIN, strong, room, lines=2, gap=px(12)),
+            *paragraph(canvas, why, weak, room, lines=9, gap=px(4), rank=1),
+        ]
     if found is None and (offer is None or not offer.told):
         return paragraph(canvas, bay.hint, strong, room, lines=2, gap=px(14), rank=1)
     if found is None:
