@@ -1,6 +1,7 @@
 """The firmware of a job: an unpacked IPSW, read as it is needed, and the identity in it that fits the phone."""
 
 import hashlib
+import logging
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,6 +113,19 @@ class StrictManifest(BuildManifest):  # type: ignore[misc]  # ipsw_parser has no
                 yield identity
 
 
+class _StoredIpsw(IPSW):  # type: ignore[misc]  # ipsw_parser has no types
+    """The library's IPSW with a manifest that was read already.
+
+    The library's own way to begin walks the directory and parses the manifest, a megabyte of XML, which would be parsed
+    a second time for the one that is strict: half of what opening a firmware takes.
+    """
+
+    def __init__(self, archive: FirmwareDirectory, manifest: bytes) -> None:
+        self.archive = archive
+        self._logger = logging.getLogger(__name__)
+        self.build_manifest = StrictManifest(self, manifest)
+
+
 def open_firmware(firmware: Firmware) -> IPSW:
     """The unpacked IPSW of a job.
 
@@ -126,8 +140,7 @@ def open_firmware(firmware: Firmware) -> IPSW:
     raw = archive.read("BuildManifest.plist")
     if hashlib.sha256(raw).hexdigest() != firmware.manifest_sha256:
         raise JobFailed(Cause.FIRMWARE_CORRUPT, "BuildManifest.plist is not the one this firmware was stored with")
-    ipsw = IPSW(archive)
-    ipsw.build_manifest = StrictManifest(ipsw, raw)
+    ipsw = _StoredIpsw(archive, raw)
     if ipsw.build_manifest.product_build_version != firmware.build:
         raise JobFailed(Cause.FIRMWARE_CORRUPT, "BuildManifest.plist is of another build")
     return ipsw
