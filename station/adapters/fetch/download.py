@@ -35,6 +35,8 @@ _LITTLE = 64 << 10
 """Bytes: a server that hangs up after fewer is not asked again at once."""
 _POLL = 1.0
 """Seconds: how long it can take until a download that waits for the network notices that it is to stop."""
+_CHANGES = 3
+"""How often a file on a server may turn out to be another than before."""
 _AGAIN = "Try again later, or import the firmware from a USB stick."
 
 T = TypeVar("T")
@@ -81,12 +83,13 @@ class Download:
             StationError: as `fetch` says.
         """
         try:
-            while True:
+            for _ in range(_CHANGES):
                 try:
                     return self._fetch()
                 except _Anew as reason:
                     self._throw_away()
                     self._progress.say(ArrivalState.FETCHING, str(reason))
+            raise Unreachable("The file on the server changes again and again.", remedy=_AGAIN)
         except InputRejected:
             self._throw_away()
             raise
@@ -277,7 +280,7 @@ class Download:
 
     def _require_space(self, needed: int) -> None:
         free = shutil.disk_usage(self._directory).free
-        if free < needed + self._store.reserve:
+        if needed and free < needed + self._store.reserve:
             raise StorageError(
                 f"This firmware needs {needed >> 20} MiB more, and the station's disk has {free >> 20} MiB free, "
                 f"of which {self._store.reserve >> 20} MiB are kept.",

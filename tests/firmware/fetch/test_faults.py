@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -15,8 +16,9 @@ from station.model.catalog import ArrivalState, FirmwareHosts
 from station.virtual.apple.behaviour import AppleService, Behaviour
 from station.virtual.apple.certificates import Authority
 from station.virtual.apple.servers import LOOPBACK, AppleServers
-from tests.firmware.fetch.conftest import Fetcher, offer_of
+from tests.firmware.fetch.conftest import Fetcher, mixed, offer_of
 from tests.firmware.fetch.test_fetch import assert_right
+from tests.firmware.fetch.zips import make_zip
 
 pytestmark = pytest.mark.system
 
@@ -233,3 +235,31 @@ async def test_not_faster_than_allowed(fetcher, zipped):
     began = loop.time()
     assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
     assert loop.time() - began >= (zipped.stat().st_size - MIB // 2) / (2 * MIB)
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    """A file of the same name and length with another image in it."""
+    file: Path = tmp_path / "iPhone_Restore.ipsw"
+    parts = [replace(part, content=part.content[::-1]) if part.name == "os.dmg" else part for part in mixed()]
+    file.write_bytes(make_zip(parts))
+    return file
+
+
+@pytest.mark.parametrize("soon", [True, False], ids=["while it comes", "meanwhile"])
+async def test_the_file_on_the_server_changes(apple, fetcher, zipped, other, soon):
+    apple.cdn.offer(other)
+    await until(fetcher, 200 * KIB)
+    if soon:  # it goes on with the other one, and then there is the right one
+        behave(apple, Behaviour.CUT, 64 * KIB)
+        fetcher.rules = msgspec.structs.replace(fetcher.rules, bytes_per_second=MIB)
+        first = asyncio.create_task(asyncio.to_thread(fetcher))
+        async with apple._arrived:
+            await apple._arrived.wait_for(lambda: sum(each.endswith("-") for each in asked(apple)) > 3)
+        apple.cdn.offer(zipped)
+        assert_right(fetcher, zipped, await first)
+        assert any("has changed" in arrival.says for arrival in fetcher.told)
+    else:
+        apple.cdn.offer(zipped)
+        assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
+    assert asked(apple).count("bytes=0-") == 2
