@@ -15,8 +15,7 @@ import plistlib
 from collections.abc import Iterator
 from typing import Any
 
-from station.adapters.catalogs.sieve import Sieve, is_product, no_list
-from station.errors import InputRejected
+from station.adapters.catalogs.sieve import Sieve, is_product, no_list, refuse_crowds
 from station.model.catalog import Source
 
 SOURCE = Source.APPLE
@@ -26,7 +25,7 @@ ALSO = ("https://s.mzstatic.com",)
 """Where Apple may send whoever asks for it."""
 
 _MAX_STRUCTURES = 300_000
-"""Dictionaries and lists: an empty one takes 7 bytes there, and ten times that in memory."""
+"""Dictionaries, and lists: some ten times what it has."""
 _DEPTH = 3
 """Of dictionaries between a model and what is to be installed on it."""
 _EVERYTHING = "MobileDeviceSoftwareVersionsByVersion"
@@ -35,8 +34,8 @@ _MODELS = "MobileDeviceSoftwareVersions"
 
 def parse(data: bytes, sieve: Sieve) -> None:
     """Read the list. Raises InputRejected when it is none; entries that make no sense are left out."""
-    if data.count(b"<dict") + data.count(b"<array") > _MAX_STRUCTURES:
-        raise InputRejected("Apple's list of firmware is larger than it can be.")
+    for mark in (b"<dict", b"<array"):
+        refuse_crowds(SOURCE, data, mark, _MAX_STRUCTURES)
     try:
         # Only XML, as Apple's is: in a binary plist a few bytes can stand for endless structures.
         everything = plistlib.loads(data, fmt=plistlib.FMT_XML)[_EVERYTHING]

@@ -11,12 +11,14 @@ from typing import Any
 
 import msgspec
 
-from station.adapters.catalogs.sieve import Sieve, no_list
+from station.adapters.catalogs.sieve import Sieve, no_list, refuse_crowds
 from station.model.catalog import Source
 
 SOURCE = Source.APPLEDB
 MAX_BYTES = 64 << 20
 """Its list of iOS takes some 10 MB."""
+MAX_PARTS = 2_000_000
+"""One in 32 bytes, as in the real one."""
 
 _SYSTEMS = ("iOS", "iPadOS", "iPhone OS", "iPhoneOS")
 
@@ -75,6 +77,7 @@ def address(base: str, system: str) -> str:
 
 def parse(data: bytes, sieve: Sieve) -> None:
     """Read an answer. Raises InputRejected when it is none; entries that make no sense are left out."""
+    refuse_crowds(SOURCE, data, b",", MAX_PARTS)
     try:
         entries = _builds.decode(data)
     except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors
@@ -83,6 +86,7 @@ def parse(data: bytes, sieve: Sieve) -> None:
         try:
             entry = _build.decode(raw)
         except (ValueError, RecursionError):
+            sieve.skip()
             continue
         # Nobody outside Apple can install the first; the others are no whole systems for phones.
         if entry.os_str in _SYSTEMS and not (entry.internal or entry.rsr or entry.sdk or entry.simulator):
@@ -94,6 +98,7 @@ def _take(entry: _Build, sieve: Sieve) -> None:
         try:
             origin = _origin.decode(raw)
         except (ValueError, RecursionError):
+            sieve.skip()
             continue
         links = sorted((link for link in origin.links if link.active), key=lambda link: not link.preferred)
         if origin.type == "ipsw" and origin.hashes is not None and links:

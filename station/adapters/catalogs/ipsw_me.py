@@ -6,12 +6,14 @@ GET BASE/device/PRODUCT_TYPE?type=ipsw answers {"identifier": …, "firmwares": 
 
 import msgspec
 
-from station.adapters.catalogs.sieve import Sieve, no_list
+from station.adapters.catalogs.sieve import Sieve, no_list, refuse_crowds
 from station.model.catalog import Source
 
 SOURCE = Source.IPSW_ME
 MAX_BYTES = 4 << 20
 """A model with all its firmware takes some 50 kB."""
+MAX_PARTS = 100_000
+"""Some fifty times what it has."""
 
 
 class _Firmware(msgspec.Struct):
@@ -41,6 +43,7 @@ def address(base: str, product_type: str) -> str:
 
 def parse(data: bytes, product_type: str, sieve: Sieve) -> None:
     """Read an answer. Raises InputRejected when it is none; entries that make no sense are left out."""
+    refuse_crowds(SOURCE, data, b",", MAX_PARTS)
     try:
         entries = _device.decode(data).firmwares
     except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors
@@ -49,6 +52,7 @@ def parse(data: bytes, product_type: str, sieve: Sieve) -> None:
         try:
             entry = _firmware.decode(raw)
         except (ValueError, RecursionError):
+            sieve.skip()
             continue
         if entry.identifier in (None, product_type):
             sieve.take(

@@ -13,6 +13,8 @@ from station.model.catalog import Offer, Source
 
 MAX_OFFERS = 50_000
 """Far more than there ever were."""
+MAX_SKIPPED = 10_000
+"""Entries of a list; to fail at each takes time."""
 MAX_SIZE = 64 << 30
 """Bytes, some eight times a phone's IPSW."""
 MAX_MODELS = 200
@@ -28,6 +30,19 @@ _DIGESTS = {"sha256": re.compile(r"[0-9a-f]{64}"), "sha1": re.compile(r"[0-9a-f]
 def is_product(text: str) -> bool:
     """Whether it names a model, such as iPhone13,2."""
     return _PRODUCT.fullmatch(text) is not None
+
+
+def refuse_crowds(source: Source, data: bytes, mark: bytes, most: int) -> None:
+    """Refuse an answer of more parts than it can have: the smallest take thirty times their size in memory.
+
+    Args:
+        source: whose it is.
+        data: the answer.
+        mark: what is between or before its parts.
+        most: how often that may be in it.
+    """
+    if data.count(mark) > most:
+        raise InputRejected(f"{source.value} answered with a list of more parts than it can have. It is not read.")
 
 
 def no_list(source: Source) -> NoReturn:
@@ -48,6 +63,15 @@ class Sieve:
     offers: list[Offer] = field(default_factory=list)
     strangers: set[str] = field(default_factory=set)
     """Hosts that firmware may not come from, and that the list names."""
+
+    skipped: int = 0
+    """Entries that could not be read."""
+
+    def skip(self) -> None:
+        """An entry cannot be read. Raises InputRejected when there are too many: then it is no list."""
+        self.skipped += 1
+        if self.skipped > MAX_SKIPPED:
+            no_list(self.source)
 
     def take(
         self,
