@@ -9,7 +9,8 @@ import pytest
 import requests
 
 from station.virtual.apple.behaviour import AppleService, Behaviour
-from station.virtual.apple.servers import AppleServers
+from station.virtual.apple.certificates import Authority
+from station.virtual.apple.servers import LOOPBACK, AppleServers
 from station.virtual.firmware.ipsw import zip_ipsw
 
 
@@ -140,3 +141,49 @@ async def test_a_catalog_says_what_is_signed_or_something_else(apple, firmware):
     assert not await signed()
     apple.catalog.claims[build.build] = True
     assert await signed()
+
+
+async def test_a_server_says_that_it_sends_another_part(apple, firmware):
+    apple.behaviours[AppleService.CDN] = Behaviour.ELSEWHERE
+    answer = await get(apple, f"/ipsw/{firmware.name}", Range="bytes=1000-1999")
+    whole = firmware.read_bytes()
+    assert (answer.headers["Content-Range"], answer.content) == (f"bytes 999-1998/{len(whole)}", whole[1000:2000])
+    assert apple.requests[-1].range == "bytes=1000-1999"
+
+
+async def test_a_file_that_changes(apple, firmware):
+    apple.behaviours[AppleService.CDN] = Behaviour.CHANGING
+    tags = {(await get(apple, f"/ipsw/{firmware.name}", method="HEAD")).headers["ETag"] for _ in range(3)}
+    assert len(tags) == 3
+
+
+async def test_a_trickle(apple, firmware):
+    apple.behaviours[AppleService.CDN] = Behaviour.TRICKLE
+    apple.cut_after = 0
+
+    def few() -> bytes:
+        with requests.get(f"{apple.origin}/ipsw/{firmware.name}", stream=True, timeout=5) as answer:
+            return b"".join(piece for piece, _ in zip(answer.iter_content(1), range(3), strict=False))
+
+    assert await asyncio.to_thread(few) == firmware.read_bytes()[:3]
+
+
+async def test_one_bit_is_wrong_wherever_it_is_asked_for(apple, firmware):
+    apple.behaviours[AppleService.CDN], apple.corrupt_at = Behaviour.CORRUPT, 1500
+    wrong = bytearray(firmware.read_bytes())
+    wrong[1500] ^= 1
+    answer = await get(apple, f"/ipsw/{firmware.name}", Range="bytes=1000-1999")
+    assert answer.content == wrong[1000:2000]
+
+
+async def test_over_tls(tmp_path, zipped):
+    authority = Authority()
+    (tmp_path / "authority.pem").write_bytes(authority.certificate)
+    certificate = authority.certify(tmp_path / "server.pem", LOOPBACK)
+    async with AppleServers(certificate=certificate) as servers:
+        url = servers.origin + servers.cdn.offer(zipped)
+        verify = str(tmp_path / "authority.pem")
+        answer = await asyncio.to_thread(requests.get, url, verify=verify, timeout=5)
+        assert answer.content == zipped.read_bytes()
+        with pytest.raises(requests.exceptions.SSLError):
+            await asyncio.to_thread(requests.get, url, timeout=5)

@@ -5,6 +5,7 @@ GET, HEAD /ipsw/NAME
 
 import asyncio
 import logging
+import re
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 from station.virtual.apple.behaviour import AppleService, Behaviour, Conduct
 
 _TRICKLE_SECONDS = 0.05
+_PART = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
 class HangUpError(Exception):
@@ -100,15 +102,14 @@ class _Tampering:
         await self.send({**message, "body": bytes(body)} if "body" in message else message)
 
     def _start(self, headers: MutableHeaders) -> None:
-        self.offset = int(headers.get("content-range", "bytes 0-").split()[1].split("-")[0])
+        part = _PART.fullmatch(headers.get("content-range", ""))
+        self.offset = int(part[1]) if part else 0
         if self.behaviour is Behaviour.LONGER:
             headers["content-length"] = str(int(headers["content-length"]) + 1000)
         if self.behaviour is Behaviour.CHANGING:
             headers["etag"] = f'"{secrets.token_hex(8)}"'
-        if self.behaviour is Behaviour.ELSEWHERE and "content-range" in headers:
-            first, last = headers["content-range"].removeprefix("bytes ").split("/")[0].split("-")
-            total = headers["content-range"].split("/")[1]
-            headers["content-range"] = f"bytes {max(0, int(first) - 1)}-{int(last) - 1}/{total}"
+        if self.behaviour is Behaviour.ELSEWHERE and part:
+            headers["content-range"] = f"bytes {max(0, int(part[1]) - 1)}-{int(part[2]) - 1}/{part[3]}"
 
     def _corrupt(self, body: bytearray) -> None:
         at = self.conduct.corrupt_at
