@@ -197,6 +197,10 @@ class EventWriter:
             if durable_one or len(self._unwritten) > MAX_UNWRITTEN:
                 raise StorageError(f"The job's events could not be written: {error.strerror}.") from error
 
+    def keep(self, name: str, data: bytes) -> None:
+        """Put a file into the job's directory, durably. Raises StorageError."""
+        durable.write(self._directory.path / name, data, mode=0o600)
+
     def close(self) -> None:
         """Close the file."""
         os.close(self._fd)

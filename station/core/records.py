@@ -49,6 +49,7 @@ def record_of(job: "Job", observed: Observed, *, seconds: float, now: Moment) ->
         clock_trusted=now.trusted,
         decision=job.spec.decided,
         overruled=job.spec.overruled,
+        ticket=job.story.ticket,
         backup=None if job.spec.backup is None else job.spec.backup.id,
     )
 

@@ -14,6 +14,7 @@ from station.model.events import (
     PersonNeeded,
     PhaseBegan,
     Progress,
+    Signed,
     Succeeded,
     WorkerEvent,
     WorkerStarted,
@@ -45,6 +46,8 @@ class Story:
     """Whether the phone has the station's backup password now; None: nothing was said of it."""
     operations: list[int] = field(default_factory=list)
     facts: PhoneFacts | None = None
+    ticket: str = ""
+    """SHA-256 of the last ticket that Apple gave for it."""
     person: PersonNeeded | None = None
     """What it waits for a person to do, while it does."""
     last: Succeeded | Failed | None = None
@@ -82,6 +85,8 @@ class Story:
                 self.person = event
             case BackupRead():
                 self.backup = event
+            case Signed():
+                self.ticket = event.ticket
             case Succeeded() | Failed():
                 self.last = event
             case WorkerStarted() | Intent() | Progress() | PasswordOwed():

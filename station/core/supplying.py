@@ -10,6 +10,37 @@ from station.core.pruning import EVERY_MODEL
 from station.core.wants import Want
 from station.model.catalog import Offer
 
+ANOTHER_FIRST = "Another download comes first."
+NOTHING_CAME = "Nothing came any more."
+USELESS = "What was fetched cannot be used."
+LOOKING = Lack(title="The station is looking up which firmware there is.", remedy="Wait a moment.")
+UNREACHABLE = Lack(
+    title="This model's firmware is not here, and no list of firmware can be reached.",
+    remedy="Check the station's network connection, or import the firmware. “Erase” works without it.",
+)
+
+
+def again(why: str) -> str:
+    """What to say of a download that failed, while it is not given up."""
+    return f"{why} The station tries again by itself.".strip()
+
+
+def stopped_by_operator(version: str) -> Lack:
+    """Why nothing comes, after somebody did not want it."""
+    title = f"An operator has stopped the download of iOS {version}."
+    return Lack(title=title, remedy="It can be fetched from the operator's pages.")
+
+
+def is_out(version: str, ours: str, models: int) -> str:
+    """That there is something newer than what is here."""
+    many = "1 model" if models == 1 else f"{models} models"
+    return f"iOS {version} is out. This station has {ours} for {many}."
+
+
+def are_old(days: int) -> str:
+    """That nothing new is known of."""
+    return "The lists of firmware are a day old." if days == 1 else f"The lists of firmware are {days} days old."
+
 
 class Urgency(IntEnum):
     """Who waits for it."""

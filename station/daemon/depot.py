@@ -13,6 +13,7 @@ from station.adapters.firmware import RESERVE, FirmwareStore
 from station.core.arriving import Lack
 from station.core.catalog import Choice, beyond, choose, newer
 from station.core.pruning import Policy, plan
+from station.core.supplying import UNREACHABLE, are_old, is_out
 from station.daemon.chosen import ChosenFirmware
 from station.daemon.supply_settings import Supply
 from station.errors import StorageError, Unreachable
@@ -21,10 +22,6 @@ from station.model.firmware import Firmware
 
 OLD_LIST_SECONDS = 24 * 3600.0
 """From when on an operator is told how old the lists are."""
-UNREACHABLE = Lack(
-    title="This model's firmware is not here, and no list of firmware can be reached.",
-    remedy="Check the station's network connection, or import the firmware. “Erase” works without it.",
-)
 
 
 class Depot:
@@ -116,7 +113,7 @@ class Depot:
         told = [*news, *known.troubles]
         age = self.age()
         if age is not None and age > OLD_LIST_SECONDS:
-            told.append(f"The lists of firmware are {round(age / 86400)} days old.")
+            told.append(are_old(round(age / 86400)))
         return tuple(told)
 
     @property
@@ -141,6 +138,4 @@ def _news(offer: Offer, kept: Sequence[Firmware], product_types: Collection[str]
     models = set(offer.product_types) & set(product_types)
     ours = [each for each in kept if models & set(each.product_types)]
     served = {model for each in ours for model in each.product_types} & models
-    many = "1 model" if len(served) == 1 else f"{len(served)} models"
-    has = f"iOS {offer.version} is out. This station has {ours[-1].version} for {many}."
-    return f"{has} {beyond(offer.version)}".strip()
+    return f"{is_out(offer.version, ours[-1].version, len(served))} {beyond(offer.version)}".strip()

@@ -17,7 +17,20 @@ from msgspec.structs import replace
 
 from station.core.arriving import Lack
 from station.core.events import SupplyTold
-from station.core.supplying import Errand, Plan, Urgency, backoff, plan, within
+from station.core.supplying import (
+    ANOTHER_FIRST,
+    LOOKING,
+    NOTHING_CAME,
+    USELESS,
+    Errand,
+    Plan,
+    Urgency,
+    again,
+    backoff,
+    plan,
+    stopped_by_operator,
+    within,
+)
 from station.core.wants import Want
 from station.daemon.fetching import WRONG, End, Fetch, FetchStarter
 from station.errors import StationError
@@ -42,8 +55,6 @@ LOOK_SECONDS = 1.0
 AHEAD_SECONDS = 600.0
 """Between two looks at the clock, where firmware is fetched ahead of need."""
 
-ANOTHER_FIRST = "Another download comes first."
-LOOKING = Lack(title="The station is looking up which firmware there is.", remedy="Wait a moment.")
 
 Tell = Callable[[SupplyTold], None]
 Came = Callable[[Offer], Awaitable[None]]
@@ -309,9 +320,7 @@ class Supply:
         stopped = [each for each in found.errands if each.offer.build in needs.stopped]
         lacking = dict(found.lacking)
         for errand in stopped:
-            title = f"An operator has stopped the download of iOS {errand.offer.version}."
-            lack = Lack(title=title, remedy="It can be fetched from the operator's pages.")
-            lacking |= dict.fromkeys(errand.offer.product_types, lack)
+            lacking |= dict.fromkeys(errand.offer.product_types, stopped_by_operator(errand.offer.version))
         return Plan(errands=tuple(each for each in found.errands if each not in stopped), lacking=lacking)
 
     def _with_what_is_being_put_away(self, found: Plan) -> Plan:
@@ -377,7 +386,7 @@ class Supply:
         if now - run.progressed_at >= STALL_SECONDS:
             log.warning("download stalls", build=run.errand.offer.build)
             await self._stop_run()
-            self._count_failure(run.errand.offer, "Nothing came any more.", "", now)
+            self._count_failure(run.errand.offer, NOTHING_CAME, "", now)
 
     async def _seen(self, offer: Offer) -> Arrival | None:
         every = await asyncio.to_thread(lambda: list(self._depot.arrivals()))
@@ -399,7 +408,7 @@ class Supply:
             if await asyncio.to_thread(self._depot.here, offer.product_types[0], offer.build):
                 self._tries.pop(offer.id, None)
             else:
-                self._count_failure(offer, "What was fetched cannot be used.", "", now)
+                self._count_failure(offer, USELESS, "", now)
             return
         seen = await self._seen(offer)
         says, remedy = (complaint, "") if seen is None or not seen.says else (seen.says, seen.remedy)
@@ -461,7 +470,7 @@ class Supply:
         if tries.failed_at is not None:
             return replace(waiting, state=ArrivalState.FAILED, says=tries.says, remedy=tries.remedy)
         if tries.again_at > now:
-            return replace(waiting, says=f"{tries.says} The station tries again by itself.".strip())
+            return replace(waiting, says=again(tries.says))
         return replace(waiting, says=ANOTHER_FIRST)
 
 

@@ -52,6 +52,7 @@ class Cause(Enum):
 
 
 _NETWORK = "Check the station's network connection."
+_NEWEST = "Fetch or import the newest firmware for this model, then START again."
 _LINK = "Connect it without a hub. If another cable and socket do not help, the phone needs repair."
 
 
@@ -85,7 +86,7 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     ),
     Cause.SIGNING_REFUSED: Explanation(
         title="Apple does not sign this iOS version for this phone.",
-        remedy="Import the newest firmware for this model (station firmware import), then start again.",
+        remedy=_NEWEST,
     ),
     Cause.SIGNING_UNREACHABLE: Explanation(
         title="Apple's signing server cannot be reached.",
@@ -264,15 +265,11 @@ STATUS_WORDS: dict[int, Explanation] = {
     68: Explanation(
         title="The update did not fit this phone (68).", remedy="Use “Erase and restore” with the newest iOS."
     ),
-    94: Explanation(
-        title="Apple does not sign this iOS version for this phone (94).", remedy="Import the newest firmware."
-    ),
+    94: Explanation(title="Apple does not sign this iOS version for this phone (94).", remedy=_NEWEST),
     1015: Explanation(title="The cellular modem update failed (1015).", remedy="If it repeats, the modem is faulty."),
     3004: Explanation(title="Apple's signing server cannot be reached (3004).", remedy=_NETWORK),
     3014: Explanation(title="Apple's signing server does not answer in time (3014).", remedy=_NETWORK),
-    3194: Explanation(
-        title="Apple does not sign this iOS version for this phone (3194).", remedy="Import the newest firmware."
-    ),
+    3194: Explanation(title="Apple does not sign this iOS version for this phone (3194).", remedy=_NEWEST),
     4005: Explanation(title="The phone lost its connection during the restore (4005).", remedy=_LINK),
     4013: Explanation(title="The phone lost its connection during the restore (4013).", remedy=_LINK),
     4014: Explanation(title="The phone lost its connection during the restore (4014).", remedy=_LINK),

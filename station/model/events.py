@@ -97,6 +97,14 @@ class PasswordOwed(Message, frozen=True, kw_only=True, tag="password_owed"):
     owed: bool
 
 
+class Signed(Message, frozen=True, kw_only=True, tag="signed"):
+    """Apple has signed the build for this phone; the ticket is in the job's directory, as `ticket.im4m`."""
+
+    at: float
+    ticket: str
+    """Its SHA-256, hex."""
+
+
 class Succeeded(Message, frozen=True, kw_only=True, tag="succeeded"):
     """The worker did what it was asked. For what restored does: Status 0, and nothing but Status 0."""
 
@@ -127,6 +135,7 @@ WorkerEvent = (
     | PersonNeeded
     | BackupRead
     | PasswordOwed
+    | Signed
     | Succeeded
     | Failed
 )

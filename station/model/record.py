@@ -84,6 +84,8 @@ class Record(Message, frozen=True, kw_only=True):
     """The gates that somebody opened against the station's advice."""
     backup: BackupId | None = None
     """The backup in the vault that this job made or put back."""
+    ticket: str = ""
+    """SHA-256 (hex) of the last ticket with which Apple signed the firmware for this phone; empty: none was had."""
 
 
 class SealedRecord(Message, frozen=True, kw_only=True):

@@ -70,6 +70,7 @@ class StationRecovery(StreamedComponents, Recovery):
         response = await super().get_tss_response()
         self._signed_nonce = await self.device.get_ap_nonce()
         check_ticket(response, ecid=await self.device.get_ecid(), ap_nonce=self._signed_nonce)
+        await asyncio.to_thread(self._reporter.signed, bytes(response["ApImg4Ticket"]))  # kept before it is used
         return response
 
     async def boot_ramdisk(self) -> None:

@@ -1,8 +1,11 @@
 """What the worker says: typed events, not too many, and the deadline that real progress feeds."""
 
+import hashlib
+from contextlib import suppress
+
 from station.adapters.clock import boottime
 from station.adapters.jobdir import EventWriter
-from station.errors import InputRejected
+from station.errors import InputRejected, StorageError
 from station.model.base import Ecid
 from station.model.causes import Cause
 from station.model.consent import Act
@@ -17,6 +20,7 @@ from station.model.events import (
     PersonNeeded,
     PhaseBegan,
     Progress,
+    Signed,
     Succeeded,
     WorkerStarted,
 )
@@ -26,6 +30,8 @@ from station.worker.deadline import Deadline
 
 MIN_INTERVAL = 0.25
 """Seconds between two Progress events, at least."""
+TICKET = "ticket.im4m"
+"""The ticket with which the phone was last told to boot, in the job's directory."""
 MAX_DETAILS = 10_000
 MAX_CHECKPOINTS = 5000
 """A restore has about a hundred; a phone that says more has something else in mind."""
@@ -61,6 +67,15 @@ class Reporter:
         self._details.clear()
         self.deadline.begin(phase)
         self._writer.write(PhaseBegan(at=self._told_at, phase=phase))
+
+    def signed(self, ticket: bytes) -> None:
+        """Keep the ticket with which Apple signed (an IM4M), and tell of it.
+
+        One that a full disk does not take is used all the same: it proves something, and nothing depends on it.
+        """
+        with suppress(StorageError):
+            self._writer.keep(TICKET, ticket)
+            self._writer.write(Signed(at=boottime(), ticket=hashlib.sha256(ticket).hexdigest()))
 
     def progress(self, fraction: float, detail: str = "") -> None:
         """How far the phase is. Feeds the deadline if it is further than ever, or at something new."""

@@ -8,6 +8,7 @@ from datetime import datetime, time
 import pytest
 from msgspec.structs import replace
 
+from station.core import supplying
 from station.core.arriving import Lack
 from station.core.events import SupplyTold
 from station.core.supplying import Urgency, backoff, plan, suits, within
@@ -219,7 +220,7 @@ async def test_two_phones_of_one_model_share_a_download_and_others_wait_their_tu
         assert len(world.downloads) == 1
         running = world.downloads[0].build
         (other,) = set(states) - {running}
-        assert states[other] == (ArrivalState.WAITING, supply.ANOTHER_FIRST)
+        assert states[other] == (ArrivalState.WAITING, supplying.ANOTHER_FIRST)
 
 
 async def test_what_is_not_wanted_any_more_is_stopped(world):
@@ -303,7 +304,7 @@ async def test_what_cannot_be_had_is_said_and_lists_are_asked_at_once(world):
     async with supplied(world) as driven:
         needs(driven, TWELVE)
         await world.until(lambda: world.news and world.told.lacking)
-        assert world.told.lacking[TWELVE] in (supply.LOOKING, NOTHING)
+        assert world.told.lacking[TWELVE] in (supplying.LOOKING, NOTHING)
         await world.until(lambda: world.told.lacking[TWELVE] == NOTHING)
         world.reachable = True
         driven.later(world, supply.FIRST_BACKOFF)

@@ -1,14 +1,16 @@
 """Whole restores: the real worker, a real job directory, a virtual phone that believes nothing."""
 
 import asyncio
+import hashlib
 from pathlib import Path
 
 import pytest
+from pyimg4 import IM4M
 from pymobiledevice3.exceptions import NotPairedError
 from pymobiledevice3.usbmux import PlistMuxConnection, create_mux
 
 from station.model.consent import Act
-from station.model.events import Checkpoint, FactsRead, Intent, Operation, PhaseBegan, Progress, Succeeded
+from station.model.events import Checkpoint, FactsRead, Intent, Operation, PhaseBegan, Progress, Signed, Succeeded
 from station.model.job import Phase
 from station.model.phone import PhoneMode
 from station.virtual.apple.behaviour import AppleService
@@ -50,6 +52,10 @@ async def assert_restored(worker: Worker, phone: VirtualPhone) -> None:
     assert phone.system is not None
     assert (phone.system.build, phone.system.canary, phone.system.activation_state) == ("23C71", None, "Unactivated")
     assert {42, 50, 28, 77} <= {event.operation for event in events if isinstance(event, Operation)}
+    signed = [event.ticket for event in events if isinstance(event, Signed)]
+    kept = (worker.directory.path / "ticket.im4m").read_bytes()
+    assert hashlib.sha256(kept).hexdigest() == signed[-1]
+    assert IM4M(kept).ecid == phone.identity.ecid
     checkpoints = [event for event in events if isinstance(event, Checkpoint)]
     assert any(event.name == "seal_system_volume" and event.result == 0 for event in checkpoints)
     assert all(0 <= event.id <= 0xFFFF for event in checkpoints)
