@@ -81,7 +81,7 @@ def merge(opinions: Iterable[Offer]) -> Merged:
     contradictions: list[Contradiction] = []
     for group in _put_together(set(opinions), _marks):
         if wrong := _contradicted(group):
-            contradictions.append(wrong)
+            contradictions += wrong
         else:
             offers.append(_together(group))
     offers.sort(key=lambda offer: (_age(offer), offer.product_types, offer.url), reverse=True)
@@ -183,8 +183,8 @@ def _marks_of_file(offer: Offer) -> Iterable[tuple[str, str]]:
         yield ("sha1", offer.sha1)
 
 
-def _contradicted(group: list[Offer]) -> Contradiction | None:
-    """What they tell differently of what should be one file."""
+def _contradicted(group: list[Offer]) -> list[Contradiction]:
+    """What they tell differently of what should be one file: once for each build that it could be."""
     ways: dict[str, Collection[object]] = {
         "the version": {offer.version for offer in group},
         "the build": {offer.build for offer in group},
@@ -196,14 +196,17 @@ def _contradicted(group: list[Offer]) -> Contradiction | None:
     if not differing and len(_put_together(group, _marks_of_file)) > 1:
         differing = ["the file"]  # of two names, and no digest says that it is the same
     if not differing:
-        return None
-    newest = max(group, key=lambda offer: (_age(offer), offer.url))
-    product_types = _united(group)
+        return []
     who = sorted({source.value for offer in group for source in offer.sources})
     tell = f"{' and '.join(who)} do not agree about" if len(who) > 1 else f"{who[0]} contradicts itself about"
-    what = f"iOS {newest.version} ({newest.build}) for {_some(product_types)}"
-    says = f"{tell} {' and '.join(differing)} of {what}. It is not used."
-    return Contradiction(version=newest.version, build=newest.build, product_types=product_types, says=says)
+    found = []
+    for build in {offer.build for offer in group}:
+        said = [offer for offer in group if offer.build == build]
+        version, product_types = max(said, key=_age).version, _united(said)
+        what = f"iOS {version} ({build}) for {_some(product_types)}"
+        says = f"{tell} {' and '.join(differing)} of {what}. It is not used."
+        found.append(Contradiction(version=version, build=build, product_types=product_types, says=says))
+    return found
 
 
 def _together(group: list[Offer]) -> Offer:
