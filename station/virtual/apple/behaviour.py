@@ -67,6 +67,8 @@ class Behaviour(Enum):
     """Only files: says little more after `cut_after` bytes of each answer: a byte every now and then."""
     LOOP = "loop"
     """Only files: redirects to where it was asked."""
+    AWAY = "away"
+    """Only files: redirects to below `redirect_to`."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class Conduct:
         self.cut_after = 1 << 20
         self.corrupt_at: int | None = None
         """Which byte of a file has the wrong bit."""
+        self.redirect_to = ""
         self.requests: deque[Seen] = deque(maxlen=_LOG_LENGTH)
         self.closing = asyncio.Event()
         """Whatever hangs is let go."""

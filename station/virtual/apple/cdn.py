@@ -51,6 +51,8 @@ class Cdn:
         behaviour = self._conduct.behaviours[AppleService.CDN]
         if behaviour is Behaviour.LOOP:
             return RedirectResponse(request.url)
+        if behaviour is Behaviour.AWAY:
+            return RedirectResponse(f"{self._conduct.redirect_to}/{file.name}")
         return _Download(file, behaviour, self._conduct)
 
 

@@ -130,6 +130,24 @@ async def test_the_only_server_is_no_use(apple, fetcher, behaviour):
     assert len(apple.requests) <= 2 * 6  # six: a redirect is followed five times
 
 
+async def test_a_mirror_that_points_to_another_server(apple, mirror, fetcher, zipped):
+    behave(mirror, Behaviour.AWAY)
+    mirror.redirect_to = f"{apple.origin}/ipsw"
+    assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
+    assert all(seen.range for seen in mirror.requests)
+    assert len(mirror.requests) == len(apple.requests)
+
+
+async def test_a_mirror_that_points_to_where_firmware_may_not_come_from(apple, mirror, fetcher, zipped):
+    async with AppleServers() as stranger:
+        behave(mirror, Behaviour.AWAY)
+        mirror.redirect_to = stranger.origin + stranger.cdn.offer(zipped).rpartition("/")[0]
+        assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
+        assert mirror.requests
+        assert apple.requests
+        assert not stranger.requests
+
+
 async def test_a_good_mirror_is_all_it_takes(apple, mirror, fetcher, zipped):
     behave(apple, Behaviour.UNAVAILABLE)
     assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))

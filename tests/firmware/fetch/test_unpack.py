@@ -38,22 +38,23 @@ def named(entries: list[Made]) -> list[Made]:
 
 
 class Interrupted:
-    """Unpacks with any number of ends that nobody was told of, each of which loses all but what was said last."""
+    """Unpacks with any number of ends that nobody was told of, each of which loses all but what was said last.
 
-    def __init__(self, data: bytes, root: Path, grain: int) -> None:
-        self.data, self.root, self.grain = data, root, grain
+    What comes then begins some bytes before that: the digest of the whole may have been behind.
+    """
+
+    def __init__(self, data: bytes, root: Path, grain: int, before: int) -> None:
+        self.data, self.root, self.grain, self.before = data, root, grain, before
         self.plan = read_plan(len(data), lambda start, end: data[start:end])
         self.position = Position(offset=0, index=0)
         self.digests: list[str] = []
-        self.again = 0
-        """Bytes that were needed more than once."""
         self.begin()
 
     def begin(self) -> None:
         for part in self.plan.parts[self.position.index :]:
             spoil(self.root / part.name, self.position.written if part is self.plan.parts[self.position.index] else 0)
         self.unpacker = Unpacker(self.plan, self.root, self.position, self.note, grain=self.grain)
-        self.at = self.position.offset
+        self.at = max(0, self.position.offset - self.before)
 
     def note(self, position: Position) -> None:
         self.digests += [self.unpacker.digests[index] for index in range(len(self.digests), position.index)]
@@ -66,7 +67,6 @@ class Interrupted:
 
     def interrupt(self) -> None:
         self.unpacker.close()
-        self.again += self.at - self.position.offset
         self.begin()
 
 
@@ -88,12 +88,13 @@ def spoil(path: Path, right: int) -> None:
     seed=st.integers(0, 10_000),
     grain=st.sampled_from([1, 100, 5000, 200_000]),
     piece=st.sampled_from([1000, 30_000, 10**6]),
+    before=st.sampled_from([0, 0, 7, 50_000]),
 )
-def test_wherever_it_is_interrupted(entries, far, comment, seed, grain, piece):
+def test_wherever_it_is_interrupted(entries, far, comment, seed, grain, piece, before):
     data = make_zip(named(entries), comment=comment, far=far)
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as directory, zipfile.ZipFile(io.BytesIO(data)) as archive:
-        work = Interrupted(data, Path(directory), grain)
+        work = Interrupted(data, Path(directory), grain, before)
         ends = sorted(rng.randrange(len(data)) for _ in range(rng.randrange(6)))
         while work.at < len(data):
             work.feed(rng.randrange(1, piece))
