@@ -31,6 +31,13 @@ TABLES = {
     "gpio": "a table of pins: [gpio], and below it start = 5",
     "supply": 'a table: [supply], and below it fetch = "needed"',
 }
+OF_SUPPLY = {
+    "hours": 'two times of a day, such as "22:00-06:00"',
+    "pins": 'a table of models and the version or build of each: [supply.pins], and below it "iPhone13,2" = "26.1"',
+    "denied": 'a list of builds in quotes, such as ["23B85"]',
+    "mirrors": 'a list of addresses in quotes, such as ["http://192.168.1.20/firmware"]',
+}
+"""Of its settings those whose kind does not say what they may be."""
 BAYS_PINS = "a table of pins for each bay: [gpio.bays.1], and below it start = 5"
 """Settings that hold more than one value."""
 
@@ -75,6 +82,8 @@ def allowed(name: str, field: FieldInfo) -> str:
     """What a setting may be."""
     if name in TABLES:
         return TABLES[name]
+    if name in OF_SUPPLY:
+        return OF_SUPPLY[name]
     kind, *others = (kind for kind in _kinds(field.annotation) if kind is not type(None))
     if others:
         return 'the number of a pin, such as 17, its name, such as "GPIO17", or a line of a chip, such as "gpiochip2:5"'

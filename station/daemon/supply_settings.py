@@ -1,8 +1,15 @@
 """The settings of where firmware comes from: the table `supply`."""
 
-from pydantic import BaseModel, ConfigDict, Field
+import re
+from urllib.parse import urlsplit
 
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from station.core.pruning import EVERY_MODEL
+from station.core.versions import is_build, is_version
 from station.model.catalog import Fetching
+
+_MODEL = re.compile(r"(iPhone|iPad|iPod)\d{1,3},\d{1,3}", re.ASCII)
 
 
 class Supply(BaseModel):
@@ -26,3 +33,47 @@ class Supply(BaseModel):
     """How old the list of firmware may be when no server can be reached."""
     keep: int = Field(default=1, ge=1)
     """How many builds are kept for each model when room is needed; those that jobs or pins name always are."""
+
+    @field_validator("hours")
+    @classmethod
+    def _some_time(cls, hours: str) -> str:
+        begin, end = hours.split("-")
+        if begin == end:
+            raise ValueError(f"from {begin} to {end} is no time at all. For the whole day write 00:00-23:59.")
+        return hours
+
+    @field_validator("pins")
+    @classmethod
+    def _models_and_firmware(cls, pins: dict[str, str]) -> dict[str, str]:
+        for model, firmware in pins.items():
+            if model != EVERY_MODEL and not _MODEL.fullmatch(model):
+                raise ValueError(
+                    f"“{model}” is no model. Write it as in “iPhone13,2”, or “{EVERY_MODEL}” for every one."
+                )
+            if not (is_version(firmware) or is_build(firmware)):
+                raise ValueError(f"“{firmware}” is neither a version, such as “26.1”, nor a build, such as “23B85”.")
+        return pins
+
+    @field_validator("denied")
+    @classmethod
+    def _builds(cls, denied: list[str]) -> list[str]:
+        for build in denied:
+            if not is_build(build):
+                raise ValueError(f"“{build}” is no build, such as “23B85”.")
+        return denied
+
+    @field_validator("mirrors")
+    @classmethod
+    def _addresses(cls, mirrors: list[str]) -> list[str]:
+        for mirror in mirrors:
+            if not _is_address(mirror):
+                raise ValueError(f"“{mirror}” is no address, such as “http://192.168.1.20/firmware”.")
+        return mirrors
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not parts.query
+    except ValueError:  # what is no port, for example
+        return False

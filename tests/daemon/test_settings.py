@@ -15,6 +15,7 @@ from station.daemon.settings import load
 from station.errors import ConfigError
 from station.model.api import Lamp
 from station.model.base import BayId
+from station.model.catalog import Fetching
 from station.model.gates import Purpose
 from station.model.job import DEADLINES, Phase, Reach
 from station.model.lights import Bulb
@@ -32,6 +33,18 @@ def written(tmp_path: Path, text: str) -> Path:
     file = tmp_path / "station.toml"
     file.write_text(text)
     return file
+
+
+def test_supply_is_read(tmp_path):
+    text = (
+        '[supply]\nfetch = "ahead"\nhours = "01:00-05:30"\ndenied = ["23B85"]\nmirrors = ["http://192.168.1.20:8000/fw"]\n'
+        '[supply.pins]\n"iPhone13,2" = "26.1"\nall = "23C55"\n'
+    )
+    supply = load(written(tmp_path, text)).supply
+    assert (supply.fetch, supply.hours) == (Fetching.AHEAD, "01:00-05:30")
+    assert supply.pins == {"iPhone13,2": "26.1", "all": "23C55"}
+    assert (supply.denied, supply.mirrors) == (["23B85"], ["http://192.168.1.20:8000/fw"])
+    assert (supply.kbytes_per_second, supply.catalog_days, supply.keep) == (0, 30, 1)
 
 
 def test_without_a_file_there_are_defaults():
@@ -175,6 +188,45 @@ def test_a_single_setting_outweighs_the_preset(tmp_path, monkeypatch):
         ("bays.1 = 5", 'FILE: “bays.1” is 5. It must be a USB socket in quotes, such as "1-1.1".'),
         ("deadlines.imge = 60", "FILE: “deadlines”: there is no phase “imge”. Is it “image” that is meant?"),
         ("gpio.start = [5]", "FILE: “gpio.start” is a list. It must be the number of a pin, such as 17, its name,"),
+        ("supply = 3", 'FILE: “supply” is 3. It must be a table: [supply], and below it fetch = "needed".'),
+        ("supply.fetsh = 3", "FILE: there is no setting “supply.fetsh”. Is it “fetch” that is meant?"),
+        (
+            'supply.fetch = "always"',
+            'FILE: “supply.fetch” is "always". It must be "never", "needed" or "ahead".',
+        ),
+        (
+            'supply.hours = "22-6"',
+            'FILE: “supply.hours” is "22-6". It must be two times of a day, such as "22:00-06:00".',
+        ),
+        ("supply.hours = 22", "FILE: “supply.hours” is 22. It must be two times of a day, such as"),
+        ('supply.hours = "22:00-22:00"', "FILE: “supply.hours”: from 22:00 to 22:00 is no time at all."),
+        ("supply.pins = 5", "FILE: “supply.pins” is 5. It must be a table of models and the version or build of each:"),
+        ("supply.pins.all = 26", "FILE: “supply.pins” is 26. It must be a table of models and the version or build"),
+        (
+            'supply.pins.iPhone = "26.1"',
+            "FILE: “supply.pins”: “iPhone” is no model. Write it as in “iPhone13,2”, or “all” for every one.",
+        ),
+        (
+            'supply.pins.all = "newest"',
+            "FILE: “supply.pins”: “newest” is neither a version, such as “26.1”, nor a build, such as “23B85”.",
+        ),
+        ("supply.denied = 5", "FILE: “supply.denied” is 5. It must be a list of builds in quotes, such as"),
+        ("supply.denied = [5]", "FILE: “supply.denied” is 5. It must be a list of builds in quotes, such as"),
+        ('supply.denied = ["26.1"]', "FILE: “supply.denied”: “26.1” is no build, such as “23B85”."),
+        ('supply.mirrors = "http://a/"', 'FILE: “supply.mirrors” is "http://a/". It must be a list of addresses in'),
+        (
+            'supply.mirrors = ["ftp://a/"]',
+            "FILE: “supply.mirrors”: “ftp://a/” is no address, such as “http://192.168.1.20/firmware”.",
+        ),
+        ('supply.mirrors = ["http://a:x/"]', "FILE: “supply.mirrors”: “http://a:x/” is no address, such as"),
+        ('supply.mirrors = ["/media/disk"]', "FILE: “supply.mirrors”: “/media/disk” is no address, such as"),
+        (
+            "supply.kbytes_per_second = -1",
+            "FILE: “supply.kbytes_per_second” is -1. It must be a whole number, 0 or more.",
+        ),
+        ('supply.kbytes_per_second = "x"', 'FILE: “supply.kbytes_per_second” is "x". It must be a whole number, 0 or'),
+        ("supply.catalog_days = 0", "FILE: “supply.catalog_days” is 0. It must be a whole number, 1 or more."),
+        ("supply.keep = 0", "FILE: “supply.keep” is 0. It must be a whole number, 1 or more."),
         ("gpio.start = 6", "FILE: “gpio”: start and confirm have the same pin, 6. Each needs one of its own."),
         ("gpio.blink = 6", "FILE: there is no setting “gpio.blink”. There are enabled, start, confirm,"),
         ("gpio.bays.1.start = 16", "FILE: “gpio”: ready and bays.1.start have the same pin, 16. Each needs one of its"),
