@@ -177,10 +177,16 @@ class FirmwareStore:
             if damage := unpacked.read_damage(directory):
                 raise FirmwareDamaged(firmware.build, damage.why)
             try:
-                unpacked.check(directory, digests, advance, full=full)
+                looks = unpacked.check(directory, digests, advance, full=full)
             except FirmwareDamaged as error:
                 self._quarantine(directory, digests, error)
                 raise
+            except FileNotFoundError as error:  # somebody removes it just now
+                raise FirmwareDamaged(firmware.build, "not all of it is there any more") from error
+        if looks is not None:
+            # What cannot be written down, because it is removed just now, or the disk is full, is read once more.
+            with suppress(StorageError, Refused), self._changing():
+                unpacked.write_checked(directory, looks)
 
     def lease(self, firmware: Firmware) -> Lease:
         """Use a firmware: nothing removes it before the lease is closed, or the process ends.
@@ -215,7 +221,7 @@ class FirmwareStore:
                     in_use.append(name)
                 except FileNotFoundError:
                     continue
-            freed = self._objects.sweep({sha256 for each in self._directories() for sha256 in _bytes_of(each)})
+            freed = self._sweep()
         return Removed(names=tuple(removed), in_use=tuple(in_use), freed=freed)
 
     def _directory(self, firmware: Firmware) -> Path:
@@ -296,19 +302,21 @@ class FirmwareStore:
         files = {file.path: file for file in digests.files}
         if root.is_symlink() or {path for path, _ in unpacked.walk(root)} - files.keys():
             raise InputRejected("There is more in this firmware than it says.", remedy="Import it again.")
+        brought: dict[str, Path] = {}
         for path, file in files.items():
             here = self._objects.look(file.sha256)
             if here[0] == file.size and here in known.get(file.sha256, ()):
                 continue
-            source = root / path
-            if _size(source) == file.size:
-                self._objects.put(source, file.sha256)
+            if _size(root / path) == file.size:
+                brought[file.sha256] = root / path
             elif here[0] == file.size:
                 certain = False
             else:
                 raise InputRejected(
                     f"This firmware is incomplete: {path[:100]!r} is missing.", remedy="Import it again."
                 )
+        for sha256, source in brought.items():
+            self._objects.put(source, sha256)
         self._objects.sync({file.sha256 for file in digests.files})
         durable.sync_directory(self.path)
         return certain
@@ -393,8 +401,14 @@ class FirmwareStore:
             with suppress(Refused, OSError), leases.take_alone(leftover):
                 shutil.rmtree(leftover, ignore_errors=True)
 
+    def _sweep(self) -> int:
+        """Delete contents that no firmware has; the bytes that became free."""
+        return self._objects.sweep({sha256 for each in self._directories() for sha256 in _bytes_of(each)})
+
     def _require_space(self, needed: int) -> None:
         free = shutil.disk_usage(self.path).free
+        if free < needed + self.reserve:
+            free += self._sweep()  # a crash may have left some
         if free < needed + self.reserve:
             raise StorageError(
                 f"This firmware needs {needed >> 20} MiB, and the station's disk has {free >> 20} MiB free.",

@@ -235,14 +235,20 @@ def _checked(found: list[Entry]) -> list[Entry]:
         raise _refuse("two of its files have the same name")
     for name in names:
         parts = name.split("/")
-        inside = all(_PART.fullmatch(part) and part not in (".", "..") for part in parts)
-        if not inside or len(parts) > 16 or len(name.encode(errors="surrogatepass")) > 1000:
+        if not is_inside(name):
             raise _refuse(f"{name[:100]!r} has a forbidden name")
         if any("/".join(parts[:depth]) in names for depth in range(1, len(parts))):
             raise _refuse(f"{name[:100]!r} lies in something that is a file")
     if MANIFEST not in names:
         raise _refuse(f"it has no {MANIFEST}")
     return found
+
+
+def is_inside(name: str) -> bool:
+    """Whether a file's path in an IPSW stays inside, and could be Apple's."""
+    parts = name.split("/")
+    inside = all(_PART.fullmatch(part) and part not in (".", "..") for part in parts)
+    return inside and len(parts) <= 16 and len(name.encode(errors="surrogatepass")) <= 1000
 
 
 def _check_table(file: BinaryIO) -> None:

@@ -18,7 +18,7 @@ from typing import Annotated
 import msgspec
 
 from station.adapters import durable
-from station.adapters.ipsw import MANIFEST, Entry, Manifest
+from station.adapters.ipsw import MANIFEST, Entry, Manifest, is_inside
 from station.adapters.objects import Look, Objects, link_to, look_at
 from station.core.versions import age
 from station.errors import InputRejected
@@ -154,8 +154,7 @@ def seal(directory: Path, digests: Digests) -> None:
     """
     time.sleep(_TICK)
     objects = Objects(directory.parent)
-    looks = {file.path: objects.look(file.sha256) for file in digests.files}
-    durable.write(directory / "checked.json", _encoder.encode(looks))
+    write_checked(directory, {file.path: objects.look(file.sha256) for file in digests.files})
 
 
 def require_sound(digests: Digests) -> None:
@@ -165,6 +164,7 @@ def require_sound(digests: Digests) -> None:
         age(digests.version, digests.build)
         sound = any(file.path == MANIFEST and file.sha256 == digests.manifest_sha256 for file in digests.files)
         sound = sound and len({file.path for file in digests.files}) == len(digests.files)
+        sound = sound and all(is_inside(file.path) for file in digests.files)
     except ValueError as error:
         raise InputRejected("This is no usable list of a firmware's files.", remedy="Import it again.") from error
     if not sound:
@@ -209,8 +209,8 @@ def mark(directory: Path, why: str, files: Iterable[str] = ()) -> None:
     durable.write(directory / "damaged.json", _encoder.encode(damage))
 
 
-def check(directory: Path, digests: Digests, advance: Advance, *, full: bool) -> None:
-    """Raise FirmwareDamaged unless every file is as it was imported.
+def check(directory: Path, digests: Digests, advance: Advance, *, full: bool) -> dict[str, Look] | None:
+    """Raise FirmwareDamaged unless every file is as it was imported; how they look, if that is to be written down.
 
     A content whose size, ctime and inode are those of its last whole reading is not read again: nothing can
     change a file through the file system without a new ctime, which no program can set. (Nor is it shared with
@@ -240,14 +240,18 @@ def check(directory: Path, digests: Digests, advance: Advance, *, full: bool) ->
         looks[path] = look
     if spoilt:
         raise FirmwareDamaged(digests.build, f"{min(spoilt)[:100]!r} differs", spoilt)
-    if unread:
-        durable.write(directory / "checked.json", _encoder.encode(looks))
+    return looks if unread else None
 
 
 def unchanged(directory: Path, digests: Digests) -> bool:
     """Whether every file is as when it was last read whole; reads none."""
     looks = _looks(directory, digests)
     return read_damage(directory) is None and looks == read_checked(directory) and len(looks) == len(digests.files)
+
+
+def write_checked(directory: Path, looks: Mapping[str, Look]) -> None:
+    """Write down how the files looked when they were last read whole. Raises StorageError."""
+    durable.write(directory / "checked.json", _encoder.encode(looks))
 
 
 def read_checked(directory: Path) -> dict[str, Look]:

@@ -33,8 +33,9 @@ def _remove(store: FirmwareStore, _source: Path) -> Callable[[], object]:
 
 def _verify(store: FirmwareStore, _source: Path) -> Callable[[], object]:
     def verify() -> None:
-        with suppress(FirmwareDamaged):
-            store.verify(store.list()[0], full=True)
+        for firmware in store.list():
+            with suppress(FirmwareDamaged):
+                store.verify(firmware, full=True)
 
     return verify
 

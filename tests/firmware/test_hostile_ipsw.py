@@ -1,5 +1,6 @@
 """Archives that try something: each is refused in words, and nothing of it is left anywhere."""
 
+import json
 import os
 import plistlib
 import stat
@@ -9,14 +10,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from station.adapters import ipsw as reader
+from station.adapters.firmware import FirmwareStore
 from station.adapters.ipsw import read_manifest
+from station.adapters.unpacked import Digests, FirmwareDamaged
 from station.core.versions import build_order, version_order
 from station.errors import InputRejected, StationError
+from tests.firmware.tiny import digests_of, fetched
 
 MANIFEST: dict[str, Any] = {
     "ProductVersion": "26.2.1",
@@ -210,6 +215,53 @@ def test_a_link_to_a_directory_is_not_followed(store, tmp_path):
     source = unpacked(tmp_path / "source")
     (source / "up").symlink_to(tmp_path)
     refused(store, source, "link or a device")
+
+
+def test_what_leads_into_a_store_is_not_followed(store, tmp_path):
+    """A store's own directory is no IPSW: on a stick its links could lead anywhere. An export is one."""
+    firmware = store.import_ipsw(unpacked(tmp_path / "source"))
+    elsewhere = FirmwareStore(tmp_path / "elsewhere", reserve=0)
+    refused(elsewhere, Path(firmware.directory), "link or a device")
+
+
+SHA = "ab" * 32
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"manifest_sha256": "../../../outside"},
+        {"manifest_sha256": SHA + "/x"},
+        {"build": "../outside"},
+        {"version": "26/.."},
+        {"files": [{"path": "os.dmg", "size": 5, "sha256": "../../outside"}]},
+        {"files": [{"path": "os.dmg", "size": 5, "sha256": SHA.upper()}]},
+        {"files": [{"path": "os.dmg", "size": 5, "sha256": f"{SHA}\n"}]},
+        {"files": [{"path": "os.dmg", "size": "5", "sha256": SHA}]},
+        {"files": [{"path": "../outside", "size": 5, "sha256": SHA}]},
+        {"files": [{"path": "/outside", "size": 5, "sha256": SHA}]},
+        {"files": [{"path": "os.dmg", "size": 5, "sha256": SHA}] * 2},
+    ],
+)
+def test_lists_of_files_that_lead_elsewhere(store, tmp_path, changes):
+    """Whoever can write into the store can do much; a spoilt list leads nowhere, and is no reason to fail."""
+    source = unpacked(tmp_path / "source")
+    good = json.loads(msgspec.json.encode(digests_of(source)))
+    listed = json.dumps({**good, **changes, "files": good["files"] + changes.get("files", [])})
+    directory = store.path / f"23C71-{good['manifest_sha256'][:12]}"
+    (directory / "ipsw").mkdir(parents=True)
+    (directory / "digests.json").write_text(listed)
+    before = sorted(tmp_path.rglob("*"))
+    for firmware in store.list():
+        with pytest.raises(FirmwareDamaged):
+            store.verify(firmware)
+    filled = fetched(store.path, source)
+    with pytest.raises((InputRejected, msgspec.ValidationError)):
+        store.take_in(filled, msgspec.json.decode(listed, type=Digests, strict=False))
+    made = {path for path in tmp_path.rglob("*") if path not in before and not path.is_relative_to(filled)}
+    assert {path.name for path in made} <= {".lock", "damaged.json"}
+    store.remove([each.name for each in store.kept()])
+    assert store.import_ipsw(source).build == "23C71"
 
 
 def test_a_file_that_grows_while_it_is_copied(store, tmp_path, monkeypatch):

@@ -111,3 +111,29 @@ def test_killed_at_a_few_changes(tmp_path, sources, what):
 def test_killed_at_every_change(tmp_path, sources, what):
     for number in range(1, changes(tmp_path / "all", sources, what) + 1):
         kill_at(tmp_path / str(number), sources, what, number)
+
+
+@pytest.mark.system
+@pytest.mark.timeout(60)
+def test_several_processes_at_once(tmp_path, sources):
+    store = make(tmp_path / "store", sources, "import")
+    everybody = [
+        ("import", 0),
+        ("import", 1),
+        ("remove", 0),
+        ("verify", 0),
+        ("import", 0),
+        ("remove", 0),
+        ("import", 1),
+    ]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.firmware.dying", str(store.path), str(sources[which]), what, "0"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for what, which in everybody
+    ]
+    assert [process.communicate(timeout=50)[1] for process in processes] == [""] * len(processes)
+    mend(store, sources, "import")
