@@ -20,8 +20,10 @@ from station.adapters.gpio import Panel
 from station.adapters.health import Machine
 from station.adapters.pins import Pins
 from station.adapters.secrets_in_memory import is_in_memory
+from station.cli.supply_checkup import examine_supply
 from station.daemon.settings import Gpio, Settings
 from station.errors import ConfigError, StationError
+from station.model.catalog import Fetching
 
 LOW_DISK = 12 << 30
 """Bytes: one unpacked firmware, or the backup of a phone that is not full, and room to work."""
@@ -58,7 +60,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _disk("firmware", settings.firmware_store, LOW_DISK)
     yield _vault(settings)
     yield _keys(settings.state / "keys")
-    yield _firmware(settings.firmware_store)
+    yield _firmware(settings.firmware_store, fetches=settings.supply.fetch is not Fetching.NEVER)
+    for seen in examine_supply(settings):
+        yield Finding(seen.what, seen.fine, seen.found, seen.remedy)
     yield _memory(settings.runtime)
     yield from _strength(settings)
     trusted = clock.trusted()
@@ -249,7 +253,7 @@ def _keys(directory: Path) -> Finding:
     return Finding("keys", not open_to_others, found, secret)
 
 
-def _firmware(store: Path) -> Finding:
+def _firmware(store: Path, *, fetches: bool) -> Finding:
     """What START installs."""
     kept = FirmwareStore(store)
     try:
@@ -262,7 +266,8 @@ def _firmware(store: Path) -> Finding:
         return Finding("firmware", fine=False, found=f"damaged: {names}", remedy=remedy)
     found = ", ".join(f"iOS {firmware.version} ({firmware.build})" for firmware in there)
     remedy = "Import some: station firmware import FILE.ipsw. Without it nothing can be installed."
-    return Finding("firmware", bool(there), found or "none", remedy)
+    none = "none yet: it is fetched when a phone needs it" if fetches else "none"
+    return Finding("firmware", bool(there) or fetches, found or none, remedy)
 
 
 def _memory(runtime: Path) -> Finding:

@@ -12,6 +12,7 @@ import typer
 
 from station.adapters.api import ApiClient, connect
 from station.cli.plainly import plain_errors
+from station.core.arriving import how_far
 from station.errors import Refused
 from station.model.api import (
     DEFAULT_SOCKET,
@@ -198,6 +199,8 @@ def _parts(snapshot: Snapshot, *, only: BayId | None = None) -> dict[str, str]:
     parts = {"station": f"{snapshot.station}: {LAMP_WORDS[snapshot.lamp]}. {snapshot.notice}".strip()}
     if snapshot.order is not None:
         parts["order"] = _order(snapshot.order)
+    for arrival in snapshot.arrivals if only is None else ():
+        parts[f"firmware {arrival.build}"] = f"  Firmware: {how_far(arrival)}"
     for bay in snapshot.bays:
         if only in (None, bay.bay):
             hint = f"\n       {bay.hint}" if bay.hint and bay.hint.isprintable() else ""

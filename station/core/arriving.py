@@ -53,6 +53,8 @@ def time_left(arrival: Arrival) -> str:
 
 def how_far(arrival: Arrival) -> str:
     """A short sentence about it."""
+    if arrival.state is ArrivalState.FAILED:
+        return could_not(arrival)
     if arrival.state is ArrivalState.CHECKING:
         return f"iOS {arrival.version} is here, and is being checked."
     if arrival.state is ArrivalState.WAITING:

@@ -221,7 +221,6 @@ class Operator:
             testing=testing,
             controls=controls,
             firmware=self._lines(papers.firmware),
-            arrivals=self._situation.arrivals,
             news=self._situation.news,
             fetches=self._policy.fetches,
             records=papers.records,

@@ -82,6 +82,7 @@ def snapshot(station: Station, *, at: float, sequence: int) -> Snapshot:
         notice=notice,
         clock_trusted=situation.health.clock_trusted is True,
         emulated=any(bay.phone is not None and bay.phone.emulated for bay in bays),
+        arrivals=situation.arrivals,
         order=station.orders.view(),
         face=station.operator.choices.face,
         pin=pin,

@@ -245,6 +245,8 @@ class Snapshot(Message, frozen=True, kw_only=True, tag="snapshot"):
     """Whether this station has virtual phones."""
     clock_trusted: bool = False
     """Whether the machine's clock is known to be right: a wrong time is shown to nobody."""
+    arrivals: tuple[Arrival, ...] = ()
+    """Firmware that is on its way, or could not be had."""
     order: OrderView | None = None
     face: Face = Face()
     pin: PinState = PinState.UNSET

@@ -3,7 +3,6 @@
 from enum import Enum
 
 from station.model.base import BayId, Ecid, Message, SocketPath
-from station.model.catalog import Arrival
 from station.model.order import OrderReport
 from station.model.panel import Control, ControlState
 from station.model.record import Outcome
@@ -115,8 +114,6 @@ class OperatorView(Message, frozen=True, kw_only=True):
     """Whether the buttons are being tried: they mean nothing else meanwhile."""
     controls: tuple[ControlLine, ...] = ()
     firmware: tuple[FirmwareLine, ...] = ()
-    arrivals: tuple[Arrival, ...] = ()
-    """Firmware that is on its way, or could not be had."""
     news: tuple[str, ...] = ()
     """What there is to be said of the firmware that could be had, in sentences."""
     fetches: bool = False

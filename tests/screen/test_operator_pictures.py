@@ -108,13 +108,17 @@ VIEWS: dict[str, View] = {
     "firmware": at(Office(Room.FIRMWARE)),
     "firmware-none": at(Office(Room.FIRMWARE), opened(firmware=())),
     "firmware-nothing-yet": at(Office(Room.FIRMWARE), opened(firmware=(), fetches=True)),
-    "firmware-coming": at(Office(Room.FIRMWARE), opened(arrivals=COMING, news=NEWS, fetches=True)),
+    "firmware-coming": at(Office(Room.FIRMWARE), opened(replace(EMPTY, arrivals=COMING), news=NEWS, fetches=True)),
     "image": at(Office(Room.IMAGE, draft=ImageDraft("23B85-2"))),
     "image-in-use": at(Office(Room.IMAGE, draft=ImageDraft("23C55-1"))),
     "image-pinned": at(Office(Room.IMAGE, draft=ImageDraft("22H124-3"))),
     "image-gone": at(Office(Room.IMAGE, draft=ImageDraft("nothing"))),
-    "arrival": at(Office(Room.ARRIVAL, draft=ImageDraft("23D30")), opened(arrivals=COMING, fetches=True)),
-    "arrival-failed": at(Office(Room.ARRIVAL, draft=ImageDraft("22H217")), opened(arrivals=COMING, fetches=True)),
+    "arrival": at(
+        Office(Room.ARRIVAL, draft=ImageDraft("23D30")), opened(replace(EMPTY, arrivals=COMING), fetches=True)
+    ),
+    "arrival-failed": at(
+        Office(Room.ARRIVAL, draft=ImageDraft("22H217")), opened(replace(EMPTY, arrivals=COMING), fetches=True)
+    ),
     "arrival-gone": at(Office(Room.ARRIVAL, draft=ImageDraft("23D30"))),
     "records": at(Office(Room.RECORDS)),
     "records-none": at(Office(Room.RECORDS), opened(records=(), record_count=0)),

@@ -2,7 +2,7 @@
 
 from pygame import Rect
 
-from station.model.api import FetchNewest, RemoveFirmware, StopFetch
+from station.model.api import FetchNewest, RemoveFirmware, Snapshot, StopFetch
 from station.model.catalog import Arrival, ArrivalState
 from station.model.operator import FirmwareLine, OperatorView
 from station.screen import facts, text, widgets, words
@@ -38,11 +38,11 @@ COLOURS = {
 }
 
 
-def draw(canvas: Canvas, box: Rect, operator: OperatorView, office: Office, note: str) -> None:
+def draw(canvas: Canvas, box: Rect, snapshot: Snapshot, operator: OperatorView, office: Office, note: str) -> None:
     """Fill the box."""
     room = page(canvas, box, "Firmware", office, note or operator.says)
     room = _news(canvas, room, operator.news)
-    lines: list[Arrival | FirmwareLine] = [*operator.arrivals, *operator.firmware]
+    lines: list[Arrival | FirmwareLine] = [*snapshot.arrivals, *operator.firmware]
     line_of = line_height(canvas, room, LINE)
     shown = per_page(canvas, room, line_of)
     room, below = foot(canvas, room, 60)
@@ -87,10 +87,10 @@ def image(canvas: Canvas, box: Rect, operator: OperatorView, office: Office, not
 PINNED = "The settings name it for this station, so it stays."
 
 
-def arrival(canvas: Canvas, box: Rect, operator: OperatorView, office: Office, note: str) -> None:
+def arrival(canvas: Canvas, box: Rect, snapshot: Snapshot, office: Office, note: str) -> None:
     """One that is on its way, and the way to stop that."""
     build = office.draft.name if isinstance(office.draft, ImageDraft) else ""
-    coming = next((each for each in operator.arrivals if each.build == build), None)
+    coming = next((each for each in snapshot.arrivals if each.build == build), None)
     title = "Firmware" if coming is None else f"iOS {coming.version} ({coming.build})"
     room = page(canvas, box, title, office, note, back=BACK)
     if coming is None:

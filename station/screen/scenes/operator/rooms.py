@@ -72,11 +72,11 @@ def _draw(  # noqa: C901, PLR0912 one arm a page
         case Room.BAY:
             bays.one(canvas, box, operator, office, note)
         case Room.FIRMWARE:
-            firmware.draw(canvas, box, operator, office, note)
+            firmware.draw(canvas, box, snapshot, operator, office, note)
         case Room.IMAGE:
             firmware.image(canvas, box, operator, office, note)
         case Room.ARRIVAL:
-            firmware.arrival(canvas, box, operator, office, note)
+            firmware.arrival(canvas, box, snapshot, office, note)
         case Room.RECORDS:
             records.draw(canvas, box, operator, office, note)
         case Room.MACHINE:
