@@ -108,6 +108,19 @@ def test_wherever_it_is_interrupted(entries, far, comment, seed, grain, piece, b
         assert len(list(Path(directory).iterdir())) == len(entries)
 
 
+def test_within_an_entry(tmp_path):
+    content = text(7, 200_000)
+    packed = Made(MANIFEST, content, ends=tuple(range(0, 200_000, 1500)), descriptor=False, far=False, gap=0)
+    work, went_on = Interrupted(make_zip([packed]), tmp_path, 2000, 0), set()
+    while work.at < len(work.data):
+        work.feed(700)
+        if work.at < len(work.data):
+            work.interrupt()
+            went_on.add((work.position.bits, work.position.written > 40_000))
+    assert len([bits for bits, far in went_on if far]) > 4
+    assert (tmp_path / MANIFEST).read_bytes() == content
+
+
 def whole(tmp_path: Path, data: bytes, planned: bytes | None = None) -> None:
     plan = read_plan(len(data), lambda start, end: (planned or data)[start:end])
     Unpacker(plan, tmp_path, Position(offset=0, index=0), lambda _: None).feed(0, memoryview(bytearray(data)))
