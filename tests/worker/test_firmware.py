@@ -180,27 +180,27 @@ def test_a_content_that_is_a_link_is_none(stored):
         FirmwareDirectory(stored).locate("file")
 
 
-def test_what_a_job_has_open_is_in_use(firmware: Firmware):
-    ipsw = open_firmware(firmware)
-    assert leases.taken(Path(firmware.directory).parent)
-    open_firmware(firmware)
-    del ipsw
-    gc.collect()
-    assert not leases.taken(Path(firmware.directory).parent)
-
-
-def test_what_is_being_removed_is_missing(firmware: Firmware, monkeypatch):
-    monkeypatch.setattr("station.adapters.leases._PATIENCE", 0)
-    with leases.take_alone(Path(firmware.directory).parent), pytest.raises(JobFailed) as failed:
-        open_firmware(firmware)
-    assert failed.value.cause is Cause.FIRMWARE_MISSING
-
-
 @pytest.fixture
 def copy(firmware: Firmware, tmp_path: Path) -> Firmware:
     """A firmware that may be damaged."""
     directory = shutil.copytree(firmware.directory, tmp_path / "copy")
     return msgspec.structs.replace(firmware, directory=str(directory))
+
+
+def test_what_a_job_has_open_is_in_use(copy):
+    ipsw = open_firmware(copy)
+    assert leases.taken(Path(copy.directory).parent)
+    open_firmware(copy)
+    del ipsw
+    gc.collect()
+    assert not leases.taken(Path(copy.directory).parent)
+
+
+def test_what_is_being_removed_is_missing(copy, monkeypatch):
+    monkeypatch.setattr("station.adapters.leases._PATIENCE", 0)
+    with leases.take_alone(Path(copy.directory).parent), pytest.raises(JobFailed) as failed:
+        open_firmware(copy)
+    assert failed.value.cause is Cause.FIRMWARE_MISSING
 
 
 def erase_identity(firmware: Firmware) -> tuple[Any, Any]:
