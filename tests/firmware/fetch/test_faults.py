@@ -1,6 +1,7 @@
 """Everything that servers do to a download: afterwards the store is right, or nothing is left and it is said why."""
 
 import asyncio
+import shutil
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -95,6 +96,14 @@ async def test_it_goes_on_where_it_was(apple, fetcher, zipped):
     assert (leftover.id, leftover.held, leftover.idle_seconds < 60) == (fetcher.offer.id, False, True)
     assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
     assert asked(apple)[-1] == f"bytes={offset}-"
+
+
+@pytest.mark.parametrize("lost", ["ipsw/*.dmg", "state.json", "ipsw"])
+async def test_what_somebody_deleted_comes_again(apple, fetcher, zipped, lost):
+    await until(fetcher, 300 * KIB)
+    for path in fetcher.store.path.glob(f".fetch-*/{lost}"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
 
 
 async def test_it_goes_on_at_a_server_without_ranges(apple, fetcher, zipped):

@@ -76,9 +76,12 @@ def test_a_bomb(tmp_path):
 
 
 def test_two_entries_in_one_place():
-    data = bytearray(make_zip([Made(name, text(1, 400), None, descriptor=False, far=False, gap=0) for name in "ab"]))
-    data[-22 - 47 + 42 : -22 - 47 + 46] = (9).to_bytes(4, "little")
-    with pytest.raises(InputRejected):
+    names = (MANIFEST, "other")
+    data = bytearray(make_zip([Made(name, text(1, 400), None, descriptor=False, far=False, gap=0) for name in names]))
+    assert len(planned(bytes(data)).parts) == 2
+    at = data.rindex(b"PK\1\2") + 42
+    data[at : at + 4] = (9).to_bytes(4, "little")
+    with pytest.raises(InputRejected, match="overlap"):
         planned(bytes(data))
 
 
