@@ -78,16 +78,22 @@ def station(apple, tmp_path) -> Station:
     return Station(tmp_path / "lists", hosts(apple))
 
 
-Script = Callable[[asyncio.StreamWriter], object]
-
-
 @asynccontextmanager
-async def crooked(script: Callable[[str, asyncio.StreamWriter], object]) -> AsyncIterator[str]:
-    """A server that sends what it is told to, whatever HTTP says; its origin. The script gets the request's path."""
+async def crooked(
+    script: Callable[[str, asyncio.StreamWriter], object], heads: list[str] | None = None
+) -> AsyncIterator[str]:
+    """A server that sends what it is told to, whatever HTTP says; its origin.
+
+    Args:
+        script: gets the path that is asked for, and where to write.
+        heads: the requests are put there.
+    """
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             request = (await reader.readuntil(b"\r\n\r\n")).decode()
+            if heads is not None:
+                heads.append(request)
             done = script(request.split()[1], writer)
             if asyncio.iscoroutine(done):
                 await done

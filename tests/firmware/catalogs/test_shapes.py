@@ -80,7 +80,11 @@ MODELS = {
     PHONE: {
         "Unknown": {"Universal": {"Restore": RESTORE}},
         "23C55": {"SameAs": "23C71"},
-        "23C71": {"Restore": RESTORE, "Update": RESTORE | {"BuildVersion": "23C70"}, "OfferRestoreAsUpdate": True},
+        "23C71": {
+            "Restore": RESTORE,
+            "Update": RESTORE | {"BuildVersion": "23C70", "FirmwareURL": f"{CDN}/update.ipsw"},
+            "OfferRestoreAsUpdate": True,
+        },
     },
     "AppleTV3,1": {"Unknown": {"Universal": {"Restore": RESTORE}}},
     "iPhone1,1": {"Unknown": {"Universal": {"Restore": {"FirmwareURL": "protected://a.ipsw"}}}},
@@ -155,6 +159,8 @@ def test_appledb():
         ({"version": "26.3 RC", "build": "23D125", "rc": True}, "26.3"),
         ({"version": "26.3 RC 2", "build": "23D126"}, "26.3"),
         ({"version": "26.3", "build": "23D5103d"}, "26.3"),
+        ({"version": "26.3", "build": "23D125", "beta": True}, "26.3"),
+        ({"version": "26.3", "build": "23D125", "rc": True}, "26.3"),
     ],
 )
 def test_what_is_no_release_yet(change, version):
@@ -163,7 +169,8 @@ def test_what_is_no_release_yet(change, version):
 
 
 @pytest.mark.parametrize(
-    "change", [{"internal": True}, {"osStr": "tvOS"}, {"sources": [OTA]}, {"rsr": True}, {"sdk": True}]
+    "change",
+    [{"internal": True}, {"osStr": "tvOS"}, {"sources": [OTA, IPSW | {"type": "ota"}]}, {"rsr": True}, {"sdk": True}],
 )
 def test_what_is_nothing_for_here(change):
     assert from_appledb(ENTRY | change) == []
