@@ -163,11 +163,19 @@ class FirmwareStore:
                 unpacked.seal(target, digests)
             return _firmware(target, digests)
 
-    def verify(self, firmware: Firmware, advance: Advance = _nobody, *, full: bool = False) -> None:
+    def verify(
+        self,
+        firmware: Firmware,
+        advance: Advance = _nobody,
+        *,
+        full: bool = False,
+        done: dict[Look, str] | None = None,
+    ) -> None:
         """Raise FirmwareDamaged unless every file is as it was imported (`unpacked.check` says how it can tell).
 
         Each content that is not is deleted (its digest, which is kept, tells as much as it does), and every
         firmware that has it cannot be used from then on. What is good of them stays: an import brings the rest.
+        Whoever verifies several gives each the same `done`, empty at first: then what they share is read once.
         """
         directory = self._directory(firmware)
         with _disk_trouble():
@@ -177,7 +185,7 @@ class FirmwareStore:
             if damage := unpacked.read_damage(directory):
                 raise FirmwareDamaged(firmware.build, damage.why)
             try:
-                looks = unpacked.check(directory, digests, advance, full=full)
+                looks = unpacked.check(directory, digests, advance, full=full, done=done)
             except FirmwareDamaged as error:
                 self._quarantine(directory, digests, error)
                 raise

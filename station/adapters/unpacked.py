@@ -209,8 +209,12 @@ def mark(directory: Path, why: str, files: Iterable[str] = ()) -> None:
     durable.write(directory / "damaged.json", _encoder.encode(damage))
 
 
-def check(directory: Path, digests: Digests, advance: Advance, *, full: bool) -> dict[str, Look] | None:
+def check(
+    directory: Path, digests: Digests, advance: Advance, *, full: bool, done: dict[Look, str] | None = None
+) -> dict[str, Look] | None:
     """Raise FirmwareDamaged unless every file is as it was imported; how they look, if that is to be written down.
+
+    `done` are the contents that were read just before, for another firmware that has them too; it is added to.
 
     A content whose size, ctime and inode are those of its last whole reading is not read again: nothing can
     change a file through the file system without a new ctime, which no program can set. (Nor is it shared with
@@ -228,9 +232,9 @@ def check(directory: Path, digests: Digests, advance: Advance, *, full: bool) ->
         raise FirmwareDamaged(digests.build, f"{min(differing)[:100]!r} is missing or was added")
     checked = {} if full else read_checked(directory)
     unread = [path for path, look in looks.items() if checked.get(path) != look]
-    meter = _Meter(sum({looks[path]: expected[path].size for path in unread}.values()), advance)
-    spoilt: dict[str, Look] = {}
-    done: dict[Look, str] = {}
+    done = {} if done is None else done
+    sizes = {looks[path]: expected[path].size for path in unread if looks[path] not in done}
+    meter, spoilt = _Meter(sum(sizes.values()), advance), dict[str, Look]()
     for path in unread:
         look = looks[path]
         if look[0] == expected[path].size and look not in done:

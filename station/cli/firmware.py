@@ -115,10 +115,11 @@ def verify_firmware(
     if build is None and not everything:
         typer.echo(EMPTY)
     failed = build is None and _warn_of_unusable(kept)
+    done: dict[tuple[int, int, int], str] = {}
     for firmware in everything if build is None else _of_build(kept, build):
         try:
             with _progress(f"Reading {firmware.build}") as advance:
-                kept.verify(firmware, advance, full=True)
+                kept.verify(firmware, advance, full=True, done=done)
             typer.echo(f"{_name(firmware)} is undamaged.")
         except StationError as error:
             failed = True

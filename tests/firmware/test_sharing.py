@@ -1,5 +1,7 @@
 """Contents are there once: what is shared is shared, what is damaged is gone for all, what nobody has is deleted."""
 
+import errno
+import hashlib
 import os
 from pathlib import Path
 
@@ -7,13 +9,14 @@ import pytest
 
 from station.adapters import unpacked
 from station.adapters.firmware import FirmwareStore
-from station.adapters.objects import link_to
+from station.adapters.objects import Look, link_to
 from station.adapters.unpacked import FirmwareDamaged
 from station.errors import InputRejected, Refused
 from station.model.firmware import Firmware
 from tests.firmware.tiny import digests_of, fetched, tiny_ipsw
 
 OS, RADIO, EMPTY = b"the system" * 99, b"the radio", b""
+NOTHING = hashlib.sha256(EMPTY).hexdigest()
 ONE = {"os.dmg": OS, "Firmware/radio": RADIO, "Firmware/empty": EMPTY, "only/one": b"1"}
 OTHER = {"038.dmg": OS, "Firmware/all/radio": RADIO, "only/other": b"22"}
 
@@ -160,6 +163,32 @@ def test_removing_leaves_what_others_have(store, both):
     store.verify(both[1], full=True)
     store.remove([name(both[1])])
     assert [path.name for path in store.path.iterdir()] == [".lock"]
+
+
+def test_what_several_share_is_read_once(store, both):
+    done: dict[Look, str] = {}
+    told: list[tuple[int, int]] = []
+    store.verify(both[0], full=True, done=done)
+    before = len(done)
+    store.verify(both[1], lambda *how_far: told.append(how_far), full=True, done=done)
+    assert len(done) == before + 2  # its manifest, and what it has alone
+    assert told[-1][0] == told[-1][1] == len(b"22") + at(both[1], "BuildManifest.plist").stat().st_size
+
+
+def test_a_content_that_the_disk_cannot_read_is_damaged(store, both, monkeypatch):
+    class Unreadable:
+        def update(self, _chunk: object) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        def hexdigest(self) -> str:
+            return NOTHING
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hashlib.sha256", Unreadable)
+        with pytest.raises(FirmwareDamaged, match="differs"):
+            store.verify(both[0], full=True)
+    assert store.list() == []
+    assert {each.firmware for each in store.unusable()} == {*both}
 
 
 def test_what_each_takes_is_told(store, both):
