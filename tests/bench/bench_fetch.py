@@ -1,6 +1,6 @@
 """A firmware from the network into the store, against what a shell does: the same image, server and disk, in one run.
 
-    python -m tests.bench.bench_fetch [--gigabytes N] [--rounds N] [--directory PATH]
+    python -m tests.bench.bench_fetch [--gigabytes N] [--megabits N] [--rounds N] [--directory PATH]
 
 The image is a zip of noise, four fifths stored, one fifth deflated text, with its manifest. It comes over loopback from
 a process of its own that does nothing but sendfile(2), and is in memory by then, so the receiving side is what counts:
@@ -9,6 +9,9 @@ curl            `curl -o`: bytes on their way to the disk, nothing checked, noth
 curl, synced    the same, until they are on the disk, as those of a station are before it says so
 shell           `curl | tee FILE | sha256sum`, then `unzip`
 station         `python -m station.fetcher`: checked, unpacked, durable, and able to go on after a crash at any byte
+
+With `--megabits`, such as 1000, the server sends no faster than such a line, which is what a station hangs on: then the
+question is whether all the rest is done while it comes.
 
 Processor time is of all processes of a side, memory of its largest, disk the most that its directory held at a time.
 """
@@ -44,6 +47,7 @@ from tests.firmware.fetch.conftest import MANIFEST_DATA
 
 GB = 10**9
 BLOCK = 16 << 20
+PIECE = 256 << 10
 LOOPBACK = "127.0.0.1"
 CURL = "curl --silent --show-error --fail"
 
@@ -80,16 +84,16 @@ def make_image(file: Path, size: int) -> str:
         return hashlib.file_digest(whole, "sha256").hexdigest()
 
 
-def serve(file: Path) -> None:
-    """Answer requests for a file, or its end, by sendfile(2); tells its port first."""
+def serve(file: Path, megabits: int) -> None:
+    """Answer requests for a file, or its end, by sendfile(2), not faster than a line; tells its port first."""
     listener = socket.create_server((LOOPBACK, 0))
     sys.stdout.write(f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()
     while True:
-        threading.Thread(target=answer, args=(listener.accept()[0], file), daemon=True).start()
+        threading.Thread(target=answer, args=(listener.accept()[0], file, megabits), daemon=True).start()
 
 
-def answer(connection: socket.socket, file: Path) -> None:
+def answer(connection: socket.socket, file: Path, megabits: int) -> None:
     with connection, file.open("rb") as source:
         request = b""
         while b"\r\n\r\n" not in request:
@@ -106,15 +110,20 @@ def answer(connection: socket.socket, file: Path) -> None:
         head = f"HTTP/1.1 {status}\r\nContent-Length: {end - start}\r\n{extra}Connection: close\r\n\r\n"
         try:
             connection.sendall(head.encode())
-            connection.sendfile(source, start, end - start)
+            if not megabits:
+                connection.sendfile(source, start, end - start)
+            began, sent = time.monotonic(), 0
+            while megabits and start + sent < end:
+                sent += os.sendfile(connection.fileno(), source.fileno(), start + sent, min(PIECE, end - start - sent))
+                time.sleep(max(0, began + sent * 8e-6 / megabits - time.monotonic()))
         except OSError:
             return  # whoever asked has what it wanted
 
 
 @contextmanager
-def server(file: Path) -> Iterator[str]:
+def server(file: Path, megabits: int) -> Iterator[str]:
     """Its origin, while it serves."""
-    command = [sys.executable, "-m", "tests.bench.bench_fetch", "--serve", str(file)]
+    command = [sys.executable, "-m", "tests.bench.bench_fetch", "--serve", str(file), "--megabits", str(megabits)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -188,17 +197,18 @@ def sides(url: str, image: Path, sha256: str, place: Path) -> dict[str, tuple[li
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--gigabytes", type=float, default=1.0)
+    parser.add_argument("--megabits", type=int, default=0, help="each second; 0: as many as there can be")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--directory", type=Path, help="on the disk that is measured; default: the temporary one")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve(options.serve)
+        serve(options.serve, options.megabits)
     with tempfile.TemporaryDirectory(dir=options.directory, prefix="bench-fetch-") as directory:
         image = Path(directory) / "made.ipsw"
         sha256 = make_image(image, int(options.gigabytes * GB))
         size = image.stat().st_size
-        with server(image) as origin:
+        with server(image, options.megabits) as origin:
             place = Path(directory) / "place"
             found = sides(f"{origin}/made.ipsw", image, sha256, place)
             took: dict[str, list[Took]] = {side: [] for side in found}
