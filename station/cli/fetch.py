@@ -24,13 +24,14 @@ from station.adapters.history import History
 from station.cli.plainly import fail, in_words, plain_errors, require
 from station.core.catalog import Choice, choose
 from station.core.models import model_name, models_named
-from station.core.versions import is_build, is_version
+from station.core.versions import age, is_build, is_version
 from station.daemon import settings
 from station.daemon.settings import Settings
 from station.errors import Refused, StationError
 from station.model.catalog import Arrival, ArrivalState, Offer
 from station.model.firmware import Firmware
 
+CHOSEN = "this station's choice"
 SHOWN = 6
 """Versions of a model that are shown when nobody asks for all."""
 LOOK_SECONDS = 0.5
@@ -61,9 +62,6 @@ def catalog(
         known = catalogs.known() if offline else _ask(catalogs, wanted)
     for product_type in wanted:
         _show(product_type, known, kept, ours, most=None if everything else SHOWN)
-    for each in known.contradictions:
-        if set(wanted) & set(each.product_types):
-            typer.echo(each.says, err=True)
     _tell_age(known)
     if known.asked is None:
         raise typer.Exit(1)
@@ -181,7 +179,7 @@ def _show(product_type: str, known: Known, kept: Iterable[Firmware], ours: Setti
     table.title = f"{model_name(product_type)} ({product_type})"
     for number, offer in enumerate(offers):
         notes = list(_notes(offer, here, choice, product_type, chosen.offer))
-        if most is not None and number >= most and not set(notes) & {"here", "pinned", "this is installed"}:
+        if most is not None and number >= most and not set(notes) & {"here", "pinned", CHOSEN}:
             continue
         table.add_row(
             f"{offer.version}{' beta' if offer.beta else ''}",
@@ -194,6 +192,10 @@ def _show(product_type: str, known: Known, kept: Iterable[Firmware], ours: Setti
         )
     if offers:
         Console().print(table)
+    for each in known.contradictions:
+        newest = chosen.offer is None or age(each.version, each.build) > age(chosen.offer.version, chosen.offer.build)
+        if product_type in each.product_types and (newest or most is None):
+            typer.echo(each.says, err=True)
     if chosen.offer is None:
         typer.echo(f"{model_name(product_type)}: {chosen.reason} {chosen.remedy}".strip())
     elif chosen.warning:
@@ -202,7 +204,7 @@ def _show(product_type: str, known: Known, kept: Iterable[Firmware], ours: Setti
 
 def _notes(offer: Offer, here: set[str], choice: Choice, product_type: str, chosen: Offer | None) -> Iterator[str]:
     if offer == chosen:
-        yield "this is installed"
+        yield CHOSEN
     if offer.build in here:
         yield "here"
     if choice.pinned(product_type) in (offer.build, offer.version):

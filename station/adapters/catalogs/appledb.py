@@ -101,19 +101,22 @@ def _take(entry: _Build, sieve: Sieve) -> None:
             sieve.skip()
             continue
         links = sorted((link for link in origin.links if link.active), key=lambda link: not link.preferred)
-        if origin.type == "ipsw" and origin.hashes is not None and links:
-            sieve.take(
+        if origin.type != "ipsw" or origin.hashes is None:
+            continue
+        for link in links:
+            if sieve.take(
                 version=entry.version,
                 build=entry.build,
                 product_types=origin.device_map,
-                url=links[0].url,
+                url=link.url,
                 size=origin.size,
                 sha256=origin.hashes.sha256,
                 sha1=origin.hashes.sha1,
                 released=entry.released if isinstance(entry.released, str) else None,
                 signed=_signed(entry.signed, origin.device_map),
                 beta=entry.beta or entry.rc,
-            )
+            ):
+                break
 
 
 def _signed(says: object, product_types: list[str]) -> bool | None:

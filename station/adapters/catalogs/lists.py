@@ -177,8 +177,8 @@ class Catalogs:
                 sieve = Sieve(shelf.source, self._origins)
                 # In a thread, because the other lists' deadlines run on.
                 await asyncio.to_thread(parse, answer.body, sieve)
-                if sieve.strangers:
-                    hosts = ", ".join(sorted(sieve.strangers)[:3])[:100]
+                if strangers := sieve.strangers():
+                    hosts = ", ".join(strangers[:3])[:100]
                     done.trouble(f"{who} names firmware that is not on Apple's servers ({hosts}). It is left out.")
                 shelf = filled(shelf, answer, sieve.offers, now, self._max_age)
             done.reached.add(shelf.source)

@@ -7,7 +7,7 @@ from datetime import date
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from station.core.versions import is_beta, is_build
+from station.core.versions import Age, age, is_beta, is_build
 from station.errors import InputRejected
 from station.model.catalog import Offer, Source
 
@@ -24,6 +24,8 @@ _PRODUCT = re.compile(r"(iPhone|iPad|iPod)\d{1,3},\d{1,3}", re.ASCII)
 _VERSION = re.compile(r"(\d{1,3}(?:\.\d{1,3}){0,3})(.{0,40})", re.ASCII)
 _ADDRESS = re.compile(r"[A-Za-z0-9:/._~,%+()-]{1,500}\.ipsw", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_APPLES = (".apple.com", ".cdn-apple.com")
+_OLDEST: Age = ((), (0, "", False, 0, ""))
 _DIGESTS = {"sha256": re.compile(r"[0-9a-f]{64}"), "sha1": re.compile(r"[0-9a-f]{40}")}
 
 
@@ -61,9 +63,8 @@ class Sieve:
     origins: tuple[str, ...]
     """SCHEME://HOST[:PORT] that firmware may come from."""
     offers: list[Offer] = field(default_factory=list)
-    strangers: set[str] = field(default_factory=set)
-    """Hosts that firmware may not come from, and that the list names."""
-
+    elsewhere: list[tuple[str, str, Age]] = field(default_factory=list)
+    """Releases that are where firmware may not come from: the host, the model, and which it is."""
     skipped: int = 0
     """Entries that could not be read."""
 
@@ -86,9 +87,9 @@ class Sieve:
         released: str | None = None,
         signed: bool | None = None,
         beta: bool = False,
-    ) -> None:
-        """Keep an entry if all of it makes sense. Raises InputRejected when there are too many."""
-        if len(self.offers) >= MAX_OFFERS:
+    ) -> bool:
+        """Keep an entry if all of it makes sense; whether it was kept. Raises InputRejected when there are too many."""
+        if len(self.offers) + len(self.elsewhere) >= MAX_OFFERS:
             raise InputRejected(f"{self.source.value} lists more firmware than there can be.")
         number = _VERSION.fullmatch(version)
         models = sorted({product_type for product_type in product_types if is_product(product_type)})
@@ -96,9 +97,14 @@ class Sieve:
         plausible = number is not None and is_build(build) and 0 < len(models) <= MAX_MODELS
         plausible = plausible and 0 <= (size or 0) <= MAX_SIZE and any(digests.values())
         plausible = plausible and all(not said or _DIGESTS[name].fullmatch(said) for name, said in digests.items())
-        address = self._address(url) if plausible else ""
-        if number is None or not address:
-            return
+        if number is None or not plausible:
+            return False
+        beta = beta or bool(number[2].strip()) or is_beta(build)
+        host, address = self._address(url)
+        if not address:
+            if host and not beta:
+                self.elsewhere += ((host, model, age(number[1], build)) for model in models)
+            return False
         self.offers.append(
             Offer(
                 version=number[1],
@@ -109,29 +115,41 @@ class Sieve:
                 released=_day(released or ""),
                 signed=signed,
                 sources=(self.source,),
-                beta=beta or bool(number[2].strip()) or is_beta(build),
+                beta=beta,
                 sha256=digests["sha256"],
                 sha1=digests["sha1"],
             )
         )
+        return True
 
-    def _address(self, url: str) -> str:
-        """Where it is, if it may come from there. What is http there, and may be https, is asked for in https."""
+    def strangers(self) -> list[str]:
+        """Hosts that are not Apple's, and are said to have something newer than what is kept of a model.
+
+        Old firmware that Apple has no longer is listed in archives, and betas where one has to log in: that is no news.
+        """
+        newest: dict[str, Age] = {}
+        for offer in self.offers:
+            for model in offer.product_types:
+                newest[model] = max(newest.get(model, _OLDEST), age(offer.version, offer.build))
+        found = {host for host, model, which in self.elsewhere if model in newest and which > newest[model]}
+        return sorted(host for host in found if not host.endswith(_APPLES))
+
+    def _address(self, url: str) -> tuple[str, str]:
+        """The host, and where it is if it may come from there. What is http and may be https is asked for in https."""
         if not _ADDRESS.fullmatch(url) or "/../" in url:
-            return ""
+            return "", ""
         try:
             parts = urlsplit(url)
             host, _ = parts.hostname, parts.port
         except ValueError:
-            return ""
+            return "", ""
         if parts.scheme not in ("http", "https") or not host:
-            return ""
+            return "", ""
         safe = parts._replace(scheme="https")
         for whole in (safe, parts):
             if f"{whole.scheme}://{whole.netloc}".lower() in self.origins:
-                return whole.geturl()
-        self.strangers.add(host)
-        return ""
+                return host, whole.geturl()
+        return host, ""
 
 
 def _day(released: str) -> str:

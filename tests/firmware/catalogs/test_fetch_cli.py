@@ -101,7 +101,7 @@ async def test_the_catalog_of_a_model(person):
     beta, newest, older = rows(result.stdout)
     assert beta == ["26.3", "beta", "23D5103d", "2026-01-26", "yes", "9.0", "GB", "AppleDB"]
     assert newest[:4] == ["26.2.1", "23C71", "2026-01-26", "yes"]
-    assert " ".join(newest[6:]) == "ipsw.me, AppleDB, Apple this is installed"
+    assert " ".join(newest[6:]) == "ipsw.me, AppleDB, Apple this station's choice"
     assert older[-1] == "denied"
     assert result.stderr == ""
 
@@ -113,7 +113,7 @@ async def test_fetching_what_a_model_needs(person):
     (firmware,) = person.store.list()
     person.store.verify(firmware, full=True)
     assert (await person("fetch")).stdout == "iPhone 12: iOS 26.2.1 (23C71) is here already.\n"
-    assert "this is installed, here" in (await person("catalog", "--offline")).stdout
+    assert "this station's choice, here" in (await person("catalog", "--offline")).stdout
 
 
 async def test_what_is_pinned_denied_or_not_there(person):

@@ -324,7 +324,9 @@ async def test_a_model_whose_name_is_an_attack(station, apple):
 
 async def test_firmware_that_is_elsewhere(apple, tmp_path):
     firmware = {"version": "26.9", "buildid": "23H99", "url": "https://evil.example/a.ipsw", "sha1sum": "a" * 40}
-    async with serving_json({"firmwares": [firmware]}) as origin:
+    other = firmware | {"version": "26.1", "buildid": "23B85", "url": f"{apple.origin}/ipsw/a.ipsw"}
+    old = firmware | {"version": "9.0", "buildid": "13A344", "url": "https://archive.org/download/a.ipsw"}
+    async with serving_json({"firmwares": [firmware, other, old]}) as origin:
         station = Station(tmp_path / "lists", hosts(apple, ipsw_me=origin))
         known = await station.refresh()
     assert known.troubles == ("ipsw.me names firmware that is not on Apple's servers (evil.example). It is left out.",)

@@ -39,6 +39,7 @@ IPSW = {
     "deviceMap": [PHONE, "iPhone13,3"],
     "links": [
         {"url": "https://developer.apple.com/services-account/download?path=/a.ipsw", "active": False},
+        {"url": "https://archive.org/download/ios/iPhone13,2_26.2.1_23C71_Restore.ipsw", "preferred": True},
         {"url": FILE, "active": True},
     ],
     "hashes": {"sha1": SHA1, "sha2-256": SHA256},
