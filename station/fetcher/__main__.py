@@ -45,8 +45,8 @@ def main() -> int:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
-        errand = msgspec.json.decode(sys.stdin.readline(), type=Errand)
-    except msgspec.MsgspecError as error:
+        errand = msgspec.json.decode(sys.stdin.buffer.readline(), type=Errand)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         sys.stderr.write(f"This is no errand: {error}\n")
         return 1
     store = FirmwareStore(Path(errand.store), reserve=errand.reserve)

@@ -26,7 +26,7 @@ from tests.firmware.fetch.test_fetch import assert_right
 from tests.system.test_disk_full import namespaces_are_allowed, small_disk
 
 EVERY = os.environ.get("TESTS_EVERY_STEP") == "1"
-SAMPLE = 6
+SAMPLE = 3
 
 CALLS = ("pwrite64", "fallocate", "ftruncate", "fdatasync", "fsync", "rename", "mkdir", "unlink", "link", "symlink")
 LIMITS = msgspec.structs.replace(
