@@ -9,7 +9,7 @@ import pytest
 
 from station.adapters import unpacked
 from station.adapters.firmware import FirmwareStore
-from station.adapters.objects import Look, link_to
+from station.adapters.objects import Look, Objects, link_to
 from station.adapters.unpacked import FirmwareDamaged
 from station.errors import InputRejected, Refused
 from station.model.firmware import Firmware
@@ -84,7 +84,7 @@ def test_what_is_damaged_is_gone_for_all_that_have_it(store, both, full, tmp_pat
     assert store.list() == []
     assert {each.firmware for each in store.unusable()} == {*both}
     assert all("differs" in each.why for each in store.unusable())
-    assert OS not in objects(store)
+    assert not Objects(store.path).place(hashlib.sha256(OS).hexdigest()).exists()
     assert RADIO in objects(store)
     with pytest.raises(FirmwareDamaged):
         store.verify(both[0])
@@ -271,6 +271,19 @@ def test_what_is_there_already_is_taken_in_again(store, both, tmp_path):
         assert store.take_in(directory, digests) == both[0]
     assert not directory.exists()
     assert at(both[0], "os.dmg").stat().st_ino == inode
+
+
+def test_what_a_crash_left_unsaid_is_read_before_it_is_used(store, tmp_path):
+    """The process ended when the firmware was in its place, and before it was written down how it looks."""
+    source = tiny_ipsw(tmp_path / "one", "26.2", "23C55", ("iPhone13,2",), ONE)
+    firmware = store.take_in(fetched(store.path, source), digests_of(source))
+    (Path(firmware.directory).parent / "checked.json").unlink()
+    decay(at(firmware, "os.dmg"))
+    left = fetched(store.path, source)
+    (left / "ipsw" / "os.dmg").unlink()
+    assert store.take_in(left, digests_of(source)) == firmware
+    with pytest.raises(FirmwareDamaged, match=r"'os\.dmg' differs"):
+        store.verify(firmware)
 
 
 @pytest.mark.parametrize(
