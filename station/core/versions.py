@@ -1,6 +1,7 @@
 """Versions and builds of iOS: which is newer, and which this program is known to install."""
 
 import re
+from functools import lru_cache
 
 from station.errors import InputRejected
 
@@ -20,6 +21,7 @@ _BETAS = range(4000, 6000)
 """Numbers of betas, which have a letter behind: 23C5027f came before 23C52, and 23D8133 after 23D127."""
 
 
+@lru_cache(maxsize=4096)  # lists of firmware are ordered, and name few versions often
 def version_order(version: str) -> tuple[int, ...]:
     """A key that orders versions ("9.3.6" before "10.0"). Raises InputRejected when it is none."""
     if not _VERSION.fullmatch(version):
@@ -27,6 +29,7 @@ def version_order(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
+@lru_cache(maxsize=4096)
 def build_order(build: str) -> BuildOrder:
     """A key that orders builds by age ("9B206" before "13A344", "23C5027f" before "23C52"). Raises InputRejected."""
     match = _BUILD.fullmatch(build)
