@@ -42,6 +42,14 @@ async def test_it_fetches_what_it_is_told_to(fetcher, zipped):
     assert_right(fetcher, zipped, *fetcher.store.list())
 
 
+async def test_it_says_that_it_is_no_use_to_try_again(fetcher):
+    fetcher.offer = msgspec.structs.replace(fetcher.offer, build="23C72")
+    process = await start(errand_of(fetcher), *COMMAND)
+    async with asyncio.timeout(15):
+        _, told = await process.communicate()
+    assert (process.returncode, b"says that it is" in told) == (2, True)
+
+
 async def test_it_stops_when_it_is_told_to(apple, fetcher):
     apple.behaviours[AppleService.CDN], apple.cut_after = Behaviour.STALL, 1000
     process = await start(errand_of(fetcher), *COMMAND)
