@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from station.adapters.fetch import arrivals
 from station.model.catalog import ArrivalState
 from tests.firmware.fetch.conftest import contents, unzipped
@@ -17,6 +19,7 @@ def assert_right(fetcher, zipped, firmware):
     assert not list(fetcher.store.path.glob(".[!l]*"))
 
 
+@pytest.mark.system
 async def test_it_comes_whole(fetcher, zipped):
     firmware = await asyncio.to_thread(fetcher)
     assert_right(fetcher, zipped, firmware)
