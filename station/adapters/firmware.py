@@ -214,7 +214,8 @@ class FirmwareStore:
         Args:
             in_use: names of the directories that somebody will use; those that somebody uses are known.
         """
-        return [self._kept(directory, in_use) for directory in self._directories()]
+        sizes: dict[str, int] = {}
+        return [self._kept(directory, in_use, sizes) for directory in self._directories()]
 
     def remove(self, names: Iterable[str]) -> Removed:
         """Delete firmware, whichever is not used by a job, by the names of directories, and all that nobody needs."""
@@ -369,17 +370,34 @@ class FirmwareStore:
             looks.add(look_at((directory / "ipsw" / file.path).lstat()))
         return looks - {NO_FILE}
 
-    def _kept(self, directory: Path, in_use: Container[str]) -> Kept:
+    def _kept(self, directory: Path, in_use: Container[str], sizes: dict[str, int]) -> Kept:
         firmware, why = self._look(directory)
         return Kept(
             name=directory.name,
             version=firmware.version if firmware else "",
             build=firmware.build if firmware else directory.name.partition("-")[0],
             product_types=firmware.product_types if firmware else (),
-            bytes_of=_bytes_of(directory),
+            bytes_of=self._bytes_of(directory, sizes),
             in_use=directory.name in in_use or leases.taken(directory),
             damaged=bool(why),
         )
+
+    def _bytes_of(self, directory: Path, sizes: dict[str, int]) -> dict[str, int]:
+        """Bytes of each content of a firmware: of a shared one by its digest, of another by its path.
+
+        `sizes` of contents are known, and added to: with much in the store, to look at each once makes a difference.
+        """
+        found: dict[str, int] = {}
+        with suppress(FileNotFoundError):
+            for path, entry in unpacked.walk(directory / "ipsw"):
+                if not entry.is_symlink():
+                    found[f"{directory.name}/{path}"] = entry.stat(follow_symlinks=False).st_size
+                    continue
+                key = os.readlink(entry).rpartition("/")[2]  # noqa: PTH115 (tens of thousands of them)
+                if key not in sizes:
+                    sizes[key] = max(self._objects.look(key)[0], 0)  # one that was found damaged is not there
+                found[key] = sizes[key]
+        return found
 
     def _temporary(self) -> Path:
         return Path(tempfile.mkdtemp(prefix=_INCOMING, dir=self.path))
@@ -411,7 +429,8 @@ class FirmwareStore:
 
     def _sweep(self) -> int:
         """Delete contents that no firmware has; the bytes that became free."""
-        return self._objects.sweep({sha256 for each in self._directories() for sha256 in _bytes_of(each)})
+        sizes: dict[str, int] = {}
+        return self._objects.sweep({sha256 for each in self._directories() for sha256 in self._bytes_of(each, sizes)})
 
     def _require_space(self, needed: int) -> None:
         free = shutil.disk_usage(self.path).free
@@ -478,17 +497,6 @@ def _size(path: Path) -> int:
 
 def _same(file: FileDigest | None, entry: Entry) -> bool:
     return file is not None and file.size == entry.size
-
-
-def _bytes_of(directory: Path) -> dict[str, int]:
-    """Bytes of each content of a firmware: of a shared one by its digest, of another by its path."""
-    found: dict[str, int] = {}
-    with suppress(FileNotFoundError):
-        for path, entry in unpacked.walk(directory / "ipsw"):
-            with suppress(OSError):  # a content that was found damaged is not there
-                key = Path(entry).readlink().name if entry.is_symlink() else f"{directory.name}/{path}"
-                found[key] = entry.stat().st_size
-    return found
 
 
 def _firmware(directory: Path, digests: Digests | Head) -> Firmware:
