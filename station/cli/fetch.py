@@ -13,7 +13,15 @@ import typer
 from msgspec.structs import replace
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Column, Table
 
 from station.adapters import fetch as fetching
@@ -220,8 +228,8 @@ def _tell_age(known: Known) -> None:
     for source in known.configured:
         asked = known.checked.get(source)
         if asked is None or source not in known.reached:
-            when = "nothing that counts still" if asked is None else f"asked {_ago(time.time() - asked)}"
-            typer.echo(f"{source.value}: {when}.", err=True)
+            here = "nothing is here" if asked is None else f"what it said {_ago(time.time() - asked)} counts for now"
+            typer.echo(f"{source.value}: {here}.", err=True)
 
 
 def _ago(seconds: float) -> str:
@@ -321,13 +329,16 @@ class Advance:
     def __init__(self, bars: Progress, name: str) -> None:
         self._bars = bars
         self._name = name
-        self._bar = bars.add_task(name, total=None)
+        self._bar: TaskID | None = None
 
     def __call__(self, arrival: Arrival) -> None:
         """Told by whoever fetches."""
         says = {ArrivalState.CHECKING: "checking", ArrivalState.WAITING: "waiting"}.get(arrival.state, "")
         words = ", ".join(filter(None, (self._name, says or arrival.says)))
-        self._bars.update(self._bar, description=words, completed=arrival.done, total=arrival.total or None)
+        done, total = arrival.done, arrival.total or None
+        if self._bar is None:  # what was here before says nothing of how fast it is
+            self._bar = self._bars.add_task(words, completed=done, total=total)
+        self._bars.update(self._bar, description=words, completed=done, total=total)
 
 
 @contextmanager

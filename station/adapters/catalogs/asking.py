@@ -21,7 +21,7 @@ MAX_HOPS = 3
 """Redirects that are followed, on the server's own host."""
 CONNECT_SECONDS = 15.0
 
-LATER = "The list that is here already counts for now. Look at the network, or try again later."
+LATER = "Look at the network, or try again later."
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import httpx
-import structlog
 
 from station.adapters.catalogs import apple, appledb, ipsw_me
 from station.adapters.catalogs.asking import NotThereError, ask, client
@@ -24,8 +23,6 @@ MODELS_AT_ONCE = 4
 """Of which ipsw.me is asked at a time."""
 FUTURE = 86_400.0
 """Seconds that a list may seem to have been asked ahead of now, before the station's clock is not believed."""
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +186,6 @@ class Catalogs:
         except StorageError as error:
             done.trouble(f"{error} {error.remedy}")
         except StationError as error:
-            log.info("list not read", source=who, about=shelf.about, error=str(error))
             done.trouble(f"{error} {error.remedy}".strip())
             return not isinstance(error, Unreachable | InputRejected)
         return True

@@ -155,7 +155,7 @@ async def test_without_a_network(person, offered, tmp_path):
     offered.behaviours[AppleService.CATALOG] = Behaviour.UNAVAILABLE
     result = await person("catalog", PHONE)
     assert (result.exit_code, len(rows(result.stdout))) == (0, 3)
-    assert "AppleDB: asked just now." in result.stderr
+    assert "AppleDB: what it said just now counts for now." in result.stderr
     result = await person("catalog", PHONE, "--offline")
     assert (result.exit_code, len(rows(result.stdout))) == (0, 3)
     for path in (tmp_path / "catalogs").glob("*.json"):
