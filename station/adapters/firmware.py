@@ -12,22 +12,18 @@ Firmware of earlier versions, whose contents are not shared, is used as it is.
 The calls block for as long as the disk takes: keep them off an event loop.
 """
 
-import fcntl
 import hashlib
-import os
-import re
 import shutil
-import tempfile
-import time
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from station.adapters import durable, leases, unpacked
+from station.adapters import durable, leases, stock, unpacked
 from station.adapters.ipsw import MANIFEST, MAX_MANIFEST, Entry, entries, read_manifest
 from station.adapters.leases import Lease
 from station.adapters.objects import NO_FILE, Look, Objects, look_at
+from station.adapters.premises import Premises, disk_trouble
 from station.adapters.unpacked import Advance, Digests, FileDigest, FirmwareDamaged, Head
 from station.core.pruning import Kept
 from station.core.versions import Age, age
@@ -36,14 +32,6 @@ from station.model.firmware import Firmware
 
 RESERVE = 512 << 20
 """Bytes an import leaves free: records must still be written when the store is full."""
-
-LOCK_SECONDS = 60.0
-"""How long a change waits for another one, which takes a second or two, or the deleting of some GB."""
-_LOCK_POLL = 0.05
-"""A file lock can be waited for only without end."""
-
-_INCOMING = ".incoming-"
-_NAME = re.compile(r"\d{1,3}[A-Z]\d{1,6}[a-z]?-[0-9a-f]{12}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -77,19 +65,20 @@ class FirmwareStore:
         self.path = path
         self.reserve = reserve
         """Bytes of the disk that firmware leaves free."""
+        self._premises = Premises(path)
         self._objects = Objects(path)
         self._heads: dict[str, tuple[tuple[int, int] | None, Firmware]] = {}
 
     def list(self) -> list[Firmware]:
         """Every firmware that can be used, oldest version first."""
-        found = (self._usable(directory) for directory in self._directories())
+        found = (self._usable(directory) for directory in self._premises.directories())
         return sorted((firmware for firmware in found if firmware), key=_age)
 
     def unusable(self) -> tuple[Unusable, ...]:
         """What is in the store and cannot be used (any more)."""
         return tuple(
             Unusable(name=directory.name, why=why, firmware=firmware)
-            for directory in self._directories()
+            for directory in self._premises.directories()
             for firmware, why in (self._look(directory),)
             if why
         )
@@ -113,7 +102,7 @@ class FirmwareStore:
             StorageError: it does not fit, or a disk fails.
             Refused: the store is being changed right now.
         """
-        with _disk_trouble(), entries(source) as found:
+        with disk_trouble(), entries(source) as found:
             data = _manifest_of(found)
             manifest, sha256 = read_manifest(data), hashlib.sha256(data).hexdigest()
             if missing := manifest.paths - {entry.name for entry in found}:
@@ -123,7 +112,7 @@ class FirmwareStore:
             target = self.path / f"{manifest.build}-{sha256[:12]}"
             if (present := self._usable(target)) and self._undamaged(present):
                 return present
-            kept = self._sound_files(target, sha256)
+            kept = stock.sound_files(self._premises, self._objects, target, sha256)
             lacking = [entry for entry in found if not _same(kept.get(entry.name), entry)]
             with self._workplace(sum(entry.size for entry in lacking)) as incoming:
                 files = {file.path: file for file in unpacked.fill(incoming, lacking, advance)}
@@ -150,7 +139,7 @@ class FirmwareStore:
             StorageError: the disk fails.
             Refused: others change the store all the time; or a job uses a firmware that had to be replaced.
         """
-        with self._changing():
+        with self._premises.changing():
             unpacked.require_sound(digests)
             target = self.path / digests.name
             there = self._is_there(target, digests)
@@ -178,7 +167,7 @@ class FirmwareStore:
         Whoever verifies several gives each the same `done`, empty at first: then what they share is read once.
         """
         directory = self._directory(firmware)
-        with _disk_trouble():
+        with disk_trouble():
             digests = unpacked.read(directory)
             if digests.manifest_sha256 != firmware.manifest_sha256:
                 raise FirmwareDamaged(firmware.build, "it was replaced by another")
@@ -193,7 +182,7 @@ class FirmwareStore:
                 raise FirmwareDamaged(firmware.build, "not all of it is there any more") from error
         if looks is not None:
             # What cannot be written down, because it is removed just now, or the disk is full, is read once more.
-            with suppress(StorageError, Refused), self._changing():
+            with suppress(StorageError, Refused), self._premises.changing():
                 unpacked.write_checked(directory, looks)
 
     def lease(self, firmware: Firmware) -> Lease:
@@ -215,31 +204,26 @@ class FirmwareStore:
             in_use: names of the directories that somebody will use; those that somebody uses are known.
         """
         sizes: dict[str, int] = {}
-        return [self._kept(directory, in_use, sizes) for directory in self._directories()]
+        return [self._kept(directory, in_use, sizes) for directory in self._premises.directories()]
 
     def remove(self, names: Iterable[str]) -> Removed:
         """Delete firmware, whichever is not used by a job, by the names of directories, and all that nobody needs."""
         removed, in_use = [], []
-        with self._changing():
+        with self._premises.changing():
             for name in names:
                 try:
                     with leases.take_alone(self.path / name):
-                        self._discard(self.path / name)
+                        self._premises.discard(self.path / name)
                     removed.append(name)
                 except Refused:
                     in_use.append(name)
                 except FileNotFoundError:
                     continue
-            freed = self._sweep()
+            freed = stock.sweep(self._premises, self._objects)
         return Removed(names=tuple(removed), in_use=tuple(in_use), freed=freed)
 
     def _directory(self, firmware: Firmware) -> Path:
         return self.path / Path(firmware.directory).parent.name
-
-    def _directories(self) -> Sequence[Path]:
-        with suppress(FileNotFoundError), os.scandir(self.path) as found:
-            return [Path(entry.path) for entry in found if _NAME.fullmatch(entry.name) and entry.is_dir()]
-        return []
 
     def _usable(self, directory: Path) -> Firmware | None:
         firmware, why = self._look(directory)
@@ -274,31 +258,6 @@ class FirmwareStore:
             return False
         return True
 
-    def _known(self) -> dict[str, set[Look]]:
-        """How each content looked when it was known to be good, as all firmware that has it tells."""
-        known: dict[str, set[Look]] = {}
-        for directory in self._directories():
-            with suppress(FirmwareDamaged):
-                looks, damage = unpacked.read_checked(directory), unpacked.read_damage(directory)
-                spoilt = damage.files if damage else ()
-                for file in unpacked.read(directory).files:
-                    if file.path in looks and file.path not in spoilt:
-                        known.setdefault(file.sha256, set()).add(looks[file.path])
-        return known
-
-    def _sound_files(self, directory: Path, sha256: str) -> dict[str, FileDigest]:
-        """What is good of a damaged firmware."""
-        try:
-            digests = unpacked.read(directory)
-        except FirmwareDamaged:
-            return {}
-        if digests.manifest_sha256 != sha256:
-            return {}
-        known = self._known()
-        return {
-            file.path: file for file in digests.files if self._objects.look(file.sha256) in known.get(file.sha256, ())
-        }
-
     def _is_there(self, target: Path, digests: Digests) -> bool:
         """Whether just this firmware is in the store, undamaged as far as can be told without reading."""
         with suppress(FirmwareDamaged):
@@ -307,7 +266,7 @@ class FirmwareStore:
 
     def _put(self, filled: Path, digests: Digests) -> bool:
         """Put contents in their places; whether all that are there now are known to be good."""
-        root, known, certain = filled / "ipsw", self._known(), True
+        root, known, certain = filled / "ipsw", stock.known(self._premises), True
         files = {file.path: file for file in digests.files}
         if root.is_symlink() or {path for path, _ in unpacked.walk(root)} - files.keys():
             raise InputRejected("There is more in this firmware than it says.", remedy="Import it again.")
@@ -332,13 +291,13 @@ class FirmwareStore:
 
     def _replace(self, target: Path, digests: Digests) -> None:
         """Make the directory of a firmware whose contents are in place."""
-        made = self._temporary()
+        made = self._premises.temporary()
         try:
             unpacked.link(made, digests)
             made.chmod(0o755)
             if target.exists():
                 with leases.take_alone(target):
-                    self._discard(target)
+                    self._premises.discard(target)
             made.rename(target)
             durable.sync_directory(self.path)
         finally:
@@ -347,14 +306,14 @@ class FirmwareStore:
     def _quarantine(self, directory: Path, digests: Digests, error: FirmwareDamaged) -> None:
         """Make what was found damaged unusable, wherever it is."""
         files = {file.path: file for file in digests.files}
-        with self._changing():
+        with self._premises.changing():
             # A content that looks otherwise by now was repaired meanwhile.
             spoilt = {path for path, look in error.spoilt.items() if look in self._looks(directory, files[path])}
             if not directory.is_dir() or (not spoilt and self._is_there(directory, digests)):
                 return
             unpacked.mark(directory, error.why, spoilt)
             gone = {files[path].sha256 for path in spoilt if (directory / "ipsw" / path).is_symlink()}
-            for other in self._directories():
+            for other in self._premises.directories():
                 with suppress(FirmwareDamaged):
                     shared = [each for each in unpacked.read(other).files if each.sha256 in gone]
                     shared = [each for each in shared if (other / "ipsw" / each.path).is_symlink()]
@@ -377,44 +336,17 @@ class FirmwareStore:
             version=firmware.version if firmware else "",
             build=firmware.build if firmware else directory.name.partition("-")[0],
             product_types=firmware.product_types if firmware else (),
-            bytes_of=self._bytes_of(directory, sizes),
+            bytes_of=stock.bytes_of(self._objects, directory, sizes),
             in_use=directory.name in in_use or leases.taken(directory),
             damaged=bool(why),
         )
 
-    def _bytes_of(self, directory: Path, sizes: dict[str, int]) -> dict[str, int]:
-        """Bytes of each content of a firmware: of a shared one by its digest, of another by its path.
-
-        `sizes` of contents are known, and added to: with much in the store, to look at each once makes a difference.
-        """
-        found: dict[str, int] = {}
-        with suppress(FileNotFoundError):
-            for path, entry in unpacked.walk(directory / "ipsw"):
-                if not entry.is_symlink():
-                    found[f"{directory.name}/{path}"] = entry.stat(follow_symlinks=False).st_size
-                    continue
-                key = os.readlink(entry).rpartition("/")[2]  # noqa: PTH115 (tens of thousands of them)
-                if key not in sizes:
-                    sizes[key] = max(self._objects.look(key)[0], 0)  # one that was found damaged is not there
-                found[key] = sizes[key]
-        return found
-
-    def _temporary(self) -> Path:
-        return Path(tempfile.mkdtemp(prefix=_INCOMING, dir=self.path))
-
-    def _discard(self, directory: Path) -> None:
-        """Make a directory disappear from the store at once; deleting it takes longer."""
-        away = self._temporary()
-        directory.rename(away / "removed")
-        durable.sync_directory(self.path)
-        shutil.rmtree(away)
-
     @contextmanager
     def _workplace(self, needed: int) -> Iterator[Path]:
         """A directory to copy into, with room for `needed` bytes. Others know by its lock that it is no leftover."""
-        with self._changing():
+        with self._premises.changing():
             self._require_space(needed)
-            place = self._temporary()
+            place = self._premises.temporary()
             lease = leases.take(place)
         with lease:
             try:
@@ -422,65 +354,15 @@ class FirmwareStore:
             finally:
                 shutil.rmtree(place, ignore_errors=True)
 
-    def _clear_leftovers(self) -> None:
-        for leftover in self.path.glob(_INCOMING + "*"):
-            with suppress(Refused, OSError), leases.take_alone(leftover):
-                shutil.rmtree(leftover, ignore_errors=True)
-
-    def _sweep(self) -> int:
-        """Delete contents that no firmware has; the bytes that became free."""
-        sizes: dict[str, int] = {}
-        return self._objects.sweep({sha256 for each in self._directories() for sha256 in self._bytes_of(each, sizes)})
-
     def _require_space(self, needed: int) -> None:
         free = shutil.disk_usage(self.path).free
         if free < needed + self.reserve:
-            free += self._sweep()  # a crash may have left some
+            free += stock.sweep(self._premises, self._objects)  # a crash may have left some
         if free < needed + self.reserve:
             raise StorageError(
                 f"This firmware needs {needed >> 20} MiB, and the station's disk has {free >> 20} MiB free.",
                 remedy="Remove firmware that is no longer needed.",
             )
-
-    @contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Hold the store, and clear away what crashes left in it."""
-        with _disk_trouble():
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            try:
-                _wait_for(lock)
-                self._clear_leftovers()
-                yield
-            finally:
-                os.close(lock)
-
-
-def _wait_for(lock: int) -> None:
-    give_up = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > give_up:
-                raise Refused(
-                    "The firmware store is being changed, and that does not come to an end.", remedy="Try again later."
-                ) from None
-            time.sleep(_LOCK_POLL)
-        else:
-            return
-
-
-@contextmanager
-def _disk_trouble() -> Iterator[None]:
-    """Say what the operating system complains about in plain words."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"The firmware could not be read or written: {error.strerror or error}.",
-            remedy="Check that the medium is there, and that the station's disk is not full.",
-        ) from error
 
 
 def _age(firmware: Firmware) -> tuple[Age, str]:
