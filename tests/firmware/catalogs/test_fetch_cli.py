@@ -25,6 +25,8 @@ from station.virtual.firmware.ipsw import zip_ipsw
 from tests.firmware.catalogs.conftest import PHONE, build, hosts
 from tests.firmware.tiny import tiny_ipsw
 
+pytestmark = pytest.mark.system  # whole commands, and a server for each
+
 IMAGE = random.Random(1).randbytes(400_000)
 
 
@@ -133,7 +135,6 @@ async def test_what_is_pinned_denied_or_not_there(person):
     assert person.store.list() == []
 
 
-@pytest.mark.system
 async def test_a_file_that_is_not_what_all_lists_say(person, offered):
     offered.catalog.builds[1] = replace(offered.catalog.builds[1], sha256="0" * 64, sha1="0" * 40)
     result = await person("fetch", PHONE)
@@ -166,7 +167,6 @@ async def test_without_a_network(person, offered, tmp_path):
     assert (await person("catalog", PHONE, "--offline")).exit_code == 1
 
 
-@pytest.mark.system
 async def test_following_another_process(person, offered):
     """It is this process, which the lock does not know."""
     file = offered.catalog.builds[1]
@@ -192,7 +192,6 @@ async def test_following_another_process(person, offered):
     assert result.stdout.endswith("iOS 26.2.1 (23C71) is in the store.\n")
 
 
-@pytest.mark.system
 async def test_ctrl_c_keeps_what_is_here(person, offered):
     person.settings("[supply]\nkbytes_per_second = 100\n")
     process = await asyncio.create_subprocess_exec(

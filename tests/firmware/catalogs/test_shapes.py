@@ -278,6 +278,7 @@ def test_nothing_else_escapes(data, value):
                 continue
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("parse", "data"),
     [
