@@ -15,6 +15,7 @@ from station.virtual.apple.catalog import Build
 from station.virtual.apple.servers import AppleServers
 
 PHONE, OTHER = "iPhone13,2", "iPhone14,5"
+CDN = "http://127.0.0.1:1"
 DAY = 86_400.0
 START = 1_790_000_000.0
 
@@ -43,6 +44,11 @@ def hosts(servers: AppleServers, /, **others: str) -> FirmwareHosts:
     origin = servers.origin
     bases = {"ipsw_me": f"{origin}/v4", "appledb": f"{origin}/ios", "apple": f"{origin}/version"}
     return FirmwareHosts(**(bases | others), origins=(origin,))
+
+
+def alone(origin: str) -> FirmwareHosts:
+    """One list alone, in the place of ipsw.me; what it lists is at CDN."""
+    return FirmwareHosts(ipsw_me=origin, appledb="", apple="", origins=(CDN,))
 
 
 class Station:

@@ -8,13 +8,14 @@ import tracemalloc
 import pytest
 from msgspec.structs import replace
 
+from station.adapters.catalogs.lists import MODELS_AT_ONCE
 from station.core.catalog import Choice, choose
 from station.errors import ConfigError
 from station.model.catalog import FirmwareHosts, Source
 from station.virtual.apple.behaviour import AppleService, Behaviour
 from station.virtual.apple.certificates import Authority
 from station.virtual.apple.servers import LOOPBACK, AppleServers
-from tests.firmware.catalogs.conftest import DAY, OTHER, PHONE, Station, build, crooked, hosts
+from tests.firmware.catalogs.conftest import CDN, DAY, OTHER, PHONE, Station, alone, build, crooked, hosts
 
 
 async def test_three_lists_agree(station, apple):
@@ -47,9 +48,9 @@ async def test_what_is_known_is_not_sent_again(station, apple):
     assert station.known().checked == known.checked
 
 
-async def test_what_came_with_an_answer_is_sent_back(apple, tmp_path):
+async def test_what_came_with_an_answer_is_sent_back(tmp_path):
     heads: list[str] = []
-    firmware = {"version": "26.1", "buildid": "23B85", "url": f"{apple.origin}/ipsw/a.ipsw", "sha1sum": "a" * 40}
+    firmware = {"version": "26.1", "buildid": "23B85", "url": f"{CDN}/ipsw/a.ipsw", "sha1sum": "a" * 40}
     tags = ('ETag: W/"1"', "Last-Modified: Mon, 26 Jan 2026 18:00:00 GMT")
 
     def script(_: str, writer: asyncio.StreamWriter) -> None:
@@ -58,7 +59,7 @@ async def test_what_came_with_an_answer_is_sent_back(apple, tmp_path):
         writer.write(http(b"", status="304 Not Modified") if again else http(body, *tags))
 
     async with crooked(script, heads) as origin:
-        station = Station(tmp_path / "lists", hosts(apple, ipsw_me=origin, appledb="", apple=""))
+        station = Station(tmp_path / "lists", alone(origin))
         assert (await station.refresh()).offers == (await station.refresh()).offers != ()
     assert "if-modified-since: mon, 26 jan 2026 18:00:00 gmt" in heads[1].lower()
     assert "if-none-match" not in heads[0].lower()
@@ -253,17 +254,15 @@ BOMB = gzip.compress(bytes(20 << 20), compresslevel=1)
         (lambda _, writer: writer.write(http(b"", status="404 Not Found")), f"ipsw.me has no list for {PHONE}."),
     ],
 )
-async def test_crooked_servers(apple, tmp_path, script, words):
+async def test_crooked_servers(tmp_path, script, words):
     async with crooked(script) as origin:
-        station = Station(tmp_path / "lists", hosts(apple, ipsw_me=origin), seconds=10.0)
-        known = await station.refresh()
+        known = await Station(tmp_path / "lists", alone(origin)).refresh()
     (trouble,) = known.troubles
     assert words in trouble
-    assert len(known.offers) == 3
-    assert Source.IPSW_ME not in {source for offer in known.offers for source in offer.sources}
+    assert (known.offers, known.asked) == ((), None)
 
 
-async def test_a_server_that_drips(apple, tmp_path):
+async def test_a_server_that_drips(tmp_path):
     """A byte now and then, in the head already."""
     sent = 0
 
@@ -276,17 +275,17 @@ async def test_a_server_that_drips(apple, tmp_path):
             await asyncio.sleep(0.05)
 
     async with crooked(drip) as origin:
-        station = Station(tmp_path / "lists", hosts(apple, ipsw_me=origin, appledb="", apple=""), seconds=0.2)
+        station = Station(tmp_path / "lists", alone(origin), seconds=0.2)
         known = await station.refresh()
     assert "did not answer within 0.2 seconds" in known.troubles[0]
     assert sent < 20
 
 
 @pytest.mark.system
-async def test_what_is_packed_is_unpacked_no_further_than_needed(apple, tmp_path):
+async def test_what_is_packed_is_unpacked_no_further_than_needed(tmp_path):
     bomb = gzip.compress(bytes(200 << 20), compresslevel=1)
     async with crooked(lambda _, writer: writer.write(http(bomb, "Content-Encoding: gzip"))) as origin:
-        station = Station(tmp_path / "lists", hosts(apple, ipsw_me=origin, appledb="", apple=""))
+        station = Station(tmp_path / "lists", alone(origin))
         tracemalloc.start()
         known = await station.refresh()
         _, peak = tracemalloc.get_traced_memory()
@@ -295,23 +294,33 @@ async def test_what_is_packed_is_unpacked_no_further_than_needed(apple, tmp_path
     assert peak < 20 << 20
 
 
-async def test_it_follows_redirects_on_the_same_host(apple, tmp_path):
+async def test_a_server_that_fails_for_one_model_is_not_asked_for_all(tmp_path):
+    heads: list[str] = []
+    async with crooked(lambda _, writer: writer.write(http(b"", status="503 Busy")), heads) as origin:
+        known = await Station(tmp_path / "lists", alone(origin)).refresh(*(f"iPhone{n},1" for n in range(8, 40)))
+    assert known.troubles == (
+        "ipsw.me does not answer as it should (HTTP 503). Look at the network, or try again later.",
+    )
+    assert 1 <= len(heads) <= MODELS_AT_ONCE
+
+
+async def test_it_follows_redirects_on_the_same_host(tmp_path):
     def script(path: str, writer: asyncio.StreamWriter) -> None:
-        firmware = {"version": "26.1", "buildid": "23B85", "url": f"{apple.origin}/ipsw/a.ipsw", "sha1sum": "a" * 40}
+        firmware = {"version": "26.1", "buildid": "23B85", "url": f"{CDN}/ipsw/a.ipsw", "sha1sum": "a" * 40}
         body = json.dumps({"firmwares": [firmware]}).encode()
         writer.write(http(body) if path == "/there" else http(b"", "Location: /there", status="301 Moved"))
 
     async with crooked(script) as origin:
-        station = Station(tmp_path / "lists", hosts(apple, ipsw_me=origin, appledb="", apple=""))
+        station = Station(tmp_path / "lists", alone(origin))
         known = await station.refresh()
     assert [offer.build for offer in known.offers] == ["23B85"]
 
 
-async def test_packed_answers(apple, tmp_path):
-    firmware = {"version": "26.1", "buildid": "23B85", "url": f"{apple.origin}/ipsw/a.ipsw", "sha1sum": "a" * 40}
+async def test_packed_answers(tmp_path):
+    firmware = {"version": "26.1", "buildid": "23B85", "url": f"{CDN}/ipsw/a.ipsw", "sha1sum": "a" * 40}
     body = gzip.compress(json.dumps({"firmwares": [firmware]}).encode())
     async with crooked(lambda _, writer: writer.write(http(body, "Content-Encoding: gzip"))) as origin:
-        station = Station(tmp_path / "lists", hosts(apple, ipsw_me=origin, appledb="", apple=""))
+        station = Station(tmp_path / "lists", alone(origin))
         known = await station.refresh()
     assert [offer.build for offer in known.offers] == ["23B85"]
 
@@ -367,7 +376,7 @@ async def test_nobody_is_led_from_tls_to_none(tmp_path):
             writer.write(http(b"", f"Location: {servers.origin}/v4", status="302 Found"))
 
         async with crooked(away) as origin:
-            station = Station(tmp_path / "lists", hosts(servers, ipsw_me=origin, appledb="", apple=""))
+            station = Station(tmp_path / "lists", alone(origin))
             known = await station.refresh()
     (trouble,) = known.troubles
     assert trouble.startswith("ipsw.me sends us to another server (127.0.0.1). Nobody goes there. Look whether")
