@@ -13,12 +13,18 @@ fail() {
     exit 1
 }
 
+# not_installed PACKAGE…: those that are missing, one a line.
+not_installed() {
+    local package
+    for package in "$@"; do
+        dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || echo "$package"
+    done
+}
+
 # apt_install PACKAGE…: those that are missing, as root or through sudo.
 apt_install() {
-    local missing=() package
-    for package in "$@"; do
-        dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
-    done
+    local missing
+    mapfile -t missing < <(not_installed "$@")
     [ ${#missing[@]} -eq 0 ] && return
     say "Installing Debian packages: ${missing[*]}"
     local as_root=()
@@ -30,12 +36,25 @@ apt_install() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# venv_stamp REQUIREMENTS…: what a virtual environment is made from, and where it is.
+venv_stamp() {
+    local files=("$root/deploy/requirements-build.txt") name
+    for name in "$@"; do files+=("$root/deploy/$name"); done
+    printf '%s' "$(cat "${files[@]}" "$root/pyproject.toml" | sha256sum)-${venv%/*}-$("$python" --version)"
+}
+
+# venv_is_ready REQUIREMENTS…: whether it was made from exactly these.
+venv_is_ready() {
+    [ "$(cat "$venv/.stamp-$#" 2>/dev/null)" = "$(venv_stamp "$@")" ]
+}
+
 # venv_install REQUIREMENTS…: exactly these versions, checked against their hashes; skipped when nothing changed.
 venv_install() {
-    local files=("$root/deploy/requirements-build.txt") name stamp
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+        fail "needs Debian's python3, 3.11 or newer (Debian 12, Raspberry Pi OS Bookworm)"
+    venv_is_ready "$@" && return
+    local files=("$root/deploy/requirements-build.txt") name
     for name in "$@"; do files+=("$root/deploy/$name"); done
-    stamp=$(cat "${files[@]}" "$root/pyproject.toml" | sha256sum)-$root-$("$python" --version)
-    [ "$(cat "$venv/.stamp-$#" 2>/dev/null)" = "$stamp" ] && return
     if [ ! -x "$venv/bin/python" ] || [ "$("$venv/bin/python" --version)" != "$("$python" --version)" ]; then
         say "Making a virtual environment in .venv"
         "$python" -m venv --clear "$venv"
@@ -50,11 +69,8 @@ venv_install() {
         cat "$venv/editable.log" >&2
         fail "the project itself could not be installed"
     }
-    printf '%s' "$stamp" >"$venv/.stamp-$#"
+    venv_stamp "$@" >"$venv/.stamp-$#"
 }
-
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
-    fail "needs Debian's python3, 3.11 or newer (Debian 12, Raspberry Pi OS Bookworm)"
 
 # What systemd-python and, where it has no wheel, sslpsk-pmd3 are built with.
 build_packages=(python3-venv python3-dev gcc libc6-dev pkg-config libsystemd-dev libssl-dev)

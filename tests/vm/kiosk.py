@@ -1,7 +1,8 @@
 """A kiosk in the guest: the station's own units on a display, a touchscreen and pins; and a robot before it.
 
-Nothing of the station is pretended: `station.service` and `station-screen.service` as they are delivered (but for where
-the program lies and how patient systemd is, `DAEMON` and `SCREEN`), the kernel's DRM, evdev and GPIO, udev, usbmuxd.
+Nothing of the station is pretended: `station.service`, `station-screen.service`, what they say of usbmuxd, their users
+and udev's rules are as they are delivered (but for where the program lies and how patient systemd is, `DAEMON` and
+`SCREEN`); DRM, evdev and GPIO are the kernel's.
 
 The robot sees the display as whoever stands before it does: by pictures that QEMU takes of it. Where to touch it knows
 from the same program: a second kiosk here is told the same snapshots and the same touches, and its picture is what must
@@ -35,9 +36,14 @@ from tests.vm.guest import DISPLAY, ROOT, Guest
 PATIENCE = 240.0
 """Seconds for whatever takes less than twenty on an idle machine."""
 UNITS = Path("/run/systemd/system")
-USER = "kiosk"
-"""Who the screen runs as: nobody in particular, in the daemon's group and the groups of display and touchscreen."""
-GROUP = "restore-station"
+USER = "restore-station-screen"
+"""Who the screen runs as."""
+DAEMONS_USER = "restore-station"
+DELIVERED = ROOT / "deploy/files/base/etc"
+RULES = Path("/run/udev/rules.d/70-restore-station.rules")
+USBMUXD = UNITS / "usbmuxd.service.d/the-stations.conf"
+"""Its name is after that of whatever else tests say of usbmuxd, and so it counts more."""
+RUNTIME = Path("/run/restore-station")
 STATE = Path("/var/lib/restore-station")
 SOCKET = Path("/run/restore-station/station.sock")
 PORT = 7000
@@ -58,7 +64,6 @@ DAEMON = f"""
 [Service]
 {HERE}
 ExecStart={sys.executable} -m station daemon
-Group={GROUP}
 WatchdogSec=120
 # gpiozero asks which Raspberry Pi this is.
 BindReadOnlyPaths={CPUINFO}:/proc/cpuinfo
@@ -67,10 +72,20 @@ SCREEN = f"""
 [Service]
 {HERE}
 ExecStart={sys.executable} -m station screen --fullscreen
-User={USER}
-Group={GROUP}
 # Mesa draws in threads, which emulated processors only lose time with.
 Environment=LP_NUM_THREADS=0
+"""
+PEOPLE = f"""
+set -e
+systemd-sysusers {DELIVERED}/sysusers.d/restore-station.conf
+mkdir -p {RULES.parent}
+cp {DELIVERED}/udev/rules.d/{RULES.name} {RULES}
+udevadm control --reload
+systemctl daemon-reload
+systemctl kill --signal=KILL usbmuxd || true
+systemctl stop usbmuxd
+systemd-tmpfiles --create {DELIVERED}/tmpfiles.d/restore-station.conf
+systemctl start usbmuxd
 """
 PINS = f"""
 # The last one udev would load for the first phone: the kernel takes that from usbmuxd then, which misses it for good.
@@ -86,11 +101,16 @@ echo /sys/devices/platform/$(cat pi/dev_name)/$(cat pi/header/chip_name)
 
 AWAY = f"""
 systemctl stop station-screen station touchscreen outside
-rm -rf {STATE} {FIFO} {CPUINFO} {UNITS}/station.service* {UNITS}/station-screen.service*
+systemctl kill --signal=KILL usbmuxd
+systemctl stop usbmuxd
+rm -rf {STATE} {RUNTIME} {FIFO} {CPUINFO} {UNITS}/station.service* {UNITS}/station-screen.service* {USBMUXD} {RULES}
+rm -f /run/usbmuxd
+udevadm control --reload
 systemctl daemon-reload
 systemctl reset-failed
 userdel {USER}
-groupdel {GROUP}
+userdel {DAEMONS_USER}
+groupdel gpio
 cd /sys/kernel/config/gpio-sim
 echo 0 > pi/live
 rmdir pi/header pi
@@ -360,6 +380,9 @@ async def write(guest: Guest, file: Path, text: str) -> None:
 async def kiosk_in(guest: Guest, pictures: Path) -> AsyncGenerator[Kiosk, None]:
     """Wire a panel and a touchscreen to the guest, install the units, and run the screen while the context is open."""
     try:
+        drop_in = ROOT / "systemd/usbmuxd.service.d/restore-station.conf"
+        await write(guest, USBMUXD, drop_in.read_text())
+        await guest.check("sh", "-c", PEOPLE, seconds=PATIENCE)
         lines = (await guest.check("sh", "-c", PINS)).strip()
         service = ("systemd-run", "--quiet", "--unit=touchscreen", "/usr/bin/python3")
         program = Path(__file__).with_name("touchscreen.py")
@@ -367,9 +390,7 @@ async def kiosk_in(guest: Guest, pictures: Path) -> AsyncGenerator[Kiosk, None]:
         for unit, more in (("station.service", DAEMON), ("station-screen.service", SCREEN)):
             await write(guest, UNITS / unit, (ROOT / "systemd" / unit).read_text())
             await write(guest, UNITS / f"{unit}.d/guest.conf", more)
-        await guest.check(
-            "sh", "-c", f"groupadd {GROUP}; useradd --system --gid {GROUP} {USER}; systemctl daemon-reload"
-        )
+        await guest.check("systemctl", "daemon-reload")
         reach = ("socat", f"TCP-LISTEN:{PORT},fork,reuseaddr", f"UNIX-CONNECT:{SOCKET}")
         await guest.check("systemd-run", "--quiet", "--unit=outside", *reach)
         await guest.check("sh", "-c", f"until [ -p {FIFO} ]; do sleep 0.1; done; udevadm settle")

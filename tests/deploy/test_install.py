@@ -1,0 +1,147 @@
+"""`deploy/install --root`: files, users and the kernel's command line of a system that is not running."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.conftest import COMMAND_LINE, INSTALL, ROOT, Install, listing
+
+pytestmark = pytest.mark.system
+as_root = pytest.mark.skipif(os.getuid() != 0, reason="makes users in another root file system")
+
+
+@as_root
+def test_a_dry_run_says_what_a_run_does_and_changes_nothing(system: Path, install: Install):
+    before = listing(system)
+    says = install("--dry-run", "--name", "Counter 1")
+    assert listing(system) == before
+    does = install("--name", "Counter 1")
+    assert says.splitlines()[:-1] == does.splitlines()[:-1]
+    assert "dry run" in says.splitlines()[-1]
+
+
+@as_root
+def test_a_second_run_changes_nothing_and_says_so(system: Path, install: Install):
+    install("--name", "Counter 1", "--policy", "walk-up")
+    before = listing(system)
+    assert "Nothing to change" in install()
+    assert listing(system) == before
+
+
+@as_root
+def test_what_is_left_when_it_is_uninstalled(system: Path, install: Install):
+    before = listing(system)
+    install("--name", "Counter 1", "--usb-guard")
+    records = system / "var/lib/restore-station/records.db"
+    records.parent.mkdir(parents=True)
+    records.write_text("a record")
+    os.chown(records, 990, 990)
+    says = install("--uninstall")
+    left = {path for path in listing(system).keys() - before.keys() if (system / path).is_file()}
+    by_others = {
+        "etc/passwd-",
+        "etc/group-",
+        "etc/shadow-",
+        "etc/gshadow-",
+        "etc/shadow",
+        "etc/gshadow",
+        "etc/.pwd.lock",
+    }
+    assert left - by_others == {"etc/restore-station/station.toml", "var/lib/restore-station/records.db"}
+    assert "Left: /var/lib/restore-station" in says
+    assert "Left: /etc/restore-station/station.toml" in says
+    assert records.stat().st_uid == 0  # that user's number may become somebody else's
+    for file in ("etc/hostname", "etc/hosts", "boot/firmware/cmdline.txt"):
+        assert listing(system)[file][-1] == before[file][-1], file
+    assert "restore-station" not in (system / "etc/passwd").read_text() + (system / "etc/group").read_text()
+
+
+@as_root
+def test_a_raspberry_pis_kernel_says_nothing_on_the_display(system: Path, install: Install):
+    install()
+    line = (system / "boot/firmware/cmdline.txt").read_text()
+    assert line.count("\n") == 1
+    words = line.split()
+    assert words[:4] == COMMAND_LINE.replace("tty1", "tty3").split()
+    assert {"quiet", "vt.global_cursor_default=0", "consoleblank=0"} <= set(words)
+    added_by_the_owner = line.replace("rootwait", "rootwait video=HDMI-A-1:1920x1080")
+    (system / "boot/firmware/cmdline.txt").write_text(added_by_the_owner)
+    install("--no-kiosk")
+    restored = (system / "boot/firmware/cmdline.txt").read_text()
+    assert restored == COMMAND_LINE + " video=HDMI-A-1:1920x1080\n"
+    assert not (system / "etc/systemd/system/getty@tty1.service").is_symlink()
+    assert not (system / "etc/systemd/system/station-screen.service").exists()
+    assert not (system / "etc/systemd/system/multi-user.target.wants/station-screen.service").is_symlink()
+
+
+@as_root
+def test_what_the_owner_changed_stays(system: Path, install: Install):
+    settings, limits = (
+        system / "etc/restore-station/station.toml",
+        system / "etc/systemd/journald.conf.d/restore-station.conf",
+    )
+    settings.parent.mkdir()
+    settings.write_text('name = "Mine"\n')
+    install("--policy", "overnight")
+    limits.write_text("[Journal]\nSystemMaxUse=1G\n")
+    says = install()
+    assert "somebody has changed it: /etc/systemd/journald.conf.d/restore-station.conf" in says
+    assert "stay as they are: /etc/restore-station/station.toml" in says
+    assert "somebody has changed it" in install("--uninstall")
+    assert "1G" in limits.read_text()
+    assert settings.read_text() == 'name = "Mine"\n'
+
+
+@as_root
+def test_another_version_takes_the_place_of_the_old_one(system: Path, install: Install):
+    install("--prefix", "/srv/station")
+    assert "ExecStart=/srv/station/.venv" in (system / "etc/systemd/system/station.service").read_text()
+    program = system / "srv/station/station"
+    (program / "of_old.py").write_text("")
+    (program / "errors.py").write_text("raise")
+    says = install("--prefix", "/srv/station")
+    assert "1 files to /srv/station, 1 old ones away" in says
+    assert not (program / "of_old.py").exists()
+    assert (program / "errors.py").read_bytes() == (ROOT / "station/errors.py").read_bytes()
+
+
+@as_root
+def test_systemd_finds_nothing_wrong_with_the_units(system: Path, install: Install):
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("there is no systemd-analyze")
+    install("--usb-guard")
+    program = system / "opt/restore-station/.venv/bin/station"
+    program.parent.mkdir(parents=True)
+    shutil.copy("/bin/true", program)
+    (system / "usr/bin").mkdir(parents=True, exist_ok=True)
+    for name in ("touch", "udevadm", "rm", "sh"):
+        shutil.copy("/bin/true", system / "usr/bin" / name)
+    units = [f"/etc/systemd/system/station{part}.service" for part in ("", "-screen", "-usb-guard")]
+    command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", f"--root={system}", *units]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--policy", "nonsense"], "walk-up, bench or overnight"),
+        (["--name", 'a "quoted" one'], "no quotes"),
+        (["--prefix", "relative"], "absolute path"),
+        (["--nonsense"], "--help"),
+        (["--name"], "needs a value"),
+        (["--uninstall"], "there is no station"),
+    ],
+)
+def test_nonsense_is_refused(options: list[str], says: str, tmp_path: Path):
+    done = subprocess.run(
+        [INSTALL, "--dry-run", "--root", tmp_path, *options], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert re.match(r"deploy: ", done.stderr)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,70 @@
+"""What the delivered units may do, by systemd's own reckoning; and that what they name is there."""
+
+import configparser
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.conftest import ROOT
+
+FILES = ROOT / "deploy/files"
+needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
+DEBIANS = "[Service]\nExecStart=/usr/sbin/usbmuxd --user usbmux --systemd\n"
+"""What Debian's own unit of usbmuxd says."""
+
+
+@needs_systemd
+@pytest.mark.parametrize(("unit", "most"), [("station.service", 1.4), ("station-screen.service", 0.8)])
+def test_exposure(unit: str, most: float):
+    assert exposure(ROOT / "systemd" / unit) <= most
+
+
+@needs_systemd
+def test_exposure_of_usbmuxd(tmp_path: Path):
+    shutil.copytree(ROOT / "systemd/usbmuxd.service.d", tmp_path / "usbmuxd.service.d")
+    (tmp_path / "usbmuxd.service").write_text(DEBIANS)
+    assert exposure(tmp_path / "usbmuxd.service") <= 1.5
+
+
+def exposure(unit: Path) -> float:
+    """From 0, nothing, to 10, everything."""
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(unit)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout
+    found = re.search(r"exposure level for .*: ([0-9.]+)", said)
+    assert found, said
+    return float(found[1])
+
+
+def test_each_has_a_user_that_is_made():
+    names = re.findall(r"^u +([\w-]+)", sysusers(), re.MULTILINE)
+    users = {unit(name)["User"] for name in ("station.service", "station-screen.service")}
+    assert users == set(names)
+
+
+def test_the_screen_reaches_the_daemons_socket_and_nobody_else_does():
+    daemon = unit("station.service")
+    assert daemon["Group"] == "restore-station"
+    assert daemon["RuntimeDirectoryMode"] == "0750"
+    members = re.findall(r"^m +([\w-]+) +restore-station$", sysusers(), re.MULTILINE)
+    assert members == [unit("station-screen.service")["User"]]
+
+
+def test_power_off_is_for_the_daemons_user():
+    rule = (FILES / "base/etc/polkit-1/rules.d/50-restore-station.rules").read_text()
+    assert re.findall(r'subject\.user == "([^"]+)"', rule) == [unit("station.service")["User"]]
+
+
+def sysusers() -> str:
+    """Who is made."""
+    return (FILES / "base/etc/sysusers.d/restore-station.conf").read_text()
+
+
+def unit(name: str) -> dict[str, str]:
+    """What its service says; of what is said twice, the last."""
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(ROOT / "systemd" / name)
+    return dict(parser["Service"])
