@@ -131,15 +131,18 @@ async def _receive(response: httpx.Response, known: Validators, who: str, most: 
     if packing not in ("identity", "gzip"):
         raise Unreachable(f"{who} packs its answer in a way that nobody asked for.", remedy=LATER)
     unpack = zlib.decompressobj(31) if packing == "gzip" else None
+    spoilt = Unreachable(f"{who} sends what cannot be unpacked.", remedy=LATER)
     body = bytearray()
     try:
         async for piece in response.aiter_raw():
+            if unpack and unpack.eof:  # zlib would keep whatever follows
+                raise spoilt
             # One byte more than it may be is enough to know.
             body += unpack.decompress(piece, most + 1 - len(body)) if unpack else piece
             if len(body) > most:
                 raise InputRejected(f"{who} sends more than {most >> 20} MiB. It is not read.", remedy=LATER)
     except zlib.error:
-        raise Unreachable(f"{who} sends what cannot be unpacked.", remedy=LATER) from None
+        raise spoilt from None
     if unpack and not unpack.eof:
         raise Unreachable(f"{who} broke off in the middle of its answer.", remedy=LATER)
     headers = response.headers

@@ -227,6 +227,13 @@ async def flood(_path: str, writer: asyncio.StreamWriter) -> None:
         await writer.drain()
 
 
+async def flood_behind(_path: str, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(b"[]"))
+    while True:
+        writer.write(bytes(1 << 20))
+        await writer.drain()
+
+
 BOMB = gzip.compress(bytes(20 << 20), compresslevel=1)
 
 
@@ -237,6 +244,7 @@ BOMB = gzip.compress(bytes(20 << 20), compresslevel=1)
         (lambda _, writer: writer.write(b"SSH-2.0-OpenSSH\r\n"), "it broke off in the middle of its answer"),
         (lambda _, writer: writer.close(), "it broke off in the middle of its answer"),
         (flood, "sends more than 4 MiB. It is not read."),
+        (flood_behind, "cannot be unpacked"),
         (lambda _, writer: writer.write(http(BOMB, "Content-Encoding: gzip")), "sends more than 4 MiB"),
         (lambda _, writer: writer.write(http(b"no", "Content-Encoding: gzip")), "cannot be unpacked"),
         (lambda _, writer: writer.write(http(BOMB[:900], "Content-Encoding: gzip")), "broke off in the middle"),
