@@ -15,6 +15,7 @@ from station.adapters.unpacked import FirmwareDamaged
 from station.errors import StorageError
 from station.model.firmware import Firmware
 from station.virtual.firmware.ipsw import zip_ipsw
+from tests.firmware.tiny import tiny_ipsw
 
 REAL = Path(__file__).parents[3] / "shared/facts/real/manifests"
 
@@ -39,10 +40,10 @@ def flip(path: Path) -> None:
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_an_import_is_an_exact_copy(store, ipsw, tmp_path, packed):
-    firmware = store.import_ipsw(zip_ipsw(ipsw, tmp_path / "f.ipsw") if packed else ipsw)
+def test_an_import_is_an_exact_copy(store, like_apples, tmp_path, packed):
+    firmware = store.import_ipsw(zip_ipsw(like_apples, tmp_path / "f.ipsw") if packed else like_apples)
     assert (firmware.version, firmware.build, firmware.product_types) == ("26.2.1", "23C71", ("iPhone13,2",))
-    assert files(Path(firmware.directory)) == files(ipsw)
+    assert files(Path(firmware.directory)) == files(like_apples)
     assert store.list() == [firmware] == [store.newest_for("iPhone13,2")]
     store.verify(firmware, full=True)
 
@@ -55,9 +56,9 @@ def test_digests_name_every_file_in_order(store, ipsw):
     assert digests["manifest_sha256"] == firmware.manifest_sha256
 
 
-def test_the_newest_is_the_newest_by_number(store, small_ipsw):
+def test_the_newest_is_the_newest_by_number(store, tmp_path):
     for version, build in (("9.3.6", "13G37"), ("26.2", "23C55"), ("10.0", "14A345")):
-        store.import_ipsw(small_ipsw(version, build))
+        store.import_ipsw(tiny_ipsw(tmp_path / build, version, build, ("iPhone13,2",), {"os.dmg": b"image"}))
     assert [firmware.version for firmware in store.list()] == ["9.3.6", "10.0", "26.2"]
     assert store.newest_for("iPhone13,2").build == "23C55"
     assert store.newest_for("iPhone1,1") is None
