@@ -231,7 +231,7 @@ def _record(files: chain.ChainFiles, number: int) -> RecordLine:
 
 def _size(directory: str) -> int:
     with suppress(OSError):
-        return sum(path.lstat().st_size for path in Path(directory).rglob("*"))
+        return sum(path.stat().st_size for path in Path(directory).rglob("*") if path.is_file())  # links to contents
     return 0
 
 
