@@ -69,5 +69,5 @@ def _restores(said: object, depth: int) -> Iterator[dict[str, Any]]:
         for name, value in said.items():
             if name == "Restore" and isinstance(value, dict):
                 yield value
-            elif name != "Update":  # of what is installed already, and by another way
+            else:
                 yield from _restores(value, depth - 1)

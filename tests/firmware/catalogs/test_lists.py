@@ -62,6 +62,7 @@ async def test_what_came_with_an_answer_is_sent_back(tmp_path):
         station = Station(tmp_path / "lists", alone(origin))
         assert (await station.refresh()).offers == (await station.refresh()).offers != ()
     assert "if-modified-since: mon, 26 jan 2026 18:00:00 gmt" in heads[1].lower()
+    assert 'if-none-match: w/"1"' in heads[1].lower()
     assert "if-none-match" not in heads[0].lower()
 
 
