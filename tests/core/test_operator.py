@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from station.adapters.api import MAX_FRAME
-from station.core.actions import KeepChoices, StartAnew, SwitchMachine, WriteLogs
+from station.core.actions import (
+    AskForNewest,
+    DiscardFirmware,
+    KeepChoices,
+    StartAnew,
+    StopFetching,
+    SwitchMachine,
+    WriteLogs,
+)
 from station.core.bays import MAX_BAYS
 from station.core.events import ChoicesFound, OperatorTold, Papers, PapersSeen
 from station.core.operator import FIRST_WAIT, FREE_TRIES, LONGEST_WAIT, distinct, waiting
@@ -16,6 +24,7 @@ from station.model.api import (
     Cancel,
     Command,
     EndOrder,
+    FetchNewest,
     ForgetBay,
     LearnBay,
     LightLamp,
@@ -23,10 +32,12 @@ from station.model.api import (
     Order,
     Overrule,
     Release,
+    RemoveFirmware,
     SaveLogs,
     Select,
     SetFace,
     SetPin,
+    StopFetch,
     SwitchOff,
     Unlock,
     UsePolicy,
@@ -59,6 +70,9 @@ OPERATORS: tuple[Command, ...] = (
     LightLamp(id=1, lamp=None),
     SaveLogs(id=1, stick="STICK"),
     SwitchOff(id=1, how=Power.OFF),
+    FetchNewest(id=1),
+    StopFetch(id=1, build="23C55"),
+    RemoveFirmware(id=1, name="23C55-0123456789ab"),
     Order(id=1, service=Service.RESTORE, bays=(), count=1, seconds=60.0),
     EndOrder(id=1),
     Overrule(id=1, bay=ONE, ecid=A, gate=Gate.BATTERY, reason="so it is"),
@@ -506,3 +520,34 @@ def test_a_full_bench_with_open_pages_fits_a_frame():
     firmware = tuple(FirmwareLine(version="26.2.1", build="23C5512a", size=1 << 40, models=99) for _ in range(24))
     bench.do(PapersSeen(papers=Papers(firmware=firmware, records=(line,) * RECORDS_SHOWN, record_count=MAX_COUNT)))
     assert len(msgspec.json.encode(bench.view())) < MAX_FRAME
+
+
+def test_firmware_is_asked_for_stopped_and_removed():
+    bench = opened(fetches=True)
+    assert "No phone is here" in str(refused(bench, FetchNewest(id=1)))
+    bench.plug()
+    bench.do(FetchNewest(id=1))
+    assert says(bench) == "The station is looking up what is the newest."
+    bench.do(StopFetch(id=1, build="23C55"), RemoveFirmware(id=1, name="23B85-1"))
+    assert len(bench.all(AskForNewest)) == 1
+    assert [action.build for action in bench.all(StopFetching)] == ["23C55"]
+    assert [action.name for action in bench.all(DiscardFirmware)] == ["23B85-1"]
+
+
+def test_a_station_that_fetches_nothing_says_so_and_removes_all_the_same():
+    bench = opened()
+    bench.plug()
+    for command in (FetchNewest(id=1), StopFetch(id=1, build="23C55")):
+        assert str(refused(bench, command)) == "This station fetches no firmware."
+    bench.do(RemoveFirmware(id=1, name="23B85-1"))
+    assert bench.all(DiscardFirmware)
+
+
+def test_what_a_job_installs_is_shown_as_used():
+    bench = opened()
+    line = FirmwareLine(version="26.2", build="23C55", size=1, models=1, name="23C55")
+    bench.confirm()
+    bench.do(PapersSeen(papers=Papers(firmware=(line, msgspec.structs.replace(line, name="other")))))
+    view = bench.view().operator
+    assert view is not None
+    assert [each.in_use for each in view.firmware] == [True, False]

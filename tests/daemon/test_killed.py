@@ -18,6 +18,7 @@ import pytest_asyncio
 from station.adapters.api import ApiClient, connect
 from station.adapters.firmware import FirmwareStore
 from station.model.api import BayState, BayView, Lamp, OperatorConfirm, Start
+from station.model.catalog import FirmwareHosts
 from station.model.job import Phase, Reach
 from station.model.lights import Bulb
 from station.model.panel import Control
@@ -76,6 +77,8 @@ def firmware(tmp_path_factory) -> Path:
 async def feed(sockets: Path) -> AsyncGenerator[Feed, None]:
     feed = Feed()
     (sockets / "reach.json").write_bytes(msgspec.json.encode(Reach(usbmuxd=str(sockets / "usbmuxd"))))
+    nowhere = FirmwareHosts(ipsw_me="", appledb="", apple="", origins=())
+    (sockets / "firmware-hosts.json").write_bytes(msgspec.json.encode(nowhere))
     server = await asyncio.start_unix_server(feed.serve, sockets / "feed")
     try:
         yield feed

@@ -8,11 +8,12 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from station.cli import checkup
+from station.cli import checkup, supply_checkup
 from station.cli.main import COMMANDS, app
 from station.daemon.settings import load
 from station.model.api import BayState, Snapshot
 from station.model.base import format_ecid
+from station.model.catalog import FirmwareHosts
 from station.model.job import Reach
 from tests.core.helpers import ONE, A, B
 from tests.daemon.helpers import Daemon, House, arrived
@@ -112,21 +113,39 @@ def test_every_command_is_there():
     assert CliRunner().invoke(app, ["no-such-command"]).exit_code == 2
 
 
+def virtual_host(directory: Path) -> None:
+    """What one tells of itself; nobody answers where it says."""
+    reach, hosts = (
+        Reach(usbmuxd="x", signing_url="http://127.0.0.1:9/"),
+        FirmwareHosts(ipsw_me="", appledb="", apple=""),
+    )
+    (directory / "reach.json").write_bytes(msgspec.json.encode(reach))
+    (directory / "firmware-hosts.json").write_bytes(msgspec.json.encode(hosts))
+
+
+@pytest.fixture
+def _the_internet_is_not_asked(monkeypatch):
+    monkeypatch.setattr(supply_checkup, "_takes_a_connection", lambda _: False)
+
+
 def test_the_doctor_finds_what_is_wrong(tmp_path):
-    (tmp_path / "reach.json").write_bytes(msgspec.json.encode(Reach(usbmuxd="x")))
-    settings = load(virtual=tmp_path, state=tmp_path, socket=tmp_path / "none", firmware=tmp_path)
+    virtual_host(tmp_path)
+    nothing = {"fetch": "never"}
+    settings = load(virtual=tmp_path, state=tmp_path, socket=tmp_path / "none", firmware=tmp_path, supply=nothing)
     found = {finding.what: finding for finding in checkup.examine(settings)}
     assert not found["daemon"].fine
     assert "No such file" in found["daemon"].found
     assert not found["firmware"].fine
     disks = {f"disk for {what}" for what in ("state", "firmware", "vault")}
     others = {"confirming", "keys", "firmware", "memory for passwords", "clock"}
+    others |= {"Apple's signing server", "firmware lists"}
     assert set(found) - {"power supply", "heat"} == {"daemon", *disks, *others}
     assert all(finding.remedy for finding in found.values() if not finding.fine)
 
 
+@pytest.mark.usefixtures("_the_internet_is_not_asked")
 def test_the_doctor_sees_what_nobody_would(tmp_path):
-    (tmp_path / "reach.json").write_bytes(msgspec.json.encode(Reach(usbmuxd="x")))
+    virtual_host(tmp_path)
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys" / "station.pem").touch(mode=0o644)
     unplugged, nobody = tmp_path / "unplugged", {"enabled": False}
@@ -137,6 +156,7 @@ def test_the_doctor_sees_what_nobody_would(tmp_path):
     assert f"{unplugged} is not there" in found["disk for vault"].found
 
 
+@pytest.mark.usefixtures("_the_internet_is_not_asked")
 async def test_the_doctor_hears_the_daemon(house):
     def look() -> dict[str, checkup.Finding]:
         settings = load(state=house.state, socket=house.socket, gpio={"enabled": False})
@@ -148,6 +168,7 @@ async def test_the_doctor_hears_the_daemon(house):
     assert found["daemon's word"].found == "nothing is in its way"
 
 
+@pytest.mark.usefixtures("_the_internet_is_not_asked")
 def test_the_doctor_finds_what_is_right(sockets, monkeypatch):
     monkeypatch.setattr(checkup, "LOW_STATE", 0)
     monkeypatch.setattr(checkup, "TIMEOUT", 0.1)  # of a daemon that answers nobody

@@ -34,8 +34,10 @@ from station.model.api import (
     HoldEnded,
     OperatorConfirm,
     Order,
+    RemoveFirmware,
     Select,
     Start,
+    StopFetch,
     SwitchOff,
 )
 from station.model.base import BayId, Ecid, JobId, SocketPath
@@ -236,7 +238,7 @@ class Storm(Bench):
                 assert on is not None, f"{command} without a finger that leaves"
                 assert on[1].command == replace(command, id=0), f"{command} by a finger on {on}"
                 self._ask(command.bay, command.service, command.options)
-            case Order() | SwitchOff():
+            case Order() | SwitchOff() | RemoveFirmware() | StopFetch():
                 assert self._kept(command), f"{command} by a touch in passing"
                 self._ordered = self._ordered or (isinstance(command, Order) and self.station.operator.open)
             case OperatorConfirm():
@@ -628,7 +630,7 @@ def _opens(command: object, bay: BayView) -> bool:
     return isinstance(to, Place) and (to.bay, to.page) == (bay.bay, Page.PHONE)
 
 
-_DEEP = frozenset({Room.BAY, Room.NIGHT_BAYS, Room.NIGHT_SERVICE, Room.REPORT, Room.TOUCH})
+_DEEP = frozenset({Room.BAY, Room.NIGHT_BAYS, Room.NIGHT_SERVICE, Room.REPORT, Room.TOUCH, Room.IMAGE, Room.ARRIVAL})
 
 
 def _depth(place: Where | None) -> int:
