@@ -147,6 +147,7 @@ class FirmwareStore:
             if not there:
                 self._replace(target, digests)
             shutil.rmtree(filled)
+            self._premises.hand_over(self.path, self._objects.path, target)
             if known and not there:
                 # Not before: each file has lost one of its names now, and so has a new ctime.
                 unpacked.seal(target, digests)

@@ -43,8 +43,11 @@ class Premises:
     def changing(self) -> Iterator[None]:
         """Hold the store, and clear away what crashes left in it."""
         with disk_trouble():
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            if not self.path.exists():
+                self.path.mkdir(parents=True, exist_ok=True)
+                self.hand_over(self.path.parent, self.path)
+            # To read is enough for a lock, and everyone who uses the store may: root may have made the file.
+            lock = os.open(self.path / ".lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
                 _wait_for(lock)
                 self._clear_leftovers()
@@ -62,6 +65,16 @@ class Premises:
         directory.rename(away / "removed")
         durable.sync_directory(self.path)
         shutil.rmtree(away)
+
+    def hand_over(self, like: Path, *made: Path) -> None:
+        """Give what root has made, by hand, to whom `like` belongs: the station must be able to change it."""
+        if os.geteuid() != 0:
+            return
+        owner = like.stat()
+        for path in (below for place in made for below in (place, *place.rglob("*"))):
+            now = path.lstat()
+            if (now.st_uid, now.st_gid) != (owner.st_uid, owner.st_gid):
+                os.lchown(path, owner.st_uid, owner.st_gid)
 
     def _clear_leftovers(self) -> None:
         for leftover in self.path.glob(_INCOMING + "*"):

@@ -310,6 +310,17 @@ def test_what_is_not_as_it_says_is_not_taken_in(store, tmp_path, spoil, why):
     assert directory.exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another")
+def test_what_root_imports_belongs_to_the_station(store, both, tmp_path):
+    os.chown(store.path, 12345, 12345)
+    new = tiny_ipsw(tmp_path / "new", "26.2.1", "23C71", ("iPhone13,2",), {"os.dmg": b"new"})
+    firmware = store.import_ipsw(new)
+    directory = Path(firmware.directory).parent
+    made = [store.path / "objects", *(store.path / "objects").rglob("*"), directory, *directory.rglob("*")]
+    assert {path.lstat().st_uid for path in made if path.name != "checked.json"} == {12345}
+    assert unpacked.unchanged(directory, unpacked.read(directory))
+
+
 def test_downloads_are_nobody_elses(store, both):
     kept = store.path / ".fetch-2" / "ipsw"
     kept.mkdir(parents=True)
