@@ -9,7 +9,7 @@ from typing import Protocol
 
 NICE = 10
 """Below everything that works on a phone."""
-END_SECONDS = 10.0
+END_SECONDS = 3.0
 """How long it may take to end when it is told to, before it is killed."""
 
 WRONG = 2

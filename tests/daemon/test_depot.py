@@ -1,0 +1,182 @@
+"""What the store, the lists and the settings mean together."""
+
+import shutil
+import time
+from collections import namedtuple
+from collections.abc import Collection
+from typing import cast
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from station.adapters.catalogs import Catalogs, Known
+from station.adapters.fetch import FetchRules
+from station.adapters.firmware import FirmwareStore
+from station.core.pruning import Kept
+from station.core.supplying import UNREACHABLE
+from station.daemon.chosen import ChosenFirmware
+from station.daemon.depot import Depot
+from station.daemon.supply_settings import Supply
+from station.errors import Refused, StorageError, Unreachable
+from station.fetcher.__main__ import Errand
+from station.model.catalog import FirmwareHosts, Offer, Source
+from station.model.firmware import Firmware
+from tests.core.helpers import FIRMWARE
+
+TWELVE = "iPhone13,2"
+RULES = FetchRules(hosts=FirmwareHosts())
+GB = 1 << 30
+
+
+def offer(version: str, build: str) -> Offer:
+    return Offer(
+        version=version,
+        build=build,
+        product_types=(TWELVE,),
+        url=f"https://updates.cdn-apple.com/{build}.ipsw",
+        size=8 * GB,
+        sha256=f"{int(build[:2]):064x}",
+        signed=True,
+        sources=(Source.IPSW_ME, Source.APPLEDB),
+        confirmed=True,
+    )
+
+
+OLD, NEW, STRANGE = offer("26.1", "23B85"), offer("26.3", "23D30"), offer("99.1", "99A1")
+
+
+class Lists:
+    """Lists that say what a test wants."""
+
+    def __init__(self, *offers: Offer, asked: float | None = None, reached: bool = True) -> None:
+        checked = {} if asked is None else {Source.IPSW_ME: asked}
+        configured = (Source.IPSW_ME, Source.APPLEDB)
+        self._known = Known(
+            offers=offers, checked=checked, configured=configured, reached=configured if reached else ()
+        )
+
+    def known(self) -> Known:
+        return self._known
+
+    def refresh(self, product_types: Collection[str]) -> Known:
+        del product_types
+        return self._known
+
+
+class Store(FirmwareStore):
+    """One with firmware that a test names, and nothing on the disk."""
+
+    firmware: tuple[Firmware, ...] = ()
+    removed: tuple[str, ...] = ()
+
+    def list(self):
+        return [*self.firmware]
+
+
+def depot(tmp_path, lists: Lists, *here: Firmware, **settings: object) -> Depot:
+    wanted = Supply.model_validate(settings)
+    store = Store(tmp_path / "firmware")
+    store.firmware = here
+    chosen = ChosenFirmware(store, pins=wanted.pins, denied=wanted.denied)
+    return Depot(store, chosen, cast("Catalogs", lists), rules=RULES, settings=wanted)
+
+
+def test_the_newest_is_picked_or_what_is_pinned_or_asked_for(tmp_path):
+    now = time.time()
+    assert depot(tmp_path, Lists(NEW, OLD, asked=now)).pick(TWELVE, "", False) == NEW
+    assert depot(tmp_path, Lists(NEW, OLD, asked=now), denied=["23D30"]).pick(TWELVE, "", False) == OLD
+    pinned = depot(tmp_path, Lists(NEW, OLD, asked=now), pins={"all": "26.1"})
+    assert pinned.pick(TWELVE, "", False) == OLD
+    assert pinned.pick(TWELVE, "23D30", False) == NEW
+
+
+def test_nobody_fetches_unattended_what_one_list_alone_knows(tmp_path):
+    alone = replace(NEW, sources=(Source.IPSW_ME,), confirmed=False)
+    lists = depot(tmp_path, Lists(alone, asked=time.time()))
+    assert not isinstance(lists.pick(TWELVE, "", False), Offer)
+    assert lists.pick(TWELVE, "", True) == alone
+
+
+def test_why_there_is_nothing_is_said(tmp_path):
+    assert depot(tmp_path, Lists()).pick(TWELVE, "", False) == UNREACHABLE
+    found = depot(tmp_path, Lists(asked=time.time())).pick(TWELVE, "", False)
+    assert not isinstance(found, Offer)
+    assert found.title == "No list has firmware for this model."
+
+
+def test_lists_that_cannot_be_reached_are_told(tmp_path):
+    with pytest.raises(Unreachable):
+        depot(tmp_path, Lists(reached=False)).refresh([TWELVE])
+    depot(tmp_path, Lists()).refresh([TWELVE])
+
+
+def test_how_old_the_lists_are(tmp_path):
+    assert depot(tmp_path, Lists()).age() is None
+    age = depot(tmp_path, Lists(asked=time.time() - 100)).age()
+    assert age is not None
+    assert 100 <= age < 110
+    assert depot(tmp_path, Lists(asked=time.time() + 100)).age() == 0
+
+
+def test_what_is_here_is_what_may_be_installed(tmp_path):
+    assert depot(tmp_path, Lists(), FIRMWARE).here(TWELVE, "")
+    assert depot(tmp_path, Lists(), FIRMWARE).here(TWELVE, "23C55")
+    assert not depot(tmp_path, Lists(), FIRMWARE).here(TWELVE, "23D30")
+    assert not depot(tmp_path, Lists(), FIRMWARE).here("iPhone10,1", "")
+    assert not depot(tmp_path, Lists(), FIRMWARE, pins={"all": "26.1"}).here(TWELVE, "")
+    assert not depot(tmp_path, Lists(), FIRMWARE, denied=["23C55"]).here(TWELVE, "")
+
+
+def test_what_is_out_is_told_of_models_that_were_seen(tmp_path):
+    lists = Lists(NEW, asked=time.time())
+    told = depot(tmp_path, lists, FIRMWARE).notices([TWELVE])
+    assert told == ("iOS 26.3 is out. This station has 26.2 for 1 model.",)
+    assert depot(tmp_path, lists, FIRMWARE).notices(["iPhone10,1"]) == ()
+    assert depot(tmp_path, lists, FIRMWARE, pins={"all": "26.2"}).notices([TWELVE]) == ()
+    beyond = depot(tmp_path, Lists(STRANGE, asked=time.time()), FIRMWARE).notices([TWELVE])
+    assert beyond[0].endswith("This station has not installed iOS 99.1 before. Update its software first.")
+
+
+def test_old_lists_are_told(tmp_path):
+    days = depot(tmp_path, Lists(asked=time.time() - 3 * 86400)).notices([TWELVE])
+    assert days == ("The lists of firmware are 3 days old.",)
+
+
+@pytest.mark.parametrize(("free", "removes"), [(20 * GB, False), (2 * GB, True)])
+def test_room_is_made_only_when_it_is_needed(tmp_path, monkeypatch, free, removes):
+    usage = namedtuple("usage", "free")  # noqa: PYI024 (as shutil has it)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(free))
+    asked: list[Collection[str]] = []
+
+    def kept(store: FirmwareStore, in_use: Collection[str]) -> list[Kept]:
+        del store
+        asked.append(in_use)
+        return []
+
+    monkeypatch.setattr(FirmwareStore, "kept", kept)
+    depot(tmp_path, Lists()).make_room(NEW, frozenset({FIRMWARE.directory}), {TWELVE})
+    assert bool(asked) is removes
+    if removes:
+        assert asked[0] == {"23C55"}
+
+
+def test_a_disk_that_is_not_there_is_said(tmp_path):
+    (tmp_path / "firmware").touch()
+    with pytest.raises(StorageError, match="cannot be used"):
+        depot(tmp_path, Lists()).make_room(NEW, frozenset(), {TWELVE})
+
+
+def test_the_order_is_what_the_fetcher_understands(tmp_path):
+    order = msgspec.json.decode(depot(tmp_path, Lists()).order(NEW), type=Errand)
+    assert (order.offer, order.rules, order.store) == (NEW, RULES, str(tmp_path / "firmware"))
+
+
+def test_what_is_pinned_or_not_there_is_not_removed(tmp_path):
+    store = Store(tmp_path)
+    store.firmware = (FIRMWARE,)
+    chosen = ChosenFirmware(store, pins={"all": "26.2"}, denied=())
+    with pytest.raises(Refused, match="A pin"):
+        chosen.discard("23C55")
+    with pytest.raises(Refused, match="not here"):
+        chosen.discard("23D30-1")
