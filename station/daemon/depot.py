@@ -66,8 +66,16 @@ class Depot:
         return UNREACHABLE if known.asked is None else Lack(title=found.reason, remedy=found.remedy)
 
     def here(self, product_type: str, build: str) -> bool:
-        """Whether the store has it."""
-        return any(build in ("", each.build) for each in self._chosen.every_for(product_type))
+        """Whether the store has it; of any, what Apple signs still, as far as is known, where there is such a one."""
+        here = self._chosen.every_for(product_type)
+        if build or not here:
+            return any(each.build == build for each in here)
+        newest = here[-1].build
+        same = (each for each in self._lists.offers if each.build == newest and product_type in each.product_types)
+        if {each.signed for each in same} != {False}:
+            return True
+        instead = self.pick(product_type, "", attended=False)
+        return not isinstance(instead, Offer) or instead.build == newest
 
     def arrivals(self) -> Iterable[Arrival]:
         """What downloads say of themselves."""

@@ -252,6 +252,9 @@ class Supply:
         await self._take_end(now)
         known = await asyncio.to_thread(self._plan)
         wait = await self._keep_fresh(known, now)
+        if self._refresh is not None and self._refresh.done() and not self._refresh_failures:
+            # What was asked for is on its way, or there is nothing newer: what comes out next year was not meant.
+            self._needs.asked &= {model for each in known.errands for model in each.offer.product_types}
         self._tries = {each: tries for each, tries in self._tries.items() if each in _ids(known)}
         await self._drive(known, now)
         notices = await asyncio.to_thread(self._depot.notices, self._models)

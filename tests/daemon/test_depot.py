@@ -128,6 +128,17 @@ def test_what_is_here_is_what_may_be_installed(tmp_path):
     assert not depot(tmp_path, Lists(), FIRMWARE, denied=["23C55"]).here(TWELVE, "")
 
 
+def test_what_apple_does_not_sign_any_more_is_as_if_not_here_where_there_is_something_else(tmp_path):
+    now, ours = time.time(), offer(FIRMWARE.version, FIRMWARE.build)
+    unsigned = replace(ours, signed=False)
+    assert depot(tmp_path, Lists(NEW, ours, asked=now), FIRMWARE).here(TWELVE, "")
+    assert depot(tmp_path, Lists(NEW, replace(ours, signed=None), asked=now), FIRMWARE).here(TWELVE, "")
+    assert not depot(tmp_path, Lists(NEW, unsigned, asked=now), FIRMWARE).here(TWELVE, "")
+    assert depot(tmp_path, Lists(NEW, unsigned, asked=now), FIRMWARE).here(TWELVE, FIRMWARE.build)
+    assert depot(tmp_path, Lists(unsigned, asked=now), FIRMWARE).here(TWELVE, "")
+    assert depot(tmp_path, Lists(NEW, unsigned, asked=now), FIRMWARE, pins={"all": "26.2"}).here(TWELVE, "")
+
+
 def test_what_is_out_is_told_of_models_that_were_seen(tmp_path):
     lists = Lists(NEW, asked=time.time())
     told = depot(tmp_path, lists, FIRMWARE).notices([TWELVE])

@@ -145,6 +145,12 @@ class World:
                         return
                 await self._stir.wait()
 
+    async def until_quiet(self, fits) -> None:
+        """Wait for what nobody is told of."""
+        async with asyncio.timeout(PATIENCE):
+            while not fits():
+                await asyncio.to_thread(lambda: None)
+
     def progress(self, build: str, done: int, state: ArrivalState = ArrivalState.FETCHING, **changes) -> None:
         arrival = Arrival(version="26.2", build=build, product_types=(TWELVE,), state=state, done=done, total=1000)
         self.told_of = [replace(arrival, **changes)]
@@ -346,6 +352,28 @@ async def test_an_operator_gets_the_newest_although_something_is_here(world):
         driven.ask()
         await world.until(lambda: world.downloads)
         assert world.downloads[0].build == "23D30"
+
+
+async def test_what_comes_out_after_an_operator_asked_was_not_meant(world):
+    world.store = [NEWEST]
+    async with supplied(world) as driven:
+        needs(driven, TWELVE)
+        await refreshed(world, driven, 1)
+        driven.ask()
+        await refreshed(world, driven, 2)
+        driven.later(world, 1)
+        await world.until_quiet(lambda: not driven._needs.asked)
+        world.offers = [NEWEST, NEWER]
+        driven.later(world, 2 * supply.REFRESH_SECONDS)
+        await refreshed(world, driven, 3)
+        assert world.downloads == []
+
+
+async def refreshed(world: World, driven: Driven, times: int) -> None:
+    """Wait until the lists were read so often."""
+    await world.until(lambda: len(world.asked) == times)
+    assert driven._refresh is not None
+    await driven._refresh
 
 
 async def test_ahead_of_need_only_in_its_hours_and_only_while_nobody_waits(world):
