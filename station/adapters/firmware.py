@@ -100,7 +100,7 @@ class FirmwareStore:
         Raises:
             InputRejected: it is no IPSW, or a hostile one.
             StorageError: it does not fit, or a disk fails.
-            Refused: the store is being changed right now.
+            Refused: others change the store all the time; or a job uses what had to be replaced.
         """
         with disk_trouble(), entries(source) as found:
             data = _manifest_of(found)
@@ -177,7 +177,8 @@ class FirmwareStore:
             try:
                 looks = unpacked.check(directory, digests, advance, full=full, done=done)
             except FirmwareDamaged as error:
-                self._quarantine(directory, digests, error)
+                with suppress(StorageError, Refused):  # it is damaged, whether that could be written down or not
+                    self._quarantine(directory, digests, error)
                 raise
             except FileNotFoundError as error:  # somebody removes it just now
                 raise FirmwareDamaged(firmware.build, "not all of it is there any more") from error
@@ -211,15 +212,14 @@ class FirmwareStore:
         """Delete firmware, whichever is not used by a job, by the names of directories, and all that nobody needs."""
         removed, in_use = [], []
         with self._premises.changing():
-            for name in names:
+            there = {directory.name for directory in self._premises.directories()}
+            for name in sorted(there.intersection(names)):
                 try:
                     with leases.take_alone(self.path / name):
                         self._premises.discard(self.path / name)
                     removed.append(name)
                 except Refused:
                     in_use.append(name)
-                except FileNotFoundError:
-                    continue
             freed = stock.sweep(self._premises, self._objects)
         return Removed(names=tuple(removed), in_use=tuple(in_use), freed=freed)
 

@@ -21,7 +21,7 @@ from station.adapters import durable
 from station.adapters.ipsw import MANIFEST, Entry, Manifest, is_inside
 from station.adapters.objects import Look, Objects, link_to, look_at
 from station.core.versions import age
-from station.errors import InputRejected
+from station.errors import InputRejected, StorageError
 from station.model.base import Message
 
 Advance = Callable[[int, int], None]
@@ -202,11 +202,19 @@ def read_damage(directory: Path) -> Damage | None:
 
 
 def mark(directory: Path, why: str, files: Iterable[str] = ()) -> None:
-    """Write down that a firmware is damaged; from now on it cannot be used."""
+    """Write down that a firmware is damaged; from now on it cannot be used.
+
+    Raises:
+        StorageError: there is no room for that. All of it is read before its next use, which finds the same.
+    """
     before = read_damage(directory)
     known = before.files if before else ()
     damage = Damage(why=before.why if before else why, files=tuple(sorted({*known, *files})))
-    durable.write(directory / "damaged.json", _encoder.encode(damage))
+    try:
+        durable.write(directory / "damaged.json", _encoder.encode(damage))
+    except StorageError:
+        (directory / "checked.json").unlink(missing_ok=True)
+        raise
 
 
 def check(

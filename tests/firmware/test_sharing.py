@@ -11,7 +11,7 @@ from station.adapters import unpacked
 from station.adapters.firmware import FirmwareStore
 from station.adapters.objects import Look, Objects, link_to
 from station.adapters.unpacked import FirmwareDamaged
-from station.errors import InputRejected, Refused
+from station.errors import InputRejected, Refused, StorageError
 from station.model.firmware import Firmware
 from tests.firmware.tiny import digests_of, fetched, tiny_ipsw
 
@@ -189,6 +189,28 @@ def test_a_content_that_the_disk_cannot_read_is_damaged(store, both, monkeypatch
             store.verify(both[0], full=True)
     assert store.list() == []
     assert {each.firmware for each in store.unusable()} == {*both}
+
+
+def test_what_is_damaged_stays_so_when_the_disk_is_full(store, both, monkeypatch):
+    decay(at(both[0], "os.dmg"))
+    forget(both[0])  # to the file system it looks as it did
+    with monkeypatch.context() as patch:
+
+        def full(*_: object) -> None:
+            raise StorageError("No space left on device")
+
+        patch.setattr("station.adapters.durable.write", full)
+        with pytest.raises(FirmwareDamaged, match="differs"):
+            store.verify(both[0], full=True)
+    with pytest.raises(FirmwareDamaged, match="differs"):
+        store.verify(both[0])
+    assert store.list() == []
+
+
+def test_only_firmware_is_removed(store, both):
+    removed = store.remove(["../one", "objects", ".lock", str(store.path / name(both[0]))])
+    assert removed.names == removed.in_use == ()
+    store.verify(both[0], full=True)
 
 
 def test_what_each_takes_is_told(store, both):
