@@ -12,6 +12,8 @@ ROOT = Path(__file__).parents[2]
 INSTALL = ROOT / "deploy/install"
 COMMAND_LINE = "console=serial0,115200 console=tty1 root=PARTUUID=1-02 rootwait"
 LOGINS = "UID_MAX 60000\nGID_MAX 60000\nUSERGROUPS_ENAB yes\n"
+DEBIANS = "[Service]\nExecStart=/usr/sbin/usbmuxd --user usbmux --systemd\n"
+"""What Debian's own unit of usbmuxd says."""
 
 Install = Callable[..., str]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.conftest import COMMAND_LINE, INSTALL, ROOT, Install, listing
+from tests.deploy.conftest import COMMAND_LINE, DEBIANS, INSTALL, ROOT, Install, listing
 
 pytestmark = pytest.mark.system
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="makes users in another root file system")
@@ -118,9 +118,15 @@ def test_systemd_finds_nothing_wrong_with_the_units(system: Path, install: Insta
     program.parent.mkdir(parents=True)
     shutil.copy("/bin/true", program)
     (system / "usr/bin").mkdir(parents=True, exist_ok=True)
+    usbmuxd = system / "usr/lib/systemd/system/usbmuxd.service"
+    usbmuxd.parent.mkdir(parents=True)
+    usbmuxd.write_text(DEBIANS)
+    (system / "usr/sbin").mkdir()
+    shutil.copy("/bin/true", system / "usr/sbin/usbmuxd")
     for name in ("touch", "udevadm", "rm", "sh"):
         shutil.copy("/bin/true", system / "usr/bin" / name)
     units = [f"/etc/systemd/system/station{part}.service" for part in ("", "-screen", "-usb-guard")]
+    units.append("usbmuxd.service")
     command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", f"--root={system}", *units]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.conftest import ROOT
+from tests.deploy.conftest import DEBIANS, ROOT
 
 FILES = ROOT / "deploy/files"
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze")
-DEBIANS = "[Service]\nExecStart=/usr/sbin/usbmuxd --user usbmux --systemd\n"
-"""What Debian's own unit of usbmuxd says."""
 
 
 @needs_systemd
