@@ -126,6 +126,11 @@ class _Run:
     seen: Arrival | None = None
     progressed_at: float = 0.0
 
+    @property
+    def state(self) -> ArrivalState | None:
+        """What it said last that it is at."""
+        return None if self.seen is None else self.seen.state
+
 
 @dataclass
 class _Needs:
@@ -196,6 +201,8 @@ class Supply:
         self._refresh_tried_at: float | None = None
         self._refresh_every = REFRESH_SECONDS
         self._told: SupplyTold | None = None
+        self._planned: dict[str, Offer] = {}
+        """What was to be fetched when that was looked at last."""
 
     # -- what others tell
 
@@ -251,6 +258,7 @@ class Supply:
         self._forgive(now)
         await self._take_end(now)
         known = await asyncio.to_thread(self._plan)
+        await self._tell_of_what_others_brought(known)
         wait = await self._keep_fresh(known, now)
         if self._refresh is not None and self._refresh.done() and not self._refresh_failures:
             # What was asked for is on its way, or there is nothing newer: what comes out next year was not meant.
@@ -266,6 +274,14 @@ class Supply:
         if self._fetching is Fetching.AHEAD:
             waits.append(AHEAD_SECONDS)
         return max(0.05, min(waits))
+
+    async def _tell_of_what_others_brought(self, known: Plan) -> None:
+        """What needs no fetching any more may be here: imported by hand, for example."""
+        gone = {name: offer for name, offer in self._planned.items() if name not in _ids(known)}
+        self._planned = {each.offer.id: each.offer for each in known.errands}
+        for offer in gone.values():
+            if await asyncio.to_thread(self._depot.here, offer.product_types[0], offer.build):
+                await self._came(offer)
 
     # -- the lists
 
@@ -381,10 +397,10 @@ class Supply:
         """See how far it is; end it when it gets no further."""
         seen = await self._seen(run.errand.offer)
         tries = self._tries.setdefault(run.errand.offer.id, _Tries())
-        if seen is not None and (seen.done > tries.done or run.seen is None or seen.state is not run.seen.state):
-            if seen.done > tries.done:
-                tries.failures = 0
-            tries.done, run.progressed_at = max(seen.done, tries.done), now
+        if seen is not None and seen.done > tries.done:
+            tries.done, tries.failures, run.progressed_at = seen.done, 0, now
+        if seen is not None and seen.state is ArrivalState.CHECKING and run.state is not ArrivalState.CHECKING:
+            run.progressed_at = now  # nothing comes any more, and it is not over
         run.seen = seen or run.seen
         if now - run.progressed_at >= STALL_SECONDS:
             log.warning("download stalls", build=run.errand.offer.build)
@@ -407,6 +423,7 @@ class Supply:
         if code == 0:
             log.info("download is here", build=offer.build, version=offer.version)
             self._needs.asked -= set(offer.product_types)
+            self._planned.pop(offer.id, None)
             await self._came(offer)
             if await asyncio.to_thread(self._depot.here, offer.product_types[0], offer.build):
                 self._tries.pop(offer.id, None)
@@ -466,10 +483,9 @@ class Supply:
             total=offer.size,
         )
         if run is not None and run.errand.offer.id == offer.id:
-            seen = run.seen
-            if seen is None or seen.state not in (ArrivalState.FETCHING, ArrivalState.CHECKING):
+            if run.seen is None or run.state is ArrivalState.FAILED:  # of an earlier try: it has not said anything yet
                 return replace(waiting, state=ArrivalState.FETCHING)
-            return replace(seen, product_types=offer.product_types)
+            return replace(run.seen, product_types=offer.product_types)
         if tries.failed_at is not None:
             return replace(waiting, state=ArrivalState.FAILED, says=tries.says, remedy=tries.remedy)
         if tries.again_at > now:

@@ -229,6 +229,17 @@ async def test_two_phones_of_one_model_share_a_download_and_others_wait_their_tu
         assert states[other] == (ArrivalState.WAITING, supplying.ANOTHER_FIRST)
 
 
+async def test_what_somebody_else_brought_is_told_before_it_is_no_longer_on_its_way(world):
+    world.full = True  # it could not be fetched
+    async with supplied(world) as driven:
+        needs(driven, TWELVE)
+        await world.until(lambda: world.told.arrivals[0].state is ArrivalState.FAILED)
+        world.store.append(NEWEST)
+        driven.later(world, 1)
+        await world.until(lambda: world.told.arrivals == ())
+    assert world.news[-2:] == [NEWEST, world.told]
+
+
 async def test_what_is_not_wanted_any_more_is_stopped(world):
     async with supplied(world) as driven:
         needs(driven, TWELVE)
@@ -293,6 +304,22 @@ async def test_a_download_that_gets_no_further_is_ended(world):
         await world.until(lambda: world.downloads[0].stopped)
         await world.until(lambda: world.told.arrivals[0].state is ArrivalState.WAITING)
         assert world.told.arrivals[0].done == 10
+
+
+async def test_why_a_download_pauses_is_said_and_a_pause_is_no_progress(world):
+    async with supplied(world) as driven:
+        needs(driven, TWELVE)
+        await world.until(lambda: world.downloads)
+        for number in range(3):
+            says = f"The server is busy. It is tried again. ({number})"
+            world.progress("23C55", 10, ArrivalState.WAITING, says=says)
+            driven.later(world, supply.STALL_SECONDS / 4)
+            await world.until(lambda: world.told.arrivals[0].says == says)  # noqa: B023 (awaited at once)
+            world.progress("23C55", 10)
+            driven.later(world, 1)
+            await world.until(lambda: world.told.arrivals[0].state is ArrivalState.FETCHING)
+        driven.later(world, supply.STALL_SECONDS / 2)
+        await world.until(lambda: world.downloads[0].stopped)
 
 
 async def test_no_room_is_said(world):
