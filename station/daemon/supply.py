@@ -241,7 +241,11 @@ class Supply:
         try:
             while True:
                 self._stirred.clear()
-                wait = await self._turn()
+                try:
+                    wait = await self._turn()
+                except (StationError, OSError) as error:  # a disk that fails costs the supply, not the daemon
+                    log.warning("firmware cannot be seen to", error=str(error))
+                    wait = FIRST_BACKOFF
                 try:
                     async with asyncio.timeout(wait):
                         await self._stirred.wait()

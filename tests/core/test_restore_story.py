@@ -20,7 +20,7 @@ from station.errors import Refused
 from station.model.api import BayState, Cancel, Dismiss, Lamp, Start
 from station.model.causes import Cause
 from station.model.consent import Hand
-from station.model.events import Failed, Operation, PhaseBegan, Progress, Succeeded, WorkerExit
+from station.model.events import Failed, Operation, PhaseBegan, Progress, Signed, Succeeded, WorkerExit
 from station.model.job import DEADLINES, Phase
 from station.model.phone import PhoneMode
 from station.model.record import Outcome, Record
@@ -655,3 +655,15 @@ def test_a_queued_job_whose_phone_leaves_never_starts():
     assert bench.bay(TWO).state is BayState.READY
     bench.fail(first.job, Cause.SIGNING_REFUSED)
     assert [action.spec.ecid for action in bench.all(StartWorker) if action.spec.consent] == [A]
+
+
+def test_the_record_names_the_last_ticket():
+    bench = Bench()
+    job = bench.confirm().job
+    bench.phase(job, Phase.TICKET)
+    bench.say(job, Signed(at=bench.now, ticket="aa" * 32), Signed(at=bench.now, ticket="bb" * 32))
+    bench.fail(job, Cause.DISCONNECTED)
+    bench.do(gone())
+    bench.wait(1000)
+    (record,) = bench.records
+    assert record.ticket == "bb" * 32

@@ -73,6 +73,7 @@ class World:
         self.reachable = True
         self.listed_at: float | None = 1000.0
         self.full = False
+        self.broken = False
         self.news: list[SupplyTold | Offer] = []
         self._stir = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -97,6 +98,8 @@ class World:
         return fitting[-1] if fitting else NOTHING
 
     def here(self, product_type: str, build: str) -> bool:
+        if self.broken:
+            raise OSError("the disk fails")
         return any(product_type in each.product_types and build in ("", each.build) for each in self.store)
 
     def arrivals(self) -> list[Arrival]:
@@ -320,6 +323,16 @@ async def test_why_a_download_pauses_is_said_and_a_pause_is_no_progress(world):
             await world.until(lambda: world.told.arrivals[0].state is ArrivalState.FETCHING)
         driven.later(world, supply.STALL_SECONDS / 2)
         await world.until(lambda: world.downloads[0].stopped)
+
+
+async def test_a_disk_that_fails_costs_nothing_but_time(world):
+    world.broken = True
+    async with supplied(world) as driven:
+        needs(driven, TWELVE)
+        await world.until_quiet(lambda: not driven._stirred.is_set())
+        world.broken = False
+        driven.later(world, supply.FIRST_BACKOFF)
+        await world.until(lambda: world.downloads)
 
 
 async def test_no_room_is_said(world):
