@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from station.daemon.presets import Preset
+from station.daemon.settings import load
 from tests.deploy.conftest import COMMAND_LINE, DEBIANS, INSTALL, ROOT, Install, listing
 
 pytestmark = pytest.mark.system
@@ -94,6 +96,17 @@ def test_what_the_owner_changed_stays(system: Path, install: Install):
     assert "somebody has changed it" in install("--uninstall")
     assert "1G" in limits.read_text()
     assert settings.read_text() == 'name = "Mine"\n'
+
+
+@as_root
+@pytest.mark.parametrize("has_header", [True, False])
+def test_the_settings_are_what_was_asked_for(system: Path, install: Install, *, has_header: bool):
+    if not has_header:
+        (system / "boot/firmware/cmdline.txt").unlink()
+    install("--name", "Counter 1", "--policy", "overnight")
+    settings = load(system / "etc/restore-station/station.toml")
+    assert (settings.name, settings.policy) == ("Counter 1", Preset.OVERNIGHT)
+    assert (settings.gpio.enabled, settings.touch_confirms) == (has_header, not has_header)
 
 
 @as_root

@@ -123,7 +123,7 @@ def test_installed_twice_and_uninstalled(fresh: Path, run: Run):
         "var/lib/restore-station",
         "var/lib/restore-station/records.db",
     ]
-    assert speaking_of_it(fresh) == ["etc/restore-station/station.toml"]
+    assert speaking_of_it(fresh) == []
     assert "Left: /var/lib/restore-station" in says
     assert "Left: /etc/restore-station/station.toml" in says
     assert "Left: Debian packages" in says
