@@ -2,13 +2,14 @@
 
 import shutil
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from station.adapters.catalogs import Catalogs, Known
-from station.adapters.fetch import FetchRules, arrivals
+from station.adapters.fetch import FetchRules, arrival_of, discard, leftovers
 from station.adapters.firmware import RESERVE, FirmwareStore
 from station.core.arriving import Lack
 from station.core.catalog import Choice, beyond, choose, newer
@@ -77,12 +78,14 @@ class Depot:
         instead = self.pick(product_type, "", attended=False)
         return not isinstance(instead, Offer) or instead.build == newest
 
-    def arrivals(self) -> Iterable[Arrival]:
-        """What downloads say of themselves."""
-        return arrivals(self._store.path)
+    def arrival(self, offer: Offer) -> Arrival | None:
+        """What its download says of itself."""
+        return arrival_of(self._store.path, offer)
 
     def make_room(self, offer: Offer, in_use: Collection[str], seen: Collection[str]) -> None:
         """Remove what may be removed until it fits: never what a job uses or a pin names.
+
+        First what there is of other downloads that nobody goes on with, the longest left one first.
 
         What does not fit although all was removed is fetched nonetheless: it may share much with what is here.
 
@@ -96,8 +99,12 @@ class Depot:
             raise StorageError(
                 f"The firmware store cannot be used: {error.strerror}.", remedy="Check that its disk is there."
             ) from error
-        here = sum(each.done for each in self.arrivals() if each.build == offer.build)
-        wanted = offer.size - here + RESERVE - free
+        here = self.arrival(offer)
+        wanted = offer.size - (here.done if here else 0) + RESERVE - free
+        for leftover in sorted(leftovers(self._store.path), key=lambda each: -each.idle_seconds):
+            if wanted > 0 and leftover.id != offer.id and not leftover.held:
+                with suppress(OSError):  # what cannot be deleted makes no room
+                    wanted -= discard(leftover)
         if wanted <= 0:
             return
         kept = self._store.kept({Path(directory).parent.name for directory in in_use})

@@ -7,7 +7,7 @@ fetched now follows from what is wanted, what has failed, who asked and what the
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -81,8 +81,8 @@ class Depot(Protocol):
         """Whether the store has it."""
         ...
 
-    def arrivals(self) -> Iterable[Arrival]:
-        """What downloads say of themselves."""
+    def arrival(self, offer: Offer) -> Arrival | None:
+        """What its download says of itself."""
         ...
 
     def make_room(self, offer: Offer, in_use: Collection[str], seen: Collection[str]) -> None:
@@ -403,6 +403,8 @@ class Supply:
         tries = self._tries.setdefault(run.errand.offer.id, _Tries())
         if seen is not None and seen.done > tries.done:
             tries.done, tries.failures, run.progressed_at = seen.done, 0, now
+        if seen is not None and run.seen is not None and seen.done != run.seen.done:
+            run.progressed_at = now  # what begins anew has less than before, and comes all the same
         if seen is not None and seen.state is ArrivalState.CHECKING and run.state is not ArrivalState.CHECKING:
             run.progressed_at = now  # nothing comes any more, and it is not over
         run.seen = seen or run.seen
@@ -412,9 +414,7 @@ class Supply:
             self._count_failure(run.errand.offer, NOTHING_CAME, "", now)
 
     async def _seen(self, offer: Offer) -> Arrival | None:
-        every = await asyncio.to_thread(lambda: list(self._depot.arrivals()))
-        mine = set(offer.product_types)
-        return next((each for each in every if each.build == offer.build and mine & set(each.product_types)), None)
+        return await asyncio.to_thread(self._depot.arrival, offer)
 
     async def _take_end(self, now: float) -> None:
         """The download has ended: it is here, or it is not."""

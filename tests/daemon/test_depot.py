@@ -1,9 +1,12 @@
 """What the store, the lists and the settings mean together."""
 
+import fcntl
+import os
 import shutil
 import time
 from collections import namedtuple
 from collections.abc import Collection
+from pathlib import Path
 from typing import cast
 
 import msgspec
@@ -12,7 +15,7 @@ from msgspec.structs import replace
 
 from station.adapters.catalogs import Catalogs, Known
 from station.adapters.fetch import FetchRules
-from station.adapters.firmware import FirmwareStore
+from station.adapters.firmware import RESERVE, FirmwareStore
 from station.core.pruning import Kept
 from station.core.supplying import UNREACHABLE
 from station.daemon.chosen import ChosenFirmware
@@ -20,7 +23,7 @@ from station.daemon.depot import Depot
 from station.daemon.supply_settings import Supply
 from station.errors import Refused, StorageError, Unreachable
 from station.fetcher.__main__ import Errand
-from station.model.catalog import FirmwareHosts, Offer, Source
+from station.model.catalog import Arrival, ArrivalState, FirmwareHosts, Offer, Source
 from station.model.firmware import Firmware
 from tests.core.helpers import FIRMWARE
 
@@ -154,10 +157,14 @@ def test_old_lists_are_told(tmp_path):
     assert days == ("The lists of firmware are 3 days old.",)
 
 
-@pytest.mark.parametrize(("free", "removes"), [(20 * GB, False), (2 * GB, True)])
-def test_room_is_made_only_when_it_is_needed(tmp_path, monkeypatch, free, removes):
+def free(monkeypatch, count: int) -> None:
     usage = namedtuple("usage", "free")  # noqa: PYI024 (as shutil has it)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(free))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(count))
+
+
+@pytest.mark.parametrize(("count", "removes"), [(20 * GB, False), (2 * GB, True)])
+def test_room_is_made_only_when_it_is_needed(tmp_path, monkeypatch, count, removes):
+    free(monkeypatch, count)
     asked: list[Collection[str]] = []
 
     def kept(store: FirmwareStore, in_use: Collection[str]) -> list[Kept]:
@@ -170,6 +177,55 @@ def test_room_is_made_only_when_it_is_needed(tmp_path, monkeypatch, free, remove
     assert bool(asked) is removes
     if removes:
         assert asked[0] == {"23C55"}
+
+
+def begun(tmp_path, offer: Offer, done: int, idle: int) -> Path:
+    """What there is of a download: 1 MiB of its files, last gone on with so many seconds ago."""
+    directory: Path = tmp_path / "firmware" / f".fetch-{offer.id}"
+    (directory / "ipsw").mkdir(parents=True)
+    (directory / "ipsw" / "os.dmg").write_bytes(bytes(1 << 20))
+    arrival = Arrival(
+        version=offer.version,
+        build=offer.build,
+        product_types=offer.product_types,
+        state=ArrivalState.FETCHING,
+        done=done,
+        total=offer.size,
+    )
+    (directory / "lock").touch()
+    (directory / "progress.json").write_bytes(msgspec.json.encode(arrival))
+    for path in (directory / "progress.json", directory):
+        os.utime(path, (time.time() - idle, time.time() - idle))
+    return directory
+
+
+def test_what_is_left_of_other_downloads_makes_room(tmp_path, monkeypatch):
+    """The longest left one first, no more than needed, and never one that goes on."""
+    mine, older = begun(tmp_path, NEW, 4 * GB, 9000), begun(tmp_path, OLD, 4 * GB, 8000)
+    other, held = begun(tmp_path, replace(OLD, build="23B1"), 1, 7000), begun(tmp_path, STRANGE, 1, 9999)
+    lock = os.open(held / "lock", os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    free(monkeypatch, 4 * GB + RESERVE + 1)
+    depot(tmp_path, Lists()).make_room(NEW, frozenset(), {TWELVE})
+    assert [each.exists() for each in (mine, older, other, held)] == [True] * 4
+    free(monkeypatch, 4 * GB + RESERVE - 5)
+    depot(tmp_path, Lists()).make_room(NEW, frozenset(), {TWELVE})
+    assert [each.exists() for each in (mine, older, other, held)] == [True, False, True, True]
+    free(monkeypatch, 0)
+    depot(tmp_path, Lists()).make_room(NEW, frozenset(), {TWELVE})
+    assert [each.exists() for each in (mine, older, other, held)] == [True, False, False, True]
+    os.close(lock)
+
+
+def test_another_file_of_the_same_build_says_nothing_of_this_one(tmp_path, monkeypatch):
+    again = replace(NEW, sha256="f" * 64)
+    left = begun(tmp_path, again, 8 * GB, 50)
+    free(monkeypatch, RESERVE)
+    here = depot(tmp_path, Lists())
+    assert here.arrival(NEW) is None
+    assert here.arrival(again) is not None
+    here.make_room(NEW, frozenset(), {TWELVE})
+    assert not left.exists()
 
 
 def test_a_disk_that_is_not_there_is_said(tmp_path):

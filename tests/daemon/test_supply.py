@@ -102,8 +102,8 @@ class World:
             raise OSError("the disk fails")
         return any(product_type in each.product_types and build in ("", each.build) for each in self.store)
 
-    def arrivals(self) -> list[Arrival]:
-        return self.told_of
+    def arrival(self, offer: Offer) -> Arrival | None:
+        return next((each for each in self.told_of if each.build == offer.build), None)
 
     def make_room(self, offer: Offer, in_use: Collection[str], seen: Collection[str]) -> None:
         del offer, in_use, seen
@@ -333,6 +333,17 @@ async def test_a_disk_that_fails_costs_nothing_but_time(world):
         world.broken = False
         driven.later(world, supply.FIRST_BACKOFF)
         await world.until(lambda: world.downloads)
+
+
+async def test_what_begins_anew_is_no_download_that_gets_no_further(world):
+    async with supplied(world) as driven:
+        needs(driven, TWELVE)
+        await world.until(lambda: world.downloads)
+        for done in (900, *range(0, 900, 100)):
+            world.progress("23C55", done, says=f"at {done}")
+            driven.later(world, supply.STALL_SECONDS / 2)
+            await world.until(lambda done=done: world.told.arrivals[0].done == done)
+        assert not world.downloads[0].stopped
 
 
 async def test_no_room_is_said(world):

@@ -13,14 +13,24 @@ from collections.abc import Callable
 
 from station.adapters.fetch.download import Download, in_words
 from station.adapters.fetch.limits import LIMITS, FetchRules, Limits
-from station.adapters.fetch.progress import PREFIX, Leftover, Progress, arrivals, held, leftovers
+from station.adapters.fetch.progress import PREFIX, Leftover, Progress, arrival_of, arrivals, discard, held, leftovers
 from station.adapters.firmware import FirmwareStore
 from station.core.versions import age
 from station.errors import InputRejected, StationError
 from station.model.catalog import Arrival, ArrivalState, Offer
 from station.model.firmware import Firmware
 
-__all__ = ["LIMITS", "FetchRules", "Leftover", "Limits", "arrivals", "fetch", "leftovers"]
+__all__ = [
+    "LIMITS",
+    "FetchRules",
+    "Leftover",
+    "Limits",
+    "arrival_of",
+    "arrivals",
+    "discard",
+    "fetch",
+    "leftovers",
+]
 
 _DIGEST = re.compile(r"([0-9a-f]{64})?")
 _SHORT_DIGEST = re.compile(r"([0-9a-f]{40})?")

@@ -8,6 +8,8 @@ STORE/.fetch-ID/ipsw/           the files, as far as they are here
 
 import fcntl
 import os
+import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -104,17 +106,23 @@ def held(directory: Path, stop: Event) -> Iterator[None]:
 
 def arrivals(store_path: Path) -> list[Arrival]:
     """Everything that is on its way into a store, or was when it was interrupted."""
-    found = []
-    for leftover in leftovers(store_path):
-        try:
-            arrival = _decoder.decode((leftover.directory / "progress.json").read_bytes())
-        except (OSError, ValueError):
-            continue
-        if arrival.state in _RUNNING and not leftover.held:
-            says = "The download was interrupted. It goes on where it was."
-            arrival = msgspec.structs.replace(arrival, state=ArrivalState.WAITING, says=says, seconds_left=None)
-        found.append(arrival)
-    return found
+    return [arrival for leftover in leftovers(store_path) if (arrival := _arrival(leftover)) is not None]
+
+
+def arrival_of(store_path: Path, offer: Offer) -> Arrival | None:
+    """How far just this download is, and no other of the same build; None: nothing is known of it."""
+    return next((_arrival(leftover) for leftover in leftovers(store_path) if leftover.id == offer.id), None)
+
+
+def _arrival(leftover: Leftover) -> Arrival | None:
+    try:
+        arrival = _decoder.decode((leftover.directory / "progress.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    if arrival.state in _RUNNING and not leftover.held:
+        says = "The download was interrupted. It goes on where it was."
+        arrival = msgspec.structs.replace(arrival, state=ArrivalState.WAITING, says=says, seconds_left=None)
+    return arrival
 
 
 def leftovers(store_path: Path) -> list[Leftover]:
@@ -132,6 +140,23 @@ def leftovers(store_path: Path) -> list[Leftover]:
                 )
             )
     return found
+
+
+def discard(leftover: Leftover) -> int:
+    """Delete what there is of a download that nobody goes on with; how many bytes that frees.
+
+    One that somebody fetches by now stays. Raises OSError.
+    """
+    try:
+        with held(leftover.directory, Event()):
+            # What a file takes: room for all of one is kept when it is begun. Contents of the store stay.
+            found = [path.lstat() for path in leftover.directory.rglob("*")]
+            freed = sum(each.st_blocks * 512 for each in found if stat.S_ISREG(each.st_mode) and each.st_nlink == 1)
+            (leftover.directory / "state.json").unlink(missing_ok=True)  # first: without it nothing is gone on with
+            shutil.rmtree(leftover.directory)
+    except Refused:
+        return 0
+    return freed
 
 
 def _is_held(path: Path) -> bool:
