@@ -143,7 +143,7 @@ class Sources:
             with self._follow(self.current, headers) as response:
                 yield _answer(response, start, end, total=total, tag=tag)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise SourceFailed(_in_words(error)) from error
+            raise _failed(error) from error
 
     @contextmanager
     def _follow(self, url: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
@@ -202,14 +202,14 @@ def _origin(url: str) -> tuple[str, str, int] | None:
     return parsed.scheme, parsed.host, parsed.port or _PORTS[parsed.scheme]
 
 
-def _in_words(error: Exception) -> str:
+def _failed(error: Exception) -> SourceFailed:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not valid ({cause.verify_message})"
+            return SourceFailed(f"its certificate is not valid ({cause.verify_message})")
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx.TimeoutException):
-        return "it does not answer"
+        return SourceFailed("it does not answer")
     if isinstance(error, httpx.ConnectError):
-        return "it cannot be reached"
-    return "the connection broke"
+        return SourceFailed("it cannot be reached")
+    return SourceFailed("the connection broke")
