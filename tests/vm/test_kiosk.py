@@ -23,7 +23,7 @@ from station.screen.pages import Page, Place, Turn
 from station.virtual.hosting.host import VirtualHost
 from station.virtual.phones.phone import VirtualPhone
 from tests.vm.guest import DISPLAY, Guest
-from tests.vm.kiosk import USER, Kiosk, kiosk_in
+from tests.vm.kiosk import DAEMONS_USER, USER, Kiosk, kiosk_in
 from tests.vm.sockets import Sockets
 
 pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(1200)]
@@ -126,6 +126,17 @@ async def test_the_screen_is_nobody_in_particular_and_needs_no_console(kiosk: Ki
     assert user == USER
     assert "/dev/dri/card0" in opened
     assert not [file for file in opened if file.startswith(("/dev/tty", "/dev/console"))]
+
+
+async def test_usbmuxd_is_nobody_in_particular_and_only_its_group_may_speak_with_it(kiosk: Kiosk, guest: Guest):
+    del kiosk  # it has said how usbmuxd runs
+    look = "stat -c %U /proc/$(systemctl show --property=MainPID --value usbmuxd)"
+    assert (await guest.check("sh", "-c", look)).strip() == "usbmux"
+    assert (await guest.check("stat", "-c", "%a %U:%G", "/run/usbmux")).strip() == "750 usbmux:plugdev"
+    speak = "import socket; socket.socket(socket.AF_UNIX).connect('/var/run/usbmuxd')"
+    for user, may in (("nobody", False), (USER, False), (DAEMONS_USER, True)):
+        said = await guest.run("runuser", "-u", user, "--", "/usr/bin/python3", "-c", speak)
+        assert (said.code == 0) is may, (user, said)
 
 
 async def test_walk_up(kiosk: Kiosk, host: VirtualHost, sockets: Sockets):
