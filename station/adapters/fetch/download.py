@@ -32,7 +32,7 @@ from station.model.catalog import ArrivalState, Offer
 from station.model.firmware import Firmware
 
 _LITTLE = 64 << 10
-"""Bytes: a server that hangs up after fewer is not asked again at once."""
+"""Bytes: a server that hangs up or drips after fewer is not asked again at once, and another one first."""
 _POLL = 1.0
 """Seconds: how long it can take until a download that waits for the network notices that it is to stop."""
 _CHANGES = 3
@@ -336,6 +336,7 @@ class Download:
         if fresh:
             self._fruitless = 0
             if fresh < _LITTLE:
+                self._sources.turn()
                 self._stop.wait(self._limits.first_pause)
             return
         where = _host(self._sources.current)

@@ -17,6 +17,8 @@ REDIRECTS = 5
 
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})", re.ASCII)
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
+_TAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
+"""A strong one (RFC 9110, 8.8.3) that can be sent back; with bytes beyond ASCII none can."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -178,7 +180,7 @@ def _answer(response: httpx.Response, start: int | None, end: int | None, *, tot
     else:
         begins, ends, whole = 0, int(length), int(length)
     now = headers.get("ETag", "")
-    now = "" if now.startswith("W/") else now
+    now = now if _TAG.fullmatch(now) else ""
     if tag and now and now != tag:
         raise FileChanged
     if total and whole != total:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from starlette.datastructures import MutableHeaders
 
 from station.adapters.fetch import FetchRules, arrivals, leftovers
 from station.errors import InputRejected, Refused, StationError, Unreachable
@@ -161,6 +162,23 @@ async def test_a_good_mirror_is_all_it_takes(apple, mirror, fetcher, zipped):
     behave(apple, Behaviour.UNAVAILABLE)
     assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
     assert not apple.requests
+
+
+async def test_a_mirror_that_drips_is_not_waited_for(apple, mirror, fetcher, zipped):
+    limits(fetcher, least_bytes=1000)
+    behave(mirror, Behaviour.TRICKLE)
+    assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
+    assert len(mirror.requests) == 1
+    assert apple.requests
+
+
+async def test_an_etag_that_nobody_could_send_back(apple, fetcher, zipped, monkeypatch):
+    def start(_: object, headers: MutableHeaders) -> None:
+        headers["etag"] = '"\xfc"'
+
+    monkeypatch.setattr("station.virtual.apple.cdn._Tampering._start", start)
+    behave(apple, Behaviour.CUT, 64 * KIB)
+    assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
 
 
 async def test_an_etag_that_always_changes(apple, fetcher, zipped):
