@@ -30,10 +30,14 @@ TEMPLATE = CATALOGS / "messages.pot"
 
 PLACES = ("station/screen/**/*.py", "station/core/**/*.py", "station/model/**/*.py")
 """Where every sentence may be shown on the screen."""
-ERRORS_OF = ("station/daemon/**/*.py",)
-"""Where refusals come from that people see, and much else that they do not. What adapters say of disks and files names
-paths and the system's own words: it is for whoever runs the station, and stays English."""
-ERRORS = frozenset({"Refused"})
+ERRORS_OF = {
+    "station/daemon/**/*.py": frozenset({"Refused", "Lack"}),
+    "station/adapters/fetch/*.py": frozenset(
+        {"Refused", "Unreachable", "InputRejected", "StorageError", "SourceFailed", "PartDamaged", "say", "_refuse"}
+    ),
+}
+"""Where some of the words are for people and much else is not, and what says those. What other adapters say of disks
+and files names paths and the system's own words: it is for whoever runs the station, and stays English."""
 APART = frozenset(
     {
         "station/core/consent.py",  # a worker's words, for the log
@@ -112,9 +116,11 @@ class _Reader(ast.NodeVisitor):
     A word of small letters does only where words stand: as an argument, in a dictionary, as what is returned.
     """
 
-    def __init__(self, *, only_errors: bool) -> None:
+    def __init__(self, errors: frozenset[str]) -> None:
+        """Nothing read yet. `errors`: the calls whose words count; empty: all words do."""
         self.found: list[str] = []
-        self._only = only_errors
+        self._errors = errors
+        self._only = bool(errors)
         self._small = False
         """Whether a word of small letters counts here."""
 
@@ -167,7 +173,7 @@ class _Reader(ast.NodeVisitor):
             self.visit(node.func.value)
         if name in SILENT:
             return
-        before, self._only = self._only, self._only and name not in ERRORS
+        before, self._only = self._only, self._only and name not in self._errors
         for argument in node.args:
             self._say(argument, small=name not in GLUE)
         for keyword in node.keywords:
@@ -239,8 +245,8 @@ def _named(value: ast.expr) -> str:
 def collected() -> dict[str, Message]:
     """Every message by its words, in the order of the code."""
     messages: dict[str, Message] = {}
-    for path, only_errors in _modules():
-        reader = _Reader(only_errors=only_errors)
+    for path, errors in _modules():
+        reader = _Reader(errors)
         reader.visit(ast.parse(path.read_text("utf-8")))
         place = str(path.relative_to(ROOT))
         for words in reader.found:
@@ -250,12 +256,11 @@ def collected() -> dict[str, Message]:
     return messages
 
 
-def _modules() -> Iterator[tuple[Path, bool]]:
-    for patterns, only_errors in ((PLACES, False), (ERRORS_OF, True)):
-        for pattern in patterns:
-            for path in sorted(ROOT.glob(pattern)):
-                if str(path.relative_to(ROOT)) not in APART:
-                    yield path, only_errors
+def _modules() -> Iterator[tuple[Path, frozenset[str]]]:
+    for pattern, errors in (dict.fromkeys(PLACES, frozenset[str]()) | ERRORS_OF).items():
+        for path in sorted(ROOT.glob(pattern)):
+            if str(path.relative_to(ROOT)) not in APART:
+                yield path, errors
 
 
 def template() -> polib.POFile:
