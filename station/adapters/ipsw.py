@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, cast
 
 from station.core.versions import age
 from station.errors import InputRejected, StationError
@@ -39,6 +39,8 @@ _SMALL = 16 << 20
 
 MANIFEST = "BuildManifest.plist"
 
+_MAX_PART = 255
+"""Bytes of a name that a disk takes."""
 _PART = re.compile(r"[^\x00-\x1f\x7f/\\\ud800-\udfff]{1,200}")
 _PRODUCT = re.compile(r"[A-Za-z]{1,20}\d{1,3},\d{1,3}", re.ASCII)
 
@@ -83,7 +85,7 @@ def entries(source: Path) -> Iterator[list[Entry]]:
     with source.open("rb") as file:
         with _zip_trouble():
             _check_table(file)
-            archive = zipfile.ZipFile(file)
+            archive = _archive(file)
             found = _checked([_entry(archive, info) for info in _members(archive, source.stat().st_size)])
         with archive:
             try:
@@ -103,7 +105,7 @@ def table(file: BinaryIO, size: int) -> list[zipfile.ZipInfo]:
     """
     with _zip_trouble():
         _check_table(file)
-        archive = zipfile.ZipFile(file)
+        archive = _archive(file)
         found = _members(archive, size)
         _checked([_entry(archive, info) for info in found])
     return found
@@ -178,6 +180,33 @@ def _open(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
+class _Wary:
+    """A file that gives zipfile no more than a table of contents may be.
+
+    Two end records in one file, or one that is told of twice, can have it read another table than the one that
+    `_check_table` saw.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """Some bytes. Raises InputRejected when they are too many, or a table of too much."""
+        if size > _MAX_TABLE:
+            raise _too_many()
+        data = self._file.read(size)
+        if data.count(b"PK\x01\x02") > MAX_ENTRIES:
+            raise _too_many()
+        return data
+
+
+def _archive(file: BinaryIO) -> zipfile.ZipFile:
+    archive = zipfile.ZipFile(cast("IO[bytes]", _Wary(file)))
+    archive.fp = file  # what is in it may be as long as it likes
+    return archive
+
+
 def _members(archive: zipfile.ZipFile, size: int) -> list[zipfile.ZipInfo]:
     found = []
     infos = archive.infolist()
@@ -227,7 +256,7 @@ def _zip_trouble() -> Iterator[None]:
 def _checked(found: list[Entry]) -> list[Entry]:
     """The entries, when their names and sizes are acceptable together."""
     if len(found) > MAX_ENTRIES:
-        raise _refuse(f"it has more than {MAX_ENTRIES} files")
+        raise _too_many()
     if sum(entry.size for entry in found) > MAX_TOTAL:
         raise _refuse("it is too large")
     names = {entry.name for entry in found}
@@ -248,6 +277,7 @@ def is_inside(name: str) -> bool:
     """Whether a file's path in an IPSW stays inside, and could be Apple's."""
     parts = name.split("/")
     inside = all(_PART.fullmatch(part) and part not in (".", "..") for part in parts)
+    inside = inside and max(len(part.encode()) for part in parts) <= _MAX_PART
     return inside and len(parts) <= 16 and len(name.encode(errors="surrogatepass")) <= 1000
 
 
@@ -271,4 +301,8 @@ def _check_table(file: BinaryIO) -> None:
             count, table = struct.unpack_from("<QQ", record, 32)
     file.seek(0)
     if table > _MAX_TABLE or count > MAX_ENTRIES:
-        raise _refuse(f"it has more than {MAX_ENTRIES} files")
+        raise _too_many()
+
+
+def _too_many() -> InputRejected:
+    return _refuse(f"it has more than {MAX_ENTRIES} files")

@@ -131,6 +131,7 @@ def test_the_harmless_one_is_accepted(store, hostile):
         "bell\x07",
         "new\nline",
         "n" * 300,
+        "\u00fc" * 128,
         "/".join("d" * 20),
         "os.dmg/inside",
     ],
@@ -185,6 +186,38 @@ def test_lies_in_the_table(store, hostile, change, why):
 def test_too_many_files(store, hostile, monkeypatch):
     monkeypatch.setattr(reader, "MAX_ENTRIES", 5)
     refused(store, zipped(hostile, *((f"f{number}", b"") for number in range(9))), "more than 5 files")
+
+
+def other_end(data: bytes, table: bytes, at: int) -> bytes:
+    """An end record in whose middle another seems to begin, which says less."""
+    return data + table + struct.pack("<4s4s2H2IH", b"PK\5\6", b"PK\5\6", 1, 1, len(table), at, 0)
+
+
+def other_far_end(data: bytes, table: bytes, at: int) -> bytes:
+    """A zip64 record where zipfile looks for it, and one that says less where it is said to be."""
+    there = len(data) + len(table)
+    less, all_of_it = (
+        struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, size, at) for size in (50, len(table))
+    )
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, there, 1)
+    end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, len(table), at, 0)
+    return data + table + less + all_of_it + locator + end
+
+
+@pytest.mark.parametrize("end", [other_end, other_far_end])
+@pytest.mark.parametrize("filling", [b"", b"n" * 30_000])
+def test_two_ideas_of_where_the_table_is(store, hostile, monkeypatch, end, filling):
+    """What is seen to be short is what is read."""
+    monkeypatch.setattr(reader, "MAX_ENTRIES", 500)
+    monkeypatch.setattr(reader, "_MAX_TABLE", 1 << 20)
+    monkeypatch.setattr(reader, "_checked", lambda _: pytest.fail("all of it was read"))
+    whole = zipped(hostile).read_bytes()
+    at = whole.index(b"PK\1\2")
+    table = whole[at : whole.index(b"PK\5\6")]
+    entry = struct.pack("<4s6H3I5H2I", b"PK\1\2", 20, 20, *(0,) * 7, 8 + len(filling), *(0,) * 6)
+    table += b"".join(entry + b"%08d" % number + filling for number in range(100 if filling else 900))
+    hostile.write_bytes(end(whole[:at], table, at))
+    refused(store, hostile, "more than 500 files")
 
 
 def test_too_large(store, hostile, monkeypatch):
