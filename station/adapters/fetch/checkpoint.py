@@ -1,5 +1,6 @@
 """From where a download goes on: written down after all that it builds on is on the disk."""
 
+import hashlib
 import os
 from collections.abc import Iterable
 from contextlib import suppress
@@ -31,6 +32,8 @@ class State(Message, frozen=True, kw_only=True):
     """Entries that arrived damaged once."""
     again: bool = False
     """Whether all of it had the wrong digest once."""
+    seal: str = ""
+    """SHA-256 of all this without it: what a disk changed could have a download end never, or anywhere."""
 
     @property
     def offset(self) -> int:
@@ -45,8 +48,11 @@ _encoder = msgspec.json.Encoder()
 def load(directory: Path, plan: Plan) -> State | None:
     """Where the download of just this zip was; None: nowhere that can be used."""
     try:
-        state = _decoder.decode((directory / "state.json").read_bytes())
+        sealed = _decoder.decode((directory / "state.json").read_bytes())
     except (OSError, ValueError):
+        return None
+    state = msgspec.structs.replace(sealed, seal="")
+    if _sealed(state) != sealed:
         return None
     at = state.position
     usable = (state.total, state.table) == (plan.total, plan.digest) and at.index == len(state.digests)
@@ -79,7 +85,12 @@ def save(directory: Path, plan: Plan, state: State, since: int) -> None:
         finally:
             os.close(fd)
     sync_directories({path.parent for path in paths})
-    durable.write(directory / "state.json", _encoder.encode(state))
+    write(directory, state)
+
+
+def write(directory: Path, state: State) -> None:
+    """Write down where it is when all that it builds on is durable. Raises StorageError."""
+    durable.write(directory / "state.json", _encoder.encode(_sealed(state)))
 
 
 def forget(directory: Path) -> None:
@@ -93,6 +104,10 @@ def sync_directories(directories: Iterable[Path]) -> None:
     """Make the names in all of them durable."""
     for each in directories:
         durable.sync_directory(each)
+
+
+def _sealed(state: State) -> State:
+    return msgspec.structs.replace(state, seal=hashlib.sha256(_encoder.encode(state)).hexdigest())
 
 
 def _has(path: Path, size: int) -> bool:

@@ -253,7 +253,7 @@ class Download:
             )
         self._sources.turn()
         state = self._begin(plan, again=True)
-        durable.write(self._directory / "state.json", msgspec.json.encode(state))
+        checkpoint.write(self._directory, state)
         self._progress.say(ArrivalState.FETCHING, "What arrived was not right. All of it is fetched again.")
         return state
 

@@ -107,6 +107,16 @@ async def test_what_somebody_deleted_comes_again(apple, fetcher, zipped, lost):
     assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
 
 
+@pytest.mark.parametrize("change", [{"taken": 1 << 40}, {"bits": 9}])
+async def test_a_disk_that_changes_where_it_was_begins_anew(apple, fetcher, zipped, change):
+    await until(fetcher, 300 * KIB)
+    (path,) = fetcher.store.path.glob(".fetch-*/state.json")
+    state = msgspec.json.decode(path.read_bytes())
+    path.write_bytes(msgspec.json.encode(state | {"position": state["position"] | change}))
+    assert_right(fetcher, zipped, await asyncio.wait_for(asyncio.to_thread(fetcher), 10))
+    assert asked(apple)[-1] == "bytes=0-"
+
+
 async def test_it_goes_on_at_a_server_without_ranges(apple, fetcher, zipped):
     await until(fetcher, 300 * KIB)
     behave(apple, Behaviour.WHOLE)
