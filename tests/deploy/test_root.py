@@ -28,7 +28,6 @@ mount --make-rprivate /
 mount --rbind /dev "$0/dev"
 mount -t proc proc "$0/proc"
 for path in $SHARED; do mount --rbind "$path" "$0$path"; done
-mount --bind -o ro "$PROJECT" "$0/src"
 exec chroot "$0" "$@"
 """
 """Whatever is mounted is gone with the namespaces, and was never seen by anybody outside."""
@@ -49,6 +48,15 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     subprocess.run([*command, "--include=systemd-sysv,udev,ca-certificates", release, root, sources], check=True)
     (root / "etc/apt/apt.conf.d/90root").write_text('APT::Sandbox::User "root";\n')
     (root / "src").mkdir()
+    for part in (
+        "station",
+        "deploy",
+        "systemd",
+        "README.md",
+        "LICENSE",
+        "pyproject.toml",
+    ):  # as they are at this moment
+        subprocess.run(["cp", "--recursive", "--no-dereference", ROOT / part, root / "src"], check=True)
     for path in _shared():
         if path.is_dir():
             (root / path.relative_to("/")).mkdir(parents=True, exist_ok=True)
@@ -67,7 +75,6 @@ def run(fresh: Path) -> Run:
         environment |= {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": "/root",
-            "PROJECT": str(ROOT),
             "SHARED": " ".join(map(str, _shared())),
         }
         unshared = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", ENTER, str(fresh), *command]
