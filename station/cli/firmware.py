@@ -11,11 +11,13 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
+from station.adapters.fetch import discard, leftovers
 from station.adapters.firmware import FirmwareStore
 from station.adapters.history import History
 from station.adapters.ipsw import find_ipsws
 from station.adapters.ipsw_export import export
 from station.adapters.jobdir import JobDirectory
+from station.adapters.premises import disk_trouble
 from station.adapters.unpacked import Advance
 from station.cli import fetch
 from station.cli.plainly import fail, in_words, plain_errors, require
@@ -30,6 +32,8 @@ app = typer.Typer(help="Firmware the station keeps.", no_args_is_help=True, add_
 app.command("catalog")(fetch.catalog)
 app.command("fetch")(fetch.fetch_firmware)
 
+GIVEN_UP_SECONDS = 86_400.0
+"""After which a download that nobody went on with is one that is not wanted."""
 EMPTY = "There is no firmware in the store. Import some: station firmware import FILE.ipsw"
 
 Store = Annotated[Path | None, typer.Option("--store", help="The firmware store, if not the settings' one.")]
@@ -134,7 +138,7 @@ def prune_firmware(
     keep: Annotated[int | None, typer.Option(min=1, help="How many builds stay for each model.")] = None,
     store: Store = None,
 ) -> None:
-    """Remove what nobody would miss: what is damaged or denied, and what newer firmware has replaced.
+    """Remove what nobody would miss: what is damaged, denied, replaced by newer firmware, or a download given up.
 
     What a job uses or the settings pin stays, and the newest for each model.
     """
@@ -142,8 +146,10 @@ def prune_firmware(
     with plain_errors():
         everything = kept.kept(_promised(ours))
         plan = pruning.surplus(everything, _policy(ours, keep))
+        left = _given_up(kept.path, dry_run=dry_run)
     if not plan.names:
-        typer.echo("There is nothing to remove.")
+        if not left:
+            typer.echo("There is nothing to remove.")
         return
     known = {each.name: each for each in everything}
     if dry_run:
@@ -176,6 +182,18 @@ def remove_firmware(
     if not yes and not typer.confirm("Remove it?"):
         raise typer.Exit(1)
     _remove(kept, everything)
+
+
+def _given_up(store: Path, *, dry_run: bool) -> bool:
+    """Remove downloads that nobody goes on with, or only say so; whether there are any. Raises StorageError."""
+    found = [each for each in leftovers(store) if not each.held and each.idle_seconds >= GIVEN_UP_SECONDS]
+    for each in found:
+        if not dry_run:
+            with disk_trouble():
+                discard(each)
+        what = f"What was downloaded of {each.id}, and not gone on with for a day,"
+        typer.echo(f"{what} {'would be' if dry_run else 'was'} removed.")
+    return bool(found)
 
 
 def _settings() -> Settings:

@@ -183,6 +183,20 @@ def test_prune(station, store, old, new):
     assert [firmware.build for firmware in store.list()] == ["23C71"]
 
 
+def test_prune_takes_downloads_that_nobody_went_on_with(station, store):
+    left, fresh = (store.path / f".fetch-{build}-0123456789ab" for build in ("23C71", "23D30"))
+    for directory in (left, fresh):
+        directory.mkdir(parents=True)
+        (directory / "lock").touch()
+    os.utime(left, (0, 0))
+    said = "What was downloaded of 23C71-0123456789ab, and not gone on with for a day,"
+    assert station("prune", "--dry-run").stdout == f"{said} would be removed.\n"
+    assert left.exists()
+    assert station("prune").stdout == f"{said} was removed.\n"
+    assert [left.exists(), fresh.exists()] == [False, True]
+    assert station("prune").stdout == "There is nothing to remove.\n"
+
+
 def test_pins_and_denials(station, store, old, new, tmp_path):
     station("import", str(old))
     station("import", str(new))
