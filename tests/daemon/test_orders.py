@@ -72,6 +72,7 @@ def invoke(house: House, *more: str) -> Any:
     return CliRunner().invoke(app, ["order", "--report", "--state", str(house.state), *more], catch_exceptions=False)
 
 
+@pytest.mark.system  # takes seconds
 async def test_a_night(house):
     async with house.daemon() as daemon:
         await give(daemon)
@@ -98,6 +99,7 @@ async def test_a_night(house):
     assert json.loads(said.output)["done"] == 1
 
 
+@pytest.mark.system  # takes seconds
 async def test_the_daemon_dies_in_the_night(house):
     async with house.daemon() as daemon:
         await give(daemon, count=2)

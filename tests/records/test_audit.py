@@ -100,6 +100,7 @@ def test_every_byte_of_a_signed_document_counts(files, key, monkeypatch):
                 key.read_document(path, kind)
 
 
+@pytest.mark.system  # takes seconds
 @ON_ONE_COPY
 @given(st.data())
 def test_every_byte_of_every_file_counts(files, key, data):
@@ -116,6 +117,7 @@ def test_every_byte_of_every_file_counts(files, key, data):
             assert list(chain.read(files)) == written
 
 
+@pytest.mark.system  # takes seconds
 @ON_ONE_COPY
 @given(st.data())
 def test_every_letter_in_the_database_counts(files, key, data):
@@ -135,6 +137,7 @@ def test_every_letter_in_the_database_counts(files, key, data):
         assert found(files, key)
 
 
+@pytest.mark.system  # takes seconds
 @ON_ONE_COPY
 @given(st.data())
 def test_a_file_cut_short_or_gone_is_found(files, key, data):

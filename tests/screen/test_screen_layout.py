@@ -182,6 +182,7 @@ def test_everything_is_in_its_place(view: View, size: tuple[int, int]) -> None:
             assert tile.contains(shape) or not tile.colliderect(shape)
 
 
+@pytest.mark.system  # takes seconds
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(view=views(), size=SIZES)
 def test_targets_are_large_apart_and_on_the_screen(view: View, size: tuple[int, int]) -> None:
