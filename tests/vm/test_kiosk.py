@@ -14,6 +14,7 @@ from station.model.api import BayState, BayView, Choose, Command, Decide, Descri
 from station.model.gates import Choice
 from station.model.job import Phase
 from station.model.panel import Control
+from station.model.phone import PhoneMode
 from station.model.record import Outcome
 from station.model.service import Service
 from station.model.symptoms import Symptom
@@ -130,12 +131,24 @@ async def test_the_screen_is_nobody_in_particular_and_needs_no_console(kiosk: Ki
 
 async def test_usbmuxd_is_nobody_in_particular_and_only_its_group_may_speak_with_it(kiosk: Kiosk, guest: Guest):
     del kiosk  # it has said how usbmuxd runs
+    start = "systemctl start usbmuxd; until test -S /run/usbmuxd; do sleep 0.1; done"  # other tests end it
+    await guest.check("sh", "-c", start, seconds=HANGS)
     look = "stat -c %U /proc/$(systemctl show --property=MainPID --value usbmuxd)"
     assert (await guest.check("sh", "-c", look)).strip() == "usbmux"
     assert (await guest.check("stat", "-c", "%a %U:%G", "/run/usbmux")).strip() == "750 usbmux:plugdev"
     speak = "import socket; socket.socket(socket.AF_UNIX).connect('/var/run/usbmuxd')"
     for user, may in (("nobody", False), (USER, False), (DAEMONS_USER, True)):
         said = await guest.run("runuser", "-u", user, "--", "/usr/bin/python3", "-c", speak)
+        assert (said.code == 0) is may, (user, said)
+
+
+async def test_a_phone_in_recovery_mode_is_the_workers(kiosk: Kiosk, guest: Guest, sockets: Sockets):
+    del kiosk  # it has brought udev's rules
+    await sockets.plug(mode=PhoneMode.RECOVERY)
+    node = (await sockets.enumerated(PhoneMode.RECOVERY))["DEVNAME"]
+    assert (await guest.check("stat", "-c", "%a %U:%G", node)).strip() == "660 root:plugdev"
+    for user, may in ((USER, False), (DAEMONS_USER, True)):
+        said = await guest.run("runuser", "-u", user, "--", "test", "-w", node)
         assert (said.code == 0) is may, (user, said)
 
 
