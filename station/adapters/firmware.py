@@ -223,6 +223,10 @@ class FirmwareStore:
             freed = stock.sweep(self._premises, self._objects)
         return Removed(names=tuple(removed), in_use=tuple(in_use), freed=freed)
 
+    def hand_over(self, made: Path) -> None:
+        """Give what root has made in the store, by hand, to whom the store belongs. Raises OSError."""
+        self._premises.hand_over(self.path, made)
+
     def _directory(self, firmware: Firmware) -> Path:
         return self.path / Path(firmware.directory).parent.name
 

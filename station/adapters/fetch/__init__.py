@@ -10,6 +10,7 @@ what a crash costs is what came since. Only what has the right digest is put in 
 import re
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from station.adapters.fetch.download import Download, in_words
 from station.adapters.fetch.limits import LIMITS, FetchRules, Limits
@@ -77,6 +78,9 @@ def fetch(
                 raise
     except OSError as error:
         raise in_words(error) from error
+    finally:
+        with suppress(OSError):  # what is left when root fetched by hand is for the station to go on with
+            store.hand_over(directory)
 
 
 def _check(offer: Offer) -> None:
