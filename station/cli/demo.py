@@ -3,7 +3,7 @@
 Three parties, each what it is in a shop: the daemon and the screen (processes of their own, as their units run
 them), a virtual phone with Apple's servers (this process), and a person, who plugs the phone in, presses START
 and holds CONFIRM: fingers on mock pins, behind which everything is the station's own. Each run begins with an empty
-station; only the firmware is kept from one to the next.
+station, which finds and fetches the phone's firmware; only what Apple offers is kept from one to the next.
 """
 
 import asyncio
@@ -23,7 +23,6 @@ import typer
 from rich.console import Console
 
 from station.adapters.api import ApiClient, connect
-from station.adapters.firmware import FirmwareStore
 from station.adapters.jobdir import JobDirectory
 from station.cli.follow import Follower
 from station.cli.logs import log_to_stderr
@@ -33,7 +32,7 @@ from station.model.api import BayState, BayView, Lamp, Snapshot
 from station.model.base import BayId, SocketPath, format_ecid
 from station.model.panel import Control
 from station.model.record import Outcome
-from station.virtual.firmware.ipsw import make_ipsw
+from station.virtual.firmware.ipsw import make_ipsw, zip_ipsw
 from station.virtual.hosting.control import Installed, Plug
 from station.virtual.hosting.host import VirtualHost
 from station.virtual.hosting.panel import Hand
@@ -77,9 +76,9 @@ class Stage:
         return self.home / "state"
 
     @property
-    def firmware(self) -> Path:
-        """The firmware store, which outlives a run."""
-        return self.home / "firmware"
+    def apple(self) -> Path:
+        """What Apple offers, which outlives a run."""
+        return self.home / "apple"
 
     def clear(self) -> None:
         """Begin anew. Raises Refused for a directory that is not ours to clear."""
@@ -151,7 +150,7 @@ async def _run(stage: Stage, model: Model, *, pace: float, by_hand: bool, window
         asyncio.get_running_loop().add_signal_handler(number, this.cancel)
     await asyncio.to_thread(stage.clear)
     async with VirtualHost(stage.virtual, pace=pace) as host:
-        host.apple.register(await asyncio.to_thread(_firmware, stage, model))
+        await asyncio.to_thread(host.apple.release, await asyncio.to_thread(_firmware, stage, model))
         async with (
             _no_workers_left(stage),
             _process(stage, "daemon", _daemon_environment(stage, by_hand=by_hand), "daemon") as daemon,
@@ -168,6 +167,7 @@ async def _run(stage: Stage, model: Model, *, pace: float, by_hand: bool, window
 async def _main_job(stage: Stage, host: VirtualHost, client: ApiClient, model: Model, *, by_hand: bool) -> bool:
     hand = Hand(stage.virtual / "panel")
     console.print(f"[bold]1[/] A virtual {model.name} with iOS {OLD[0]} ({OLD[1]}) is plugged into bay {BAY}.")
+    console.print(f"  iOS {NEW[0]} for it is not here: the station looks who has it, and fetches it.")
     installed = Installed(version=OLD[0], build=OLD[1])
     phone = host.hands.plug(Plug(model=model.product_type, installed=installed, socket=SOCKET))
     bay = await _until(client, BayState.READY, seconds=READ_SECONDS)
@@ -258,21 +258,21 @@ def _phone(bay: BayView) -> str:
 
 
 def _firmware(stage: Stage, model: Model) -> Path:
-    """The newest firmware for the model in the station's store, made and imported the first time. Blocks."""
-    store = FirmwareStore(stage.firmware)
-    newest = store.newest_for(model.product_type)
-    if newest is None or newest.build != NEW[1]:
+    """The newest iOS for the model as Apple has it, made the first time. Blocks."""
+    file = stage.apple / f"{model.product_type}_{NEW[0]}_{NEW[1]}_Restore.ipsw"
+    if not file.exists():
+        stage.apple.mkdir(exist_ok=True)
+        part = file.with_suffix(".part")
         with console.status("Making a miniature iOS for it (once)…"), TemporaryDirectory() as directory:
-            made = make_ipsw(Path(directory) / "ipsw", version=NEW[0], build=NEW[1], models=[model])
-            newest = store.import_ipsw(made)
-    return Path(newest.directory)
+            zip_ipsw(make_ipsw(Path(directory) / "ipsw", version=NEW[0], build=NEW[1], models=[model]), part)
+        part.replace(file)
+    return file
 
 
 def _daemon_environment(stage: Stage, *, by_hand: bool) -> dict[str, str]:
     return {
         "STATION_NAME": "Demonstration",
         "STATION_STATE": str(stage.state),
-        "STATION_FIRMWARE": str(stage.firmware),
         "STATION_RUNTIME": f"/dev/shm/restore-station-{os.getuid()}",  # noqa: S108 (the daemon makes it, for nobody else)
         "STATION_SOCKET": str(stage.socket),
         "STATION_VIRTUAL": str(stage.virtual),

@@ -3,6 +3,7 @@
 import asyncio
 import shlex
 import signal
+import zipfile
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,7 +54,8 @@ def virtual(
         typer.Option(metavar=FAULT, help="What goes wrong on each, as 'lockdown:EnterRecovery=unplug'. Repeatable."),
     ] = None,
     ipsw: Annotated[
-        list[Path] | None, typer.Option(help="An unpacked IPSW whose builds Apple signs. Repeatable.", exists=True)
+        list[Path] | None,
+        typer.Option(help="An IPSW that Apple signs; a zip file is offered too. Repeatable.", exists=True),
     ] = None,
     list_all: Annotated[
         bool, typer.Option("--list", help="Show every model, person, fault and scenario there is, and end.")
@@ -173,7 +175,7 @@ async def _serve(directory: Path, scene: Scene, *, pace: float, ipsws: Sequence[
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, host.hands.quit.set)
             for ipsw in ipsws:
-                await _sign(host, ipsw)
+                await asyncio.to_thread(_sign, host, ipsw)
             playing = asyncio.ensure_future(scene(host))
             quitting = asyncio.create_task(host.hands.quit.wait())
             await asyncio.wait({playing, quitting}, return_when=asyncio.FIRST_COMPLETED)
@@ -188,11 +190,14 @@ async def _serve(directory: Path, scene: Scene, *, pace: float, ipsws: Sequence[
         raise InputRejected(f"Cannot serve in {directory}: {error}.") from error
 
 
-async def _sign(host: VirtualHost, ipsw: Path) -> None:
-    """Have Apple sign the builds of an IPSW. Ends with words when it is none."""
+def _sign(host: VirtualHost, ipsw: Path) -> None:
+    """Have Apple sign the builds of an IPSW, and offer it where it is a zip file. Ends with words when it is none."""
+    take = host.apple.register if ipsw.is_dir() else host.apple.release
     try:
-        await asyncio.to_thread(host.apple.register, ipsw)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        fail(f"{ipsw} is not an unpacked IPSW: there is no {error.filename}. A file is unpacked with unzip.")
-    except Exception as error:  # noqa: BLE001 - plistlib and whoever reads a manifest raise a dozen kinds
-        fail(f"{ipsw} is not an unpacked IPSW: {type(error).__name__}: {error}")
+        take(ipsw)
+    except FileNotFoundError as error:
+        fail(f"{ipsw} is not an unpacked IPSW: there is no {error.filename}.")
+    except (zipfile.BadZipFile, KeyError):
+        fail(f"{ipsw} is not an IPSW: it is no zip file with a BuildManifest.plist.")
+    except Exception as error:  # noqa: BLE001 - zipfile, plistlib and whoever reads a manifest raise a dozen kinds
+        fail(f"{ipsw} is not an IPSW: {type(error).__name__}: {error}")

@@ -42,7 +42,7 @@ def test_lists_everything():
         (["--dir", "/dev/null/x"], "Cannot serve in /dev/null/x"),
         (["--dir", "HERE/" + "x" * 120], "too long for a socket"),
         (["--ipsw", "/usr/share"], "there is no /usr/share/BuildManifest.plist"),
-        (["--ipsw", "/etc/passwd"], "is unpacked with unzip"),
+        (["--ipsw", "/etc/passwd"], "it is no zip file"),
     ],
 )
 def test_says_in_words_what_is_wrong(arguments, words, tmp_path):

@@ -8,7 +8,9 @@ Firmware files: `cdn`. Lists of them: `catalog`. Activation: `activation`.
 """
 
 import hashlib
+import plistlib
 import socket
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -102,6 +104,12 @@ class AppleServers(Conduct):
     def offer(self, file: Path) -> None:
         """Offer a zipped IPSW: the CDN has it, the catalogs list it. Reads all of it."""
         self.catalog.add(file, self.cdn.offer(file))
+
+    def release(self, file: Path) -> None:
+        """Sign the builds of a zipped IPSW, and offer it. Reads all of it."""
+        with zipfile.ZipFile(file) as archive:
+            self.signing.sign(plistlib.loads(archive.read("BuildManifest.plist"))["BuildIdentities"])
+        self.offer(file)
 
     async def __aenter__(self) -> Self:
         """Start to serve on a free port of loopback."""
