@@ -139,7 +139,11 @@ class Station:
         """Directories of firmware that a job uses, or will."""
         jobs = {bay.job.spec.firmware for bay in self.bays if bay.job is not None}
         armed = None if self.desk.arming.armed is None else self.desk.arming.armed.firmware
-        return frozenset(each.directory for each in {*jobs, armed} if isinstance(each, Firmware))
+        order, here = self.orders.note, self.desk.situation
+        build = order.options.build if order is not None and order.end is None else ""
+        known = [each for models in (here.firmware.values(), *here.older.values()) for each in models]
+        ordered = {each for each in known if each is not None and each.build == build}
+        return frozenset(each.directory for each in {*jobs, armed, *ordered} if isinstance(each, Firmware))
 
     def models(self) -> set[str]:
         """The product types of the phones that are here."""

@@ -331,6 +331,16 @@ def test_an_order_waits_too_and_begins_by_itself():
     assert note_of(bench).passed == ()
 
 
+def test_what_an_order_installs_is_kept_for_it_also_while_no_phone_is_here():
+    bench = bench_without(operator_confirm=True)
+    comes(bench, "26.2", "26.3")
+    options = Options(build=image("26.2").build)
+    bench.do(Order(id=1, service=Service.RESTORE, bays=(), count=9, seconds=50, options=options))
+    assert bench.station.in_use() == {image("26.2").directory}
+    bench.wait(60)
+    assert bench.station.in_use() == frozenset()
+
+
 def test_an_order_that_ends_first_begins_nothing():
     bench = bench_without(arriving(), operator_confirm=True)
     bench.do(Order(id=1, service=Service.RESTORE, bays=(), count=1, seconds=50))
