@@ -7,7 +7,7 @@ from pathlib import Path
 
 from station.model.base import SocketPath
 from station.virtual.faults.troubles import find_trouble
-from station.virtual.firmware.ipsw import make_ipsw
+from station.virtual.firmware.ipsw import make_ipsw, zip_ipsw
 from station.virtual.hosting import control
 from station.virtual.hosting.control import Installed
 from station.virtual.hosting.host import VirtualHost
@@ -45,13 +45,14 @@ class Player:
         self._moved = asyncio.Event()
 
     async def make_firmware(self, directory: Path) -> list[Path]:
-        """Make the scenario's firmware, each in a directory of its own, and have Apple sign it."""
+        """Make the scenario's firmware, each in a directory of its own, and have Apple sign and offer it."""
         models = list({member.model: find_model(member.model) for member in self._cast.values()}.values())
         made = []
         for one in self._scenario.firmware:
             place = directory / one.build
             await asyncio.to_thread(make_ipsw, place, version=one.version, build=one.build, models=models)
-            await asyncio.to_thread(self._host.apple.register, place)
+            zipped = directory / f"{one.version}_{one.build}_Restore.ipsw"
+            await asyncio.to_thread(self._host.apple.release, await asyncio.to_thread(zip_ipsw, place, zipped))
             made.append(place)
         return made
 
