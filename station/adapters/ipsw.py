@@ -103,6 +103,8 @@ def table(file: BinaryIO, size: int) -> list[zipfile.ZipInfo]:
         InputRejected: as `entries`.
         OSError: it cannot be read.
     """
+    if size > MAX_TOTAL:  # it is to come, and what lies between its entries is in nobody's size
+        raise _refuse("it is too large")
     with _zip_trouble():
         _check_table(file)
         archive = _archive(file)

@@ -107,8 +107,6 @@ def read_plan(total: int, read: ReadRange) -> Plan:
     Raises:
         InputRejected: it is none, or one that could do harm; `ipsw` says what is looked at.
     """
-    if total > ipsw.MAX_TOTAL:
-        raise _refuse("it is too large")
     start = max(0, total - _FIRST)
     end = read(start, total)
     while True:
