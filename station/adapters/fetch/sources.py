@@ -144,7 +144,7 @@ class Sources:
         try:
             with self._follow(self.current, headers) as response:
                 yield _answer(response, start, end, total=total, tag=tag)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:  # the last: of a host
             raise _failed(error) from error
 
     @contextmanager
@@ -197,11 +197,12 @@ def _origin(url: str) -> tuple[str, str, int] | None:
     """Scheme, host and port; None: it is no address that could be fetched from."""
     try:
         parsed = httpx.URL(url)
-    except (httpx.InvalidURL, TypeError):
+        host = parsed.host
+    except (httpx.InvalidURL, TypeError, UnicodeError):  # the last: a host that only looks like an international one
         return None
-    if parsed.scheme not in _PORTS or not parsed.host or parsed.userinfo:
+    if parsed.scheme not in _PORTS or not host or parsed.userinfo:
         return None
-    return parsed.scheme, parsed.host, parsed.port or _PORTS[parsed.scheme]
+    return parsed.scheme, host, parsed.port or _PORTS[parsed.scheme]
 
 
 def _failed(error: Exception) -> SourceFailed:

@@ -178,6 +178,13 @@ async def test_a_mirror_that_points_to_where_firmware_may_not_come_from(apple, m
         assert not stranger.requests
 
 
+@pytest.mark.parametrize("there", ["file:///etc", "https://xn--", "http://[::1", "http://a@127.0.0.1"])
+async def test_a_mirror_that_points_to_what_is_no_server(mirror, fetcher, zipped, there):
+    behave(mirror, Behaviour.AWAY)
+    mirror.redirect_to = there
+    assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
+
+
 async def test_a_good_mirror_is_all_it_takes(apple, mirror, fetcher, zipped):
     limits(fetcher, stall_seconds=5.0)
     behave(apple, Behaviour.UNAVAILABLE)
