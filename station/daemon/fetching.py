@@ -12,6 +12,8 @@ NICE = 10
 END_SECONDS = 3.0
 """How long it may take to end when it is told to, before it is killed."""
 
+FAILED = 1
+"""Its exit code when it could not be fetched now. What it said last is why, in words for people: so with WRONG."""
 WRONG = 2
 """Its exit code when what the servers have is not what was offered: fetching it again would bring the same."""
 MOST_SAID = 2000

@@ -32,7 +32,7 @@ from station.core.supplying import (
     within,
 )
 from station.core.wants import Want
-from station.daemon.fetching import WRONG, End, Fetch, FetchStarter
+from station.daemon.fetching import FAILED, WRONG, End, Fetch, FetchStarter
 from station.errors import StationError
 from station.model.catalog import Arrival, ArrivalState, Fetching, Offer
 
@@ -435,8 +435,9 @@ class Supply:
                 self._count_failure(offer, USELESS, "", now)
             return
         seen = await self._seen(offer)
-        says, remedy = (complaint, "") if seen is None or not seen.says else (seen.says, seen.remedy)
-        log.warning("download failed", build=offer.build, code=code, says=says)
+        words = complaint if code in (FAILED, WRONG) else ""
+        says, remedy = (words, "") if seen is None or not seen.says else (seen.says, seen.remedy)
+        log.warning("download failed", build=offer.build, code=code, says=says or complaint)
         if code == WRONG:
             self._tries[offer.id] = _Tries(failed_at=now, says=says, remedy=remedy)
             return

@@ -2,8 +2,8 @@
 
 Exits with 0 when it is in the store, with 2 when what the servers have is not what was offered, and with 1 when it
 could not be fetched now; why not stands in the download's `progress.json` (`adapters.fetch.arrivals`), and on standard
-error. SIGTERM: it stops soon, and goes on the next time where it was. It
-ends with whoever started it.
+error. With anything else it is broken itself, and says nothing for people. SIGTERM: it stops soon, and goes on the
+next time where it was. It ends with whoever started it.
 """
 
 import ctypes
@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from pathlib import Path
 
 import msgspec
@@ -55,6 +56,9 @@ def main() -> int:
     except StationError as error:
         sys.stderr.write(f"{error} {error.remedy}\n")
         return 2 if isinstance(error, InputRejected) else 1
+    except Exception:  # noqa: BLE001 (whatever nobody foresaw is for the log, and no words for people)
+        traceback.print_exc()
+        return 3
     return 0
 
 

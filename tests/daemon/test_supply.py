@@ -296,6 +296,15 @@ async def test_what_is_wrong_is_given_up_at_once(world):
         await world.until(lambda: len(world.downloads) == 2)
 
 
+async def test_what_only_a_programmer_understands_is_not_said(world):
+    async with supplied(world) as driven:
+        needs(driven, TWELVE)
+        await world.until(lambda: world.downloads)
+        world.downloads[0].ends(3, "IndexError: list index out of range")
+        await world.until(lambda: world.told.arrivals[0].state is ArrivalState.WAITING)
+        assert world.told.arrivals[0].says == supplying.again("")
+
+
 async def test_a_download_that_gets_no_further_is_ended(world):
     async with supplied(world) as driven:
         needs(driven, TWELVE)

@@ -50,6 +50,15 @@ async def test_it_says_that_it_is_no_use_to_try_again(fetcher):
     assert (process.returncode, b"says that it is" in told) == (2, True)
 
 
+async def test_it_tells_what_nobody_foresaw_from_what_people_can_read(fetcher):
+    errand = msgspec.json.decode(errand_of(fetcher))
+    errand["limits"]["connect_seconds"] = -1  # what no socket takes
+    process = await start(msgspec.json.encode(errand), *COMMAND)
+    async with asyncio.timeout(15):
+        _, told = await process.communicate()
+    assert (process.returncode, b"Traceback" in told) == (3, True)
+
+
 async def test_it_stops_when_it_is_told_to(apple, fetcher):
     apple.behaviours[AppleService.CDN], apple.cut_after = Behaviour.STALL, 1000
     process = await start(errand_of(fetcher), *COMMAND)
