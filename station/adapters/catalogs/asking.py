@@ -76,6 +76,7 @@ def client(authorities: str, *, plain: bool) -> httpx.AsyncClient:
         headers={"User-Agent": f"restore-station/{__version__}", "Accept-Encoding": "gzip"},
         timeout=None,  # noqa: S113 (`ask` has one for the whole)
         follow_redirects=False,
+        trust_env=False,  # how the lists are reached stands in the settings, as for what is in them
     )
 
 

@@ -123,6 +123,16 @@ async def test_it_counts_no_longer_than_the_operator_allows(station, apple):
     assert known.troubles[0] == "What ipsw.me said is more than 30 days old, and does not count any more."
 
 
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:1", "socks5://127.0.0.1:1", "nothing"])
+async def test_what_the_environment_says_of_proxies_does_not_count(station, monkeypatch, proxy):
+    """As for the firmware itself."""
+    for name in ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, proxy)
+    monkeypatch.setenv("NO_PROXY", "")
+    known = await station.refresh()
+    assert known.reached == known.configured
+
+
 async def test_a_clock_that_was_far_ahead(station):
     await station.refresh()
     station.now -= 3 * DAY
