@@ -320,9 +320,9 @@ class Supply:
         models = self._models
         try:
             await asyncio.to_thread(self._depot.refresh, models)
-        except (StationError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 (what nobody foresaw must not be asked again every second)
             self._refresh_failures += 1
-            log.warning("the lists of firmware cannot be read", error=str(error), failures=self._refresh_failures)
+            log.warning("the lists of firmware cannot be read", error=repr(error), failures=self._refresh_failures)
         else:
             self._refresh_failures = 0
             log.info("lists of firmware read", models=len(models))

@@ -391,6 +391,25 @@ async def test_lists_are_asked_now_and_then(world):
         assert world.asked[-1] == {TWELVE, EIGHT}
 
 
+async def test_lists_that_fail_as_nobody_foresaw_are_not_asked_over_and_over(world):
+    refresh = world.refresh
+
+    def fails(product_types: Collection[str]) -> None:
+        refresh(product_types)
+        raise ValueError
+
+    world.refresh, world.listed_at = fails, None
+    async with supplied(world) as driven:
+        needs(driven, TWELVE)
+        await world.until(lambda: world.asked)
+        for _ in range(3):
+            world.listed_at = None
+            driven.later(world, 1)
+            await world.until_quiet(lambda: not driven._stirred.is_set())
+            await asyncio.gather(driven._refresh, return_exceptions=True)
+        assert len(world.asked) == 1
+
+
 async def test_an_operator_stops_and_asks(world):
     async with supplied(world) as driven:
         needs(driven, TWELVE)
