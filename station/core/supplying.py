@@ -42,6 +42,10 @@ def are_old(days: int) -> str:
     return "The lists of firmware are a day old." if days == 1 else f"The lists of firmware are {days} days old."
 
 
+NOTHING_NEWER = "There is nothing newer for the phones that are here."
+"""What an operator is told who asked for the newest."""
+
+
 class Urgency(IntEnum):
     """Who waits for it."""
 

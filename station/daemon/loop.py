@@ -366,7 +366,9 @@ class Loop:
             case StopFetching(build=build):
                 self._supplies.stop(build)
             case DiscardFirmware(name=name):
-                await self._discard(name)
+                if any(Path(directory).parent.name == name for directory in self._station.in_use()):
+                    raise Refused("A job uses this firmware.", remedy="Remove it when the job is done.")
+                self._tasks.create_task(self._discard(name))
             case StartAnew():
                 log.info("starting anew; workers go on")
                 self._anew = True
@@ -474,17 +476,15 @@ class Loop:
             await self._find(product_type)
 
     async def _discard(self, name: str) -> None:
-        """Delete firmware. Raises Refused when it is needed, or cannot be deleted."""
-        if any(Path(directory).parent.name == name for directory in self._station.in_use()):
-            raise Refused("A job uses this firmware.", remedy="Remove it when the job is done.")
+        """Delete firmware, and tell what became of it: that can take a minute, and nothing waits for it."""
         try:
             says = await asyncio.to_thread(self._firmware.discard, name)
-        except StorageError as error:
-            raise Refused(str(error), remedy=error.remedy) from error
-        log.info("firmware removed", name=name)
+        except (Refused, StorageError) as error:
+            says = f"{error} {error.remedy}".strip()
+        log.info("firmware to be removed", name=name, says=says)
         for product_type in self._station.models():
-            await self._handle(await self._found(product_type))
-        await self._handle(OperatorTold(says=says))
+            await self._find(product_type)
+        self._inbox.put_nowait(OperatorTold(says=says))
 
     async def _refresh(self) -> None:
         """Look at what gates depend on and nobody announces: the machine, the vault and the firmware store."""

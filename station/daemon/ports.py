@@ -6,7 +6,7 @@ from typing import Protocol
 from station.adapters.jobdir import JobDirectory
 from station.adapters.jobshelf import Finished
 from station.adapters.workers import Worker
-from station.core.events import Moment, SupplyTold
+from station.core.events import Moment, OperatorTold, SupplyTold
 from station.core.quarantine import Quarantine
 from station.core.situation import Times
 from station.core.wants import Want
@@ -95,7 +95,9 @@ class FirmwareShelf(FirmwareCheck, Protocol):
 class Supplies(Protocol):
     """Who sees to it that firmware is there."""
 
-    async def run(self, tell: Callable[[SupplyTold], None], came: Callable[[Offer], Awaitable[None]]) -> None:
+    async def run(
+        self, tell: Callable[[SupplyTold | OperatorTold], None], came: Callable[[Offer], Awaitable[None]]
+    ) -> None:
         """Do so until cancelled.
 
         Args:

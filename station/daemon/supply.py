@@ -16,11 +16,12 @@ import structlog
 from msgspec.structs import replace
 
 from station.core.arriving import Lack
-from station.core.events import SupplyTold
+from station.core.events import OperatorTold, SupplyTold
 from station.core.supplying import (
     ANOTHER_FIRST,
     LOOKING,
     NOTHING_CAME,
+    NOTHING_NEWER,
     USELESS,
     Errand,
     Plan,
@@ -56,7 +57,7 @@ AHEAD_SECONDS = 600.0
 """Between two looks at the clock, where firmware is fetched ahead of need."""
 
 
-Tell = Callable[[SupplyTold], None]
+Tell = Callable[[SupplyTold | OperatorTold], None]
 Came = Callable[[Offer], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
@@ -234,7 +235,7 @@ class Supply:
         """Work until cancelled; then the download ends too, and is gone on with the next time.
 
         Args:
-            tell: is told what is on its way, whenever that changes.
+            tell: is told what is on its way, whenever that changes, and an operator when nothing newer is to be had.
             came: looks for what has come, and tells of it; waited for before `tell` is called again.
         """
         self._tell, self._came = tell, came
@@ -266,7 +267,10 @@ class Supply:
         wait = await self._keep_fresh(known, now)
         if self._refresh is not None and self._refresh.done() and not self._refresh_failures:
             # What was asked for is on its way, or there is nothing newer: what comes out next year was not meant.
-            self._needs.asked &= {model for each in known.errands for model in each.offer.product_types}
+            coming = {model for each in known.errands for model in each.offer.product_types}
+            if self._needs.asked and not self._needs.asked & coming:
+                self._tell(OperatorTold(says=NOTHING_NEWER))
+            self._needs.asked &= coming
         self._tries = {each: tries for each, tries in self._tries.items() if each in _ids(known)}
         await self._drive(known, now)
         notices = await asyncio.to_thread(self._depot.notices, self._models)
@@ -459,7 +463,8 @@ class Supply:
         run, self._run = self._run, None
         if run is not None:
             await run.fetch.stop()
-            await run.end
+            run.end.cancel()  # one that is stuck in the kernel ends when it can
+            await asyncio.wait([run.end])
 
     # -- what others are told
 

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from station.core import supplying
 from station.core.arriving import Lack
-from station.core.events import SupplyTold
-from station.core.supplying import Urgency, backoff, plan, suits, within
+from station.core.events import OperatorTold, SupplyTold
+from station.core.supplying import NOTHING_NEWER, Urgency, backoff, plan, suits, within
 from station.core.wants import Want
 from station.daemon import supply
 from station.daemon.fetching import WRONG
@@ -75,6 +75,8 @@ class World:
         self.full = False
         self.broken = False
         self.news: list[SupplyTold | Offer] = []
+        self.said: list[str] = []
+        """To an operator."""
         self._stir = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
@@ -126,8 +128,11 @@ class World:
 
     # -- who is told
 
-    def tell(self, told: SupplyTold) -> None:
-        self.news.append(told)
+    def tell(self, told: SupplyTold | OperatorTold) -> None:
+        if isinstance(told, OperatorTold):
+            self.said.append(told.says)
+        else:
+            self.news.append(told)
         self._stir.set()
 
     async def came(self, offer: Offer) -> None:
@@ -431,6 +436,7 @@ async def test_an_operator_gets_the_newest_although_something_is_here(world):
         driven.ask()
         await world.until(lambda: world.downloads)
         assert world.downloads[0].build == "23D30"
+        assert world.said == []
 
 
 async def test_what_comes_out_after_an_operator_asked_was_not_meant(world):
@@ -442,6 +448,7 @@ async def test_what_comes_out_after_an_operator_asked_was_not_meant(world):
         await refreshed(world, driven, 2)
         driven.later(world, 1)
         await world.until_quiet(lambda: not driven._needs.asked)
+        assert world.said == [NOTHING_NEWER]
         world.offers = [NEWEST, NEWER]
         driven.later(world, 2 * supply.REFRESH_SECONDS)
         await refreshed(world, driven, 3)
