@@ -118,6 +118,8 @@ modprobe --remove gpio-simulator
 """
 DEADLINES = '{"connect": 900, "erase_content": 600, "return": 900, "verify": 900}'
 """Seconds: until a worker has loaded its libraries it says nothing, and on these processors that takes a minute."""
+SUPPLY = '{"fetch": "never"}'
+"""From here no list of firmware can be reached; that it is looked for would change the picture under the finger."""
 HOLD = 5.0
 """Seconds of a hold: it takes two, and a button that is held for ten is taken for broken."""
 HOLDS = 4
@@ -283,7 +285,7 @@ class Kiosk:
     @asynccontextmanager
     async def station(self, **settings: object) -> AsyncGenerator[None, None]:
         """Run the daemon with these settings and an empty memory, while the context is open."""
-        settings = {"deadlines": DEADLINES, **settings}
+        settings = {"deadlines": DEADLINES, "supply": SUPPLY, **settings}
         lines = [f"Environment='STATION_{name.upper()}={value}'" for name, value in settings.items()]
         await write(self._guest, UNITS / "station.service.d/settings.conf", "\n".join(["[Service]", *lines]))
         start = f"systemctl daemon-reload; systemctl stop station; rm -rf {STATE}; systemctl start station"
