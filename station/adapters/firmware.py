@@ -113,7 +113,7 @@ class FirmwareStore:
             if (present := self._usable(target)) and self._undamaged(present):
                 return present
             kept = stock.sound_files(self._premises, self._objects, target, sha256)
-            lacking = [entry for entry in found if not _same(kept.get(entry.name), entry)]
+            lacking = [entry for entry in found if (have := kept.get(entry.name)) is None or have.size != entry.size]
             with self._workplace(sum(entry.size for entry in lacking)) as incoming:
                 files = {file.path: file for file in unpacked.fill(incoming, lacking, advance)}
                 files = {entry.name: files.get(entry.name) or kept[entry.name] for entry in found}
@@ -380,10 +380,6 @@ def _size(path: Path) -> int:
         return look_at(path.lstat())[0]
     except OSError:
         return NO_FILE[0]
-
-
-def _same(file: FileDigest | None, entry: Entry) -> bool:
-    return file is not None and file.size == entry.size
 
 
 def _firmware(directory: Path, digests: Digests | Head) -> Firmware:

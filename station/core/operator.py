@@ -2,6 +2,8 @@
 
 Guessing does not pay: each try is counted before it is looked at, on the disk too, and after some that were wrong the
 next one must wait, for twice as long each time.
+
+It is long because it is one door: every command behind it, and what becomes of each, is told by the same session.
 """
 
 import math
