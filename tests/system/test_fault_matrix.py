@@ -33,14 +33,14 @@ from tests.system.rig import Rig, Station, Window, make_rig
 pytestmark = pytest.mark.system
 
 BYSTANDER = "1"
-FAULTED = tuple(str(number) for number in range(2, 9))
+FAULTED = tuple(str(number) for number in range(2, 12))
 SETTINGS = {
     "STATION_CAP": str(len(FAULTED) + 1),
     "STATION_DEADLINES": msgspec.json.encode(DEADLINES).decode(),
     "STATION_OBSERVE_SECONDS": str(OBSERVE_SECONDS),
 }
 BYSTANDER_SECONDS = 120.0
-"""For a phone that nothing is wrong with, on a machine that is busy with seven others."""
+"""For a phone that nothing is wrong with, on a machine that is busy with ten others."""
 
 
 @dataclass

@@ -34,6 +34,7 @@ async def restore(guest: Guest, sockets: Sockets, phone: VirtualPhone, ipsw: Pat
     return output
 
 
+@pytest.mark.long
 @pytest.mark.client("idevicerestore", "erase, from normal mode", phone="iPhone 11, iOS 13.5.1 → 13.7")
 @pytest.mark.client("ifuse", "lists and reads all media", phone="iPhone 11, iOS 13.5.1")
 async def test_erase_from_normal(guest: Guest, sockets: Sockets, firmware: Firmware):
@@ -61,6 +62,7 @@ async def test_erase(guest: Guest, sockets: Sockets, firmware: Firmware, model: 
     assert await media(guest, phone) == {}
 
 
+@pytest.mark.long
 @pytest.mark.client("idevicerestore", "update, from normal mode", phone="iPhone 8, iOS 13.5.1 → 13.7")
 async def test_update(guest: Guest, sockets: Sockets, firmware: Firmware):
     ipsw = await firmware(OLD)
