@@ -1,5 +1,6 @@
 """`deploy/install --root`: files, users and the kernel's command line of a system that is not running."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -32,6 +33,20 @@ def test_a_second_run_changes_nothing_and_says_so(system: Path, install: Install
     before = listing(system)
     assert "Nothing to change" in install()
     assert listing(system) == before
+
+
+@as_root
+@pytest.mark.parametrize("work", ["jobs/one", "firmware/.fetch-23C55-0123456789ab"])
+def test_nothing_is_changed_while_something_is_worked_on(system: Path, install: Install, work: str):
+    lock = system / "var/lib/restore-station" / work / "lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as held:
+        before = listing(system)
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(AssertionError, match="try again when the station is idle"):
+            install()
+        assert listing(system) == before
+    assert "The program" in install()  # whoever held it is gone
 
 
 @as_root
