@@ -85,7 +85,8 @@ async def test_a_confirmation_is_for_one_phone_in_one_stay(store: FirmwareStore)
         view = await station.until_recorded("2")
         assert view.result is not None
         assert view.result.outcome is Outcome.FAILED_UNTOUCHED
-        assert rig.records()[0].cause is Cause.WRONG_PHONE
+        # Its worker may say that the phone left before the station sees that another came. Both are true.
+        assert rig.records()[0].cause in (Cause.WRONG_PHONE, Cause.DISCONNECTED)
         assert newcomer.history == []
 
         assert untouched(phone)
