@@ -83,11 +83,6 @@ class FirmwareStore:
             if why
         )
 
-    def newest_for(self, product_type: str) -> Firmware | None:
-        """The newest firmware for a model, such as "iPhone13,2"; None when there is none."""
-        fitting = self.every_for(product_type)
-        return fitting[-1] if fitting else None
-
     def every_for(self, product_type: str) -> Sequence[Firmware]:
         """All firmware for a model, the newest last."""
         return [firmware for firmware in self.list() if product_type in firmware.product_types]

@@ -44,7 +44,7 @@ def test_an_import_is_an_exact_copy(store, like_apples, tmp_path, packed):
     firmware = store.import_ipsw(zip_ipsw(like_apples, tmp_path / "f.ipsw") if packed else like_apples)
     assert (firmware.version, firmware.build, firmware.product_types) == ("26.2.1", "23C71", ("iPhone13,2",))
     assert files(Path(firmware.directory)) == files(like_apples)
-    assert store.list() == [firmware] == [store.newest_for("iPhone13,2")]
+    assert store.list() == [firmware] == store.every_for("iPhone13,2")
     store.verify(firmware, full=True)
 
 
@@ -60,12 +60,12 @@ def test_the_newest_is_the_newest_by_number(store, tmp_path):
     for version, build in (("9.3.6", "13G37"), ("26.2", "23C55"), ("10.0", "14A345")):
         store.import_ipsw(tiny_ipsw(tmp_path / build, version, build, ("iPhone13,2",), {"os.dmg": b"image"}))
     assert [firmware.version for firmware in store.list()] == ["9.3.6", "10.0", "26.2"]
-    assert store.newest_for("iPhone13,2").build == "23C55"
-    assert store.newest_for("iPhone1,1") is None
+    assert store.every_for("iPhone13,2")[-1].build == "23C55"
+    assert store.every_for("iPhone1,1") == []
 
 
 def test_an_empty_store(store):
-    assert (store.list(), store.unusable(), store.newest_for("iPhone13,2")) == ([], (), None)
+    assert (store.list(), store.unusable(), store.every_for("iPhone13,2")) == ([], (), [])
 
 
 @pytest.fixture

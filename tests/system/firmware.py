@@ -60,8 +60,7 @@ def spoil(store: FirmwareStore, product_type: str, file: str, *, unseen: bool = 
         file: a glob for its name; all that match are changed.
         unseen: as a disk that decays does it, without anything to be seen from outside the file.
     """
-    firmware = store.newest_for(product_type)
-    assert firmware is not None
+    firmware = store.every_for(product_type)[-1]
     found = list(Path(firmware.directory).rglob(file))
     assert found, file
     directory = Path(firmware.directory).parent

@@ -100,7 +100,7 @@ async def test_what_is_not_here_is_fetched_and_begins_by_itself_for_two_phones(i
         assert [record.outcome for record in rig.records()] == [Outcome.VERIFIED, Outcome.VERIFIED]
         assert all(record.firmware is not None and record.firmware.build == BUILD for record in rig.records())
         assert len(downloads(rig)) == 1
-        assert FirmwareStore(rig.directory / "firmware").newest_for("iPhone13,2") is not None
+        assert FirmwareStore(rig.directory / "firmware").every_for("iPhone13,2")
 
 
 @pytest.mark.timeout(120)
@@ -166,4 +166,4 @@ async def test_a_daemon_that_is_killed_goes_on_where_it_was(images: tuple[Path, 
             await station.until_bay("1", is_here)
             asked = [seen for seen in rig.host.apple.requests if seen.service is AppleService.CDN]
             assert asked
-            assert FirmwareStore(state).newest_for("iPhone13,2") is not None
+            assert FirmwareStore(state).every_for("iPhone13,2")
