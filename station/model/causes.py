@@ -33,6 +33,7 @@ class Cause(Enum):
     DATA_CHANGED = "data_changed"
     REFUSED_BY_PHONE = "refused_by_phone"
     PHONE_FULL = "phone_full"
+    EARLIER_PUT_BACK = "earlier_put_back"
     FIND_MY_ON = "find_my_on"
     ACTIVATION_LOCKED = "activation_locked"
     NOT_ACTIVATED = "not_activated"
@@ -163,6 +164,10 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     Cause.PHONE_FULL: Explanation(
         title="The phone has too little free storage.",
         remedy="Delete something large on it, then start again.",
+    ),
+    Cause.EARLIER_PUT_BACK: Explanation(
+        title="A backup that was put back before waits on the phone for its restart.",
+        remedy="Restart the phone. Then start again.",
     ),
     Cause.FIND_MY_ON: Explanation(
         title="“Find My” is on.",

@@ -39,6 +39,7 @@ LOOK_EVERY = 64 << 20
 
 CAUSES = {
     # MBErrorDomain, as owners of real phones report it (issues of libimobiledevice and pymobiledevice3).
+    102: Cause.EARLIER_PUT_BACK,
     105: Cause.DISK_FULL,
     106: Cause.PHONE_FULL,
     204: Cause.BACKUP_FAULTY,

@@ -1,7 +1,6 @@
 """A daemon in the test's own loop, real worker processes that a test conducts, and a bus that is a queue."""
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -299,23 +298,6 @@ class Daemon:
                     if view.bay == bay and fits(view):
                         return view
                 snapshot = await self.client.snapshot()
-
-
-async def until_gone(pid: int) -> None:
-    """Wait until a process that is not our child has ended."""
-    try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    over = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_reader(pidfd, over.set)
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await over.wait()
-    finally:
-        loop.remove_reader(pidfd)
-        os.close(pidfd)
 
 
 def spec_of(state: Path, job: JobId) -> JobSpec:

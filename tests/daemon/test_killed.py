@@ -29,8 +29,9 @@ from station.virtual.firmware.ipsw import make_ipsw
 from station.virtual.hosting.panel import Hand
 from station.virtual.phones.models import find_model
 from tests.core.helpers import ONE, A, clean_facts, gone
-from tests.daemon.helpers import IN_RECOVERY, PATIENCE, RESTORED, Conducted, House, arrived, until_gone
+from tests.daemon.helpers import IN_RECOVERY, PATIENCE, RESTORED, Conducted, House, arrived
 from tests.daemon.test_loop import record
+from tests.processes import until_gone
 
 if TYPE_CHECKING:
     from station.model.base import SocketPath

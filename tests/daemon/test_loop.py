@@ -31,7 +31,8 @@ from station.model.phone import PhoneMode
 from station.model.record import Outcome, Record
 from station.model.service import Service
 from tests.core.helpers import FIRMWARE, ONE, TWO, A, B, clean_facts, facts, gone
-from tests.daemon.helpers import IN_RECOVERY, PATIENCE, RESTORED, Conducted, Daemon, House, arrived, spec_of, until_gone
+from tests.daemon.helpers import IN_RECOVERY, PATIENCE, RESTORED, Conducted, Daemon, House, arrived, spec_of
+from tests.processes import until_gone
 
 pytestmark = pytest.mark.system  # real processes
 

@@ -17,8 +17,9 @@ from station.model.phone import PhoneMode
 from station.model.record import Outcome
 from station.model.service import Service
 from tests.core.helpers import ONE, TWO, B, Bench, clean_facts, gone
-from tests.daemon.helpers import IN_RECOVERY, RESTORED, Conducted, Daemon, House, arrived, until_gone
+from tests.daemon.helpers import IN_RECOVERY, RESTORED, Conducted, Daemon, House, arrived
 from tests.daemon.test_loop import confirmed, ready, record
+from tests.processes import until_gone
 
 pytestmark = pytest.mark.system  # real processes
 

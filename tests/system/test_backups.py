@@ -23,6 +23,7 @@ from station.model.service import Service
 from station.virtual.faults.kinds import Fault, FaultKind
 from station.virtual.phones.phone import VirtualPhone
 from station.virtual.system.files import CANARY
+from tests.processes import until_gone
 from tests.system.rig import Rig, Station, Window, bay_of, make_rig
 from tests.virtual_services.backups import MESSAGES, PICTURE, contents, media
 
@@ -212,7 +213,11 @@ async def killed(
     await station.confirm(bay, phone, service)
     async with asyncio.timeout(LONG):
         await window.reached.wait()
-    os.kill(house.rig.worker_of(phone, child=child), signal.SIGKILL)
+    keeper, worker = house.rig.worker_of(phone), house.rig.worker_of(phone, child=True)
+    os.kill(worker if child else keeper, signal.SIGKILL)
+    await asyncio.gather(
+        until_gone(keeper), until_gone(worker)
+    )  # each ends with the other, which takes a busy machine its time
     window.go()
     return await recorded(station, bay)
 

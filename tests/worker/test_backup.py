@@ -18,6 +18,7 @@ from station.model.service import Service
 from station.virtual.faults.kinds import Fault, FaultKind
 from station.virtual.phones.phone import VirtualPhone
 from station.virtual.services.afc_files import Handle
+from station.virtual.services.backup.placing import Plan, Staging
 from station.virtual.system.files import CANARY
 from tests.virtual_services.backups import PICTURE, contents
 from tests.worker.station_host import OLD, SECONDS, StationHost, Worker
@@ -226,6 +227,27 @@ async def test_a_garbled_backup_is_not_put_back(station, place):
     assert (failed.cause, "not what came from the phone" in failed.detail) == (Cause.BACKUP_FAULTY, True)
     assert phone.system.files.read(CANARY) == b"another picture"
     assert "backup:Restore" not in phone.history
+
+
+async def test_a_phone_that_was_left_before_its_restart_says_so_and_takes_the_backup_after_it(station, place):
+    """Its host was lost when all was laid out, and only the restart that puts it in place was missing."""
+    phone = station.plug()
+    assert phone.system is not None
+    await (await back_up(station, place, phone)).events()
+    waiting = Staging(phone.system.files)
+    waiting.begin()
+    waiting.finish(Plan(removals=[CANARY], name=None, password=None))
+    spec = station.spec(phone, Service.PUT_BACK, firmware=None, backup=place.of(phone))
+    failed = await (await station.start(spec)).failure()
+    assert failed.cause is Cause.EARLIER_PUT_BACK
+    assert phone.system.files.read(CANARY) == phone.system.canary
+    restarted = await station.start(station.spec(phone, Service.RESTART, firmware=None))
+    assert isinstance((await restarted.events())[-1], Succeeded), restarted.log()
+    assert not phone.system.files.exists(CANARY), "what waited is in place"
+    again = station.spec(phone, Service.PUT_BACK, firmware=None, backup=place.of(phone))
+    worker = await station.start(again)
+    assert isinstance((await worker.events())[-1], Succeeded), worker.log()
+    assert phone.system.files.read(CANARY) == phone.system.canary
 
 
 @pytest.mark.parametrize(
