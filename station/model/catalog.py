@@ -92,10 +92,14 @@ class Arrival(Message, frozen=True, kw_only=True):
     product_types: tuple[str, ...]
     state: ArrivalState
     done: int = 0
-    """Bytes of the zip file that are here for good."""
+    """Bytes of the zip file that are here for good; from another station: of the files in it."""
     total: int = 0
     seconds_left: float | None = None
     """None: that cannot be told."""
     says: str = ""
     """Why it waits or failed, in plain words."""
     remedy: str = ""
+    origin: str = ""
+    """HOST[:PORT] of who sends it, or sent it last; empty: nobody yet."""
+    nearby: bool = False
+    """Whether that is another station."""

@@ -69,6 +69,10 @@ class Progress:
         left = self._rate.seconds_for(total - done)
         self._tell(msgspec.structs.replace(self._now, done=done, total=total, seconds_left=left))
 
+    def comes_from(self, origin: str, *, nearby: bool = False) -> None:
+        """Who sends what comes from now on: HOST[:PORT], and whether that is another station."""
+        self._tell(msgspec.structs.replace(self._now, origin=origin, nearby=nearby))
+
     def say(self, state: ArrivalState, says: str = "", remedy: str = "") -> None:
         """Something else goes on from now on."""
         self._tell(

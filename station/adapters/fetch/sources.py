@@ -2,10 +2,12 @@
 
 import re
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from socket import socket
+from socket import SHUT_RDWR, socket
+from typing import Any, Self
 
 import httpx
 
@@ -24,6 +26,11 @@ _PORTS = {"http": 80, "https": 443}
 
 class SourceFailed(Exception):
     """A server does not give what it should; another may, or this one later. The message is a clause."""
+
+    def __init__(self, why: str, *, reached: bool = True) -> None:
+        super().__init__(why)
+        self.reached = reached
+        """Whether anybody answered at all: what answers wrongly is there."""
 
 
 class FileChanged(Exception):
@@ -95,17 +102,7 @@ class Sources:
                 remedy="Import the firmware from a USB stick, or name a mirror in the settings.",
             )
         self._now = 0
-        self._limits = limits
-        try:
-            context = ssl.create_default_context(cafile=rules.hosts.authorities or None)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(
-                f"The authorities that firmware's servers are known by cannot be read: {rules.hosts.authorities}",
-                remedy="Correct the setting.",
-            ) from error
-        timeout = httpx.Timeout(limits.stall_seconds, connect=limits.connect_seconds)
-        # trust_env: how firmware is reached stands in the settings, nowhere else.
-        self._client = httpx.Client(verify=context, timeout=timeout, trust_env=False)
+        self._asker = Asker(limits, rules.hosts.authorities)
 
     def __len__(self) -> int:
         return len(self._urls)
@@ -121,7 +118,7 @@ class Sources:
 
     def close(self) -> None:
         """Let go of all connections."""
-        self._client.close()
+        self._asker.close()
 
     @contextmanager
     def open(self, start: int | None, end: int | None, *, total: int, tag: str = "") -> Iterator[Answer]:
@@ -137,27 +134,138 @@ class Sources:
             SourceFailed: there is no usable answer.
             FileChanged: it is another file by now.
         """
-        wanted = f"bytes=-{end}" if start is None else f"bytes={start}-{'' if end is None else end - 1}"
-        headers = {"Accept-Encoding": "identity", "User-Agent": "restore-station", "Range": wanted}
-        if tag:
-            headers["If-Range"] = tag
-        try:
-            with self._follow(self.current, headers) as response:
-                yield _answer(response, start, end, total=total, tag=tag)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:  # the last: of a host
-            raise _failed(error) from error
+        with self._follow(self.current, _headers(start, end, tag)) as response:
+            yield _answer(response, start, end, total=total, tag=tag)
 
     @contextmanager
     def _follow(self, url: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
         for _ in range(REDIRECTS + 1):
             if _origin(url) not in self._allowed:
                 raise SourceFailed(f"it points to a server that firmware may not come from ({url[:100]})")
-            with self._client.stream("GET", url, headers=headers) as response:
+            with self._asker.ask(url, headers) as response:
                 if not response.has_redirect_location:
                     yield response
                     return
                 url = str(response.url.join(response.headers["Location"]))
         raise SourceFailed("it points from one address to the next without an end")
+
+
+class Asker:
+    """Sends requests, one at a time, each over a connection of its own. For one thread.
+
+    Nobody is waited for longer than `Limits` says until an answer begins, a server that drips its headers included:
+    httpx waits that long for each piece of them, and would wait for ever.
+    """
+
+    def __init__(self, limits: Limits, authorities: str = "") -> None:
+        """One that has asked nothing yet.
+
+        Args:
+            limits: how long it waits.
+            authorities: a file (PEM) with the authorities whose certificates count; empty: those of the machine.
+
+        Raises:
+            ConfigError: that file cannot be read.
+        """
+        try:
+            context = ssl.create_default_context(cafile=authorities or None)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(
+                f"The authorities that firmware's servers are known by cannot be read: {authorities}",
+                remedy="Correct the setting.",
+            ) from error
+        self._seconds = limits.connect_seconds + limits.stall_seconds
+        timeout = httpx.Timeout(limits.stall_seconds, connect=limits.connect_seconds)
+        # trust_env: how firmware is reached stands in the settings, nowhere else. No connection is used twice: an
+        # answer is taken from its socket, and mostly not to its end.
+        kept = httpx.Limits(max_keepalive_connections=0)
+        self._client = httpx.Client(verify=context, timeout=timeout, trust_env=False, limits=kept)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._client.close()
+
+    @contextmanager
+    def ask(self, url: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
+        """An answer, whose body is still to come. Raises SourceFailed, also for what goes wrong while it is open."""
+        try:
+            with ExitStack() as stack:
+                with _Deadline(self._seconds) as deadline:
+                    request = self._client.stream("GET", url, headers=headers, extensions={"trace": deadline.watch})
+                    response = stack.enter_context(request)
+                yield response
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:  # the last: of a host
+            raise _failed(error, late=deadline.over) from error
+
+    @contextmanager
+    def open(self, url: str, start: int, *, total: int) -> Iterator[Answer]:
+        """All of a file from one byte on, from just there and nowhere else. Raises SourceFailed.
+
+        Args:
+            url: its address.
+            start: the first byte.
+            total: bytes it has; 0: nobody knows.
+        """
+        with self.ask(url, _headers(start, None, "") if start else _headers(None, None, "")) as response:
+            yield _answer(response, start, None, total=total, tag="")
+
+
+class _Deadline:
+    """Until when an answer has to begin: then its connection is shut, whatever it waits for."""
+
+    def __init__(self, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+        self._lock = threading.Lock()
+        self._socket: socket | None = None
+        self.over = False
+        """Whether it was too late."""
+
+    def watch(self, event: str, about: Mapping[str, Any]) -> None:
+        """Told by httpcore what it does: a connection that is made is the one to shut."""
+        if event == "connection.connect_tcp.complete":
+            # A second handle on it: TLS takes the first one away.
+            made = about["return_value"].get_extra_info("socket").dup()
+            with self._lock:
+                self._drop()
+                self._socket = made
+                if self.over:
+                    self._shut()
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        with self._lock:
+            self._drop()
+
+    def _end(self) -> None:
+        with self._lock:
+            self.over = True
+            self._shut()
+
+    def _shut(self) -> None:
+        if self._socket is not None:
+            with suppress(OSError):  # the other side was faster
+                self._socket.shutdown(SHUT_RDWR)
+
+    def _drop(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+def _headers(start: int | None, end: int | None, tag: str) -> dict[str, str]:
+    headers = {"Accept-Encoding": "identity", "User-Agent": "restore-station"}
+    if start is not None:
+        headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
+    elif end is not None:
+        headers["Range"] = f"bytes=-{end}"
+    if tag:
+        headers["If-Range"] = tag
+    return headers
 
 
 def _answer(response: httpx.Response, start: int | None, end: int | None, *, total: int, tag: str) -> Answer:
@@ -205,14 +313,14 @@ def _origin(url: str) -> tuple[str, str, int] | None:
     return parsed.scheme, host, parsed.port or _PORTS[parsed.scheme]
 
 
-def _failed(error: Exception) -> SourceFailed:
+def _failed(error: Exception, *, late: bool) -> SourceFailed:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return SourceFailed(f"its certificate is not valid ({cause.verify_message})")
         cause = cause.__cause__ or cause.__context__
-    if isinstance(error, httpx.TimeoutException):
-        return SourceFailed("it does not answer")
+    if late or isinstance(error, httpx.TimeoutException):
+        return SourceFailed("it does not answer", reached=False)
     if isinstance(error, httpx.ConnectError):
-        return SourceFailed("it cannot be reached")
-    return SourceFailed("the connection broke")
+        return SourceFailed("it cannot be reached", reached=False)
+    return SourceFailed("the connection broke", reached=not isinstance(error, httpx.TransportError))

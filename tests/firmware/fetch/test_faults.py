@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import ssl
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -197,6 +198,37 @@ async def test_a_mirror_that_drips_is_not_waited_for(apple, mirror, fetcher, zip
     behave(mirror, Behaviour.TRICKLE)
     assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
     assert apple.requests
+
+
+@asynccontextmanager
+async def dripping(context: ssl.SSLContext | None) -> AsyncGenerator[str]:
+    """A server whose headers never end; its address."""
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        gone = asyncio.create_task(reader.read())
+        writer.write(b"HTTP/1.1 206 Partial Content\r\nX-Endless: ")
+        while not gone.done():
+            writer.write(b"x")
+            await asyncio.wait([gone], timeout=0.02)
+        writer.transport.abort()
+
+    async with await asyncio.start_server(drip, LOOPBACK, 0, ssl=context) as server:
+        yield f"{'https' if context else 'http'}://{LOOPBACK}:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.parametrize("secret", [False, True])
+async def test_headers_that_never_end(fetcher, tmp_path, secret):
+    authority, context = Authority(), None
+    (tmp_path / "authority.pem").write_bytes(authority.certificate)
+    if secret:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(authority.certify(tmp_path / "server.pem", LOOPBACK))
+    async with dripping(context) as origin:
+        fetcher.offer = msgspec.structs.replace(fetcher.offer, url=f"{origin}/a.ipsw")
+        hosts = FirmwareHosts(origins=(origin,), authorities=str(tmp_path / "authority.pem"))
+        fetcher.rules = FetchRules(hosts=hosts)
+        limits(fetcher, connect_seconds=0.3, tries=2)
+        await failing(fetcher, Unreachable, "it does not answer")
 
 
 async def test_an_etag_that_nobody_could_send_back(apple, fetcher, zipped, monkeypatch):
