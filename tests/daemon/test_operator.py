@@ -8,7 +8,8 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from station.cli import checkup, supply_checkup
+from station.cli import checkup, machine_checkup
+from station.cli.finding import Finding
 from station.cli.main import COMMANDS, app
 from station.daemon.settings import load
 from station.model.api import BayState, Snapshot
@@ -123,44 +124,41 @@ def virtual_host(directory: Path) -> None:
     (directory / "firmware-hosts.json").write_bytes(msgspec.json.encode(hosts))
 
 
-@pytest.fixture
-def _the_internet_is_not_asked(monkeypatch):
-    monkeypatch.setattr(supply_checkup, "_takes_a_connection", lambda _: False)
+NOWHERE = Path("/nonexistent")
+"""The root of a machine without a network: nobody on the internet is asked."""
 
 
 def test_the_doctor_finds_what_is_wrong(tmp_path):
     virtual_host(tmp_path)
     nothing = {"fetch": "never"}
     settings = load(virtual=tmp_path, state=tmp_path, socket=tmp_path / "none", firmware=tmp_path, supply=nothing)
-    found = {finding.what: finding for finding in checkup.examine(settings)}
+    found = {finding.what: finding for finding in checkup.examine(settings, root=NOWHERE)}
     assert not found["daemon"].fine
     assert "No such file" in found["daemon"].found
     assert not found["firmware"].fine
     disks = {f"disk for {what}" for what in ("state", "firmware", "vault")}
     others = {"confirming", "keys", "firmware", "memory for passwords", "clock"}
-    others |= {"Apple's signing server", "firmware lists"}
+    others |= {"network", "firmware lists"}
     assert set(found) - {"power supply", "heat"} == {"daemon", *disks, *others}
     assert all(finding.remedy for finding in found.values() if not finding.fine)
 
 
-@pytest.mark.usefixtures("_the_internet_is_not_asked")
 def test_the_doctor_sees_what_nobody_would(tmp_path):
     virtual_host(tmp_path)
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys" / "station.pem").touch(mode=0o644)
     unplugged, nobody = tmp_path / "unplugged", {"enabled": False}
     settings = load(virtual=tmp_path, state=tmp_path, socket=tmp_path / "none", vault=unplugged, gpio=nobody)
-    found = {finding.what: finding for finding in checkup.examine(settings)}
+    found = {finding.what: finding for finding in checkup.examine(settings, root=NOWHERE)}
     assert "nobody can" in found["confirming"].found
     assert "station.pem" in found["keys"].found
     assert f"{unplugged} is not there" in found["disk for vault"].found
 
 
-@pytest.mark.usefixtures("_the_internet_is_not_asked")
 async def test_the_doctor_hears_the_daemon(house):
-    def look() -> dict[str, checkup.Finding]:
+    def look() -> dict[str, Finding]:
         settings = load(state=house.state, socket=house.socket, gpio={"enabled": False})
-        return {finding.what: finding for finding in checkup.examine(settings)}
+        return {finding.what: finding for finding in checkup.examine(settings, root=NOWHERE)}
 
     async with house.daemon():
         found = await asyncio.to_thread(look)
@@ -168,9 +166,8 @@ async def test_the_doctor_hears_the_daemon(house):
     assert found["daemon's word"].found == "nothing is in its way"
 
 
-@pytest.mark.usefixtures("_the_internet_is_not_asked")
 def test_the_doctor_finds_what_is_right(sockets, monkeypatch):
-    monkeypatch.setattr(checkup, "LOW_STATE", 0)
+    monkeypatch.setattr(machine_checkup, "LOW_STATE", 0)
     monkeypatch.setattr(checkup, "TIMEOUT", 0.1)  # of a daemon that answers nobody
     path = Path(sockets) / "s"
     with sockets_module.socket(sockets_module.AF_UNIX) as listening:
@@ -178,7 +175,7 @@ def test_the_doctor_finds_what_is_right(sockets, monkeypatch):
         listening.listen()
         monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", str(path))
         settings = load(state=sockets, socket=path, firmware=sockets, gpio={"enabled": False})
-        found = {finding.what: finding.fine for finding in checkup.examine(settings)}
+        found = {finding.what: finding.fine for finding in checkup.examine(settings, root=NOWHERE)}
     assert found["daemon"]
     assert found["usbmuxd"]
     assert found["disk for state"]
@@ -187,7 +184,8 @@ def test_the_doctor_finds_what_is_right(sockets, monkeypatch):
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense:port"])
 def test_the_doctor_understands_addresses(address, tmp_path, monkeypatch):
     monkeypatch.setenv("USBMUXD_SOCKET_ADDRESS", address)
-    found = {finding.what: finding for finding in checkup.examine(load(state=tmp_path, socket=tmp_path / "none"))}
+    settings = load(state=tmp_path, socket=tmp_path / "none")
+    found = {finding.what: finding for finding in checkup.examine(settings, root=NOWHERE)}
     assert not found["usbmuxd"].fine
     assert address in found["usbmuxd"].found
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from gpiozero import Device
 
-from station.cli import checkup
+from station.cli import hands_checkup
 from station.daemon.settings import load
 
 
@@ -27,7 +27,7 @@ def settings(tmp_path: Path, text: str):
 
 @pytest.mark.usefixtures("raspberry")
 def test_pins_that_are_free(tmp_path):
-    found = checkup._pins(settings(tmp_path, "[gpio.bays.1]\nstart = 7\ndone = 8\n").gpio, daemon_runs=False)
+    found = hands_checkup.take_pins(settings(tmp_path, "[gpio.bays.1]\nstart = 7\ndone = 8\n").gpio, daemon_runs=False)
     assert found.fine, found
     assert found.found == "all 9 can be used"
 
@@ -35,7 +35,7 @@ def test_pins_that_are_free(tmp_path):
 @pytest.mark.usefixtures("raspberry")
 def test_a_pin_that_cannot_be_taken_is_named_with_the_reason(tmp_path):
     text = '[gpio]\nstart = 44\n[gpio.bays.1]\nstart = "J8:31"\n'
-    found = checkup._pins(settings(tmp_path, text).gpio, daemon_runs=False)
+    found = hands_checkup.take_pins(settings(tmp_path, text).gpio, daemon_runs=False)
     assert not found.fine
     assert "start (44): 44 is not a valid pin name." in found.found
     assert "start of bay 1 (J8:31): pin GPIO6 is already in use" in found.found
@@ -43,12 +43,12 @@ def test_a_pin_that_cannot_be_taken_is_named_with_the_reason(tmp_path):
 
 @pytest.mark.usefixtures("raspberry")
 def test_while_the_daemon_has_them_they_are_left_alone(tmp_path):
-    found = checkup._pins(settings(tmp_path, "[gpio]\nstart = 44\n").gpio, daemon_runs=True)
+    found = hands_checkup.take_pins(settings(tmp_path, "[gpio]\nstart = 44\n").gpio, daemon_runs=True)
     assert found.fine
 
 
 def test_pins_of_a_bay_that_there_is_not(tmp_path):
     text = '[bays]\n1 = "1-1.1"\n[gpio.bays.1]\nstart = 7\n[gpio.bays.9]\nstart = 8\n'
-    (found,) = checkup._bays_pins(settings(tmp_path, text))
+    (found,) = hands_checkup.pins_of_bays(settings(tmp_path, text))
     assert found.found == "for 9, and there is no such bay"
-    assert not list(checkup._bays_pins(settings(tmp_path, "[gpio.bays.9]\nstart = 8\n")))
+    assert not list(hands_checkup.pins_of_bays(settings(tmp_path, "[gpio.bays.9]\nstart = 8\n")))
