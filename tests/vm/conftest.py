@@ -1,6 +1,8 @@
 """One guest for all tests of a run: booting takes longer than each of them. They share one event loop with it."""
 
 import asyncio
+import fcntl
+import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from pathlib import Path
@@ -16,6 +18,10 @@ from tests.vm.guest import HOST, ROOT, Guest, shared
 from tests.vm.sockets import Sockets
 
 running = pytest.StashKey[Guest]()
+lines = pytest.StashKey[list[str]]()
+
+Measured = Callable[[str], None]
+"""Takes a line of what was measured, which is shown at the end also when everything is as it should be."""
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -69,6 +75,36 @@ async def sockets(guest: Guest, host: VirtualHost) -> AsyncIterator[Sockets]:
     yield sockets
     await sockets.clear()
     await sockets.end_usbmuxd()
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest) -> Measured:
+    """Shows what was measured."""
+    return request.config.stash.setdefault(lines, []).append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Show it."""
+    for line in config.stash.get(lines, []):
+        terminalreporter.write_line(f"measured: {line}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that cannot wait come last: until then the machine may be their own."""
+    items.sort(key=_is_impatient)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before the test's own time begins to count
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, bool | None]:
+    """Have a test that cannot wait begin when whoever takes the processors has ended: he holds a lock until then."""
+    if _is_impatient(item) and (file := os.environ.get("TESTS_NEXT_TO")):
+        with Path(file).open() as held:
+            fcntl.flock(held, fcntl.LOCK_SH)
+    return (yield)
+
+
+def _is_impatient(item: pytest.Item) -> bool:
+    return item.get_closest_marker("impatient") is not None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -35,7 +35,7 @@ GRACE = 20.0
 MAX_LINE = 16 << 20
 """Bytes of an answer: 1 MiB of output, however much it grows as JSON."""
 TAIL = 40
-"""Lines of the console that an error shows."""
+"""Lines of the console, and of what a program said, that an error shows: the last ones tell most."""
 
 
 class GuestError(RuntimeError):
@@ -115,7 +115,7 @@ class Guest:
         """Run a program that must succeed; its output."""
         outcome = await self.run(*command, seconds=seconds)
         if outcome.code != 0:
-            raise AssertionError(f"{' '.join(command)}: exit status {outcome.code}\n{outcome.output}")
+            raise AssertionError(f"{' '.join(command)}: exit status {outcome.code}\n{end_of(outcome.output)}")
         return outcome.output
 
     async def monitor(self, command: str, **arguments: object) -> Any:
@@ -262,6 +262,13 @@ class Guest:
         for answer in self._pending.values():
             if not answer.done():
                 answer.set_exception(self.error(why))
+
+
+def end_of(said: str) -> str:
+    """The last lines of what a program said."""
+    lines = said.splitlines()
+    left_out = [f"[{len(lines) - TAIL} lines before these]"] if len(lines) > TAIL else []
+    return "\n".join([*left_out, *lines[-TAIL:]])
 
 
 def shared() -> list[Path]:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from station.model.phone import PhoneMode
-from tests.vm.guest import HOST, ROOT, Guest
+from tests.vm.guest import HOST, ROOT, TAIL, Guest
 
 pytestmark = [pytest.mark.vm, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
@@ -61,6 +61,14 @@ async def test_it_reaches_the_host_and_nothing_else(guest: Guest):
 
 async def test_a_command_that_fails(guest: Guest):
     assert await guest.run("sh", "-c", "echo out; echo err >&2; exit 3") == (3, "out\nerr\n")
+
+
+async def test_of_a_command_that_fails_is_shown_what_it_said_last(guest: Guest):
+    with pytest.raises(AssertionError) as caught:
+        await guest.check("sh", "-c", f"seq {TAIL + 60}; exit 3")
+    first, *shown = str(caught.value).splitlines()
+    assert first.endswith("exit status 3")
+    assert shown == ["[60 lines before these]", *map(str, range(61, TAIL + 61))]
 
 
 async def test_a_command_that_is_killed(guest: Guest):
