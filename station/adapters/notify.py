@@ -32,6 +32,11 @@ def reloading() -> None:
     _tell(f"WATCHDOG=1\nRELOADING=1\nMONOTONIC_USEC={now}\nSTATUS=Starting anew with other settings.")
 
 
+def extend(seconds: int) -> None:
+    """Have systemd count the time that this service may run (RuntimeMaxSec=) from now on."""
+    _tell(f"EXTEND_TIMEOUT_USEC={seconds * 1_000_000}")
+
+
 async def keep_watchdog_fed() -> None:
     """Feed the watchdog at a third of its interval, for ever; returns at once when there is none.
 

@@ -12,6 +12,7 @@ COMMANDS = {
     # Command: the module in station.cli that has it, as its typer `app` or as a function of this name.
     "daemon": "daemon",
     "worker": "worker",
+    "gateway": "gateway",
     "screen": "screen",
     "status": "client",
     "watch": "client",
@@ -35,9 +36,11 @@ COMMANDS = {
     "records": "records",
     "backups": "backups",
     "firmware": "firmware",
+    "upkeep": "upkeep",
     "virtual": "virtual",
     "demo": "demo",
     "doctor": "doctor",
+    "configure": "configure",
 }
 
 
@@ -47,7 +50,7 @@ PANELS = {
     "The station itself": ("use", "bays", "face", "pin"),
     "What the station keeps": ("records", "backups", "firmware"),
     "Trying and mending": ("demo", "virtual", "doctor", "logs"),
-    "What the units run": ("daemon", "screen", "worker"),
+    "What the units run": ("daemon", "screen", "worker", "gateway", "upkeep", "configure"),
 }
 """How `station --help` puts them in order."""
 

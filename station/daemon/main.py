@@ -27,7 +27,7 @@ from station.adapters.pins import MockPins, Pins
 from station.adapters.releases import Releases
 from station.adapters.secrets_in_memory import MemoryShelf
 from station.adapters.vault import Vault
-from station.adapters.workers import LocalStarter
+from station.adapters.workers import LocalStarter, UnitStarter
 from station.core import sounds
 from station.core.events import Moment
 from station.core.policy import Policy
@@ -36,6 +36,7 @@ from station.daemon.chosen import ChosenFirmware
 from station.daemon.custody import Custody
 from station.daemon.depot import Depot
 from station.daemon.fetching import ChildStarter
+from station.daemon.gateway import OwnGateway
 from station.daemon.lease import lease
 from station.daemon.loop import Loop, StartsAnew
 from station.daemon.office import Office
@@ -93,7 +94,7 @@ def run(settings: Settings, *, starter: WorkerStarter | None = None) -> None:
 
     Args:
         settings: everything that can be chosen.
-        starter: how workers are started; child processes by default.
+        starter: how workers are started; by default as the settings say.
 
     When an operator chose another policy, this process is replaced by one that reads its settings anew.
 
@@ -102,14 +103,14 @@ def run(settings: Settings, *, starter: WorkerStarter | None = None) -> None:
     """
     ends = asyncio.Event()
     with lease(settings.state):
-        anew = asyncio.run(_serve(settings, starter or LocalStarter(), ends))
+        anew = asyncio.run(_serve(settings, starter, ends))
     if anew and not ends.is_set():  # who wants it to end may have said so while it ended to start anew
         # The same process with the same arguments: systemd sees one daemon all the while, workers stay its children.
         notify.reloading()
         os.execv(sys.executable, (sys.executable, *sys.orig_argv[1:]))  # noqa: S606 (no shell is wanted)
 
 
-async def _serve(settings: Settings, starter: WorkerStarter, ends: asyncio.Event) -> bool:
+async def _serve(settings: Settings, starter: WorkerStarter | None, ends: asyncio.Event) -> bool:
     """Serve until told to end, which sets `ends`. Returns whether the settings are other ones now."""
     store = FirmwareStore(settings.firmware_store)
     firmware = ChosenFirmware(store, pins=settings.supply.pins, denied=settings.supply.denied)
@@ -120,6 +121,10 @@ async def _serve(settings: Settings, starter: WorkerStarter, ends: asyncio.Event
     async with AsyncExitStack() as stack:
         proof = await RecordedProof.open(settings.state)
         stack.push_async_callback(proof.close)
+        if (gateway := _gateway(settings)) is not None:
+            stack.callback(gateway.close)
+            await asyncio.to_thread(gateway.open)
+        starter = starter or _starter(settings, gateway)
         stack.callback(starter.close)
         await asyncio.to_thread(starter.prepare)
         loop = Loop(
@@ -141,6 +146,7 @@ async def _serve(settings: Settings, starter: WorkerStarter, ends: asyncio.Event
             async with asyncio.TaskGroup() as tasks:
                 work = [
                     tasks.create_task(notify.keep_watchdog_fed()),
+                    *([] if gateway is None else [tasks.create_task(gateway.run())]),
                     tasks.create_task(loop.run(_usb(settings), Faces(server, panel))),
                 ]
                 for number in (signal.SIGTERM, signal.SIGINT):
@@ -148,6 +154,20 @@ async def _serve(settings: Settings, starter: WorkerStarter, ends: asyncio.Event
         except* StartsAnew:
             anew = True
     return anew
+
+
+def _gateway(settings: Settings) -> OwnGateway | None:
+    """The workers' way out, where it is not systemd that sees to that."""
+    if settings.gateway is not None:
+        return None
+    return OwnGateway(settings.gateway_socket, settings.reach_file)
+
+
+def _starter(settings: Settings, gateway: OwnGateway | None) -> WorkerStarter:
+    """Who starts workers: systemd, or this daemon."""
+    if settings.workers is not None:
+        return UnitStarter(settings.workers)
+    return LocalStarter(holding=None if gateway is None else gateway.held)
 
 
 def _supplies(settings: Settings, store: FirmwareStore, chosen: ChosenFirmware) -> Supplies:

@@ -41,6 +41,7 @@ DEFAULT_FILE = Path("/etc/restore-station/station.toml")
 NOT_SETTINGS = frozenset({"STATION_CONFIG"})
 """What else begins so in the environment: where the file is."""
 
+REACH = "reach.json"
 
 Told = TypeVar("Told", Reach, FirmwareHosts)
 
@@ -201,6 +202,10 @@ class Settings(BaseSettings):
     """Where backups are kept: a disk of its own, if there is one; by default in the state directory."""
     vault_days: int = Field(default=30, ge=1, le=3650)
     """How long a verified backup is kept."""
+    records_copies: Path | None = None
+    """Where the records are copied at night: a directory that somebody made on another disk. None: they are not."""
+    records_copies_kept: int = Field(default=7, ge=1, le=1000)
+    """How many of these copies there are at most."""
     runtime: Path = Path("/run/restore-station")
     """A directory in memory (tmpfs): passwords on their way to a worker never touch a disk."""
     bays: dict[str, str] = {}
@@ -231,6 +236,10 @@ class Settings(BaseSettings):
     """How long a phone that is away after a failure is waited for."""
     leave_seconds: float = Field(default=120.0, gt=0)
     """How long a phone that was told to restart may stay before that means that it did not."""
+    workers: Path | None = None
+    """Where systemd listens for who wants a worker (station-worker.socket); without it they are child processes."""
+    gateway: Path | None = None
+    """Where systemd listens for who wants out (station-gateway.socket); without it the daemon starts the gateway."""
     virtual: Path | None = None
     """Directory of a virtual host: phones, USB and Apple come from there, and nothing real is touched."""
     gpio: Gpio = Gpio()
@@ -296,11 +305,23 @@ class Settings(BaseSettings):
         """Every phase's deadline."""
         return DEADLINES | {Phase(name): seconds for name, seconds in self.deadlines.items()}
 
+    @property
+    def gateway_socket(self) -> Path:
+        """Where workers find the gateway."""
+        return self.gateway or self.runtime / "gateway.sock"
+
+    @property
+    def reach_file(self) -> Path | None:
+        """Where a virtual host says how its phones and its servers are reached."""
+        return None if self.virtual is None else self.virtual / REACH
+
     def reach(self) -> Reach:
         """How workers reach phones and Apple. Raises ConfigError when the virtual host is not there."""
+        gateway = str(self.gateway_socket)
         if self.virtual is None:
-            return Reach(usbmuxd=os.environ.get("USBMUXD_SOCKET_ADDRESS", "/var/run/usbmuxd"))
-        return self._virtual("reach.json", Reach)
+            usbmuxd = os.environ.get("USBMUXD_SOCKET_ADDRESS", "/var/run/usbmuxd")
+            return Reach(usbmuxd=usbmuxd, gateway=gateway)
+        return msgspec.structs.replace(self._virtual(REACH, Reach), gateway=gateway)
 
     def firmware_hosts(self) -> FirmwareHosts:
         """Where firmware is looked for and fetched. Raises ConfigError when the virtual host is not there."""

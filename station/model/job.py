@@ -122,6 +122,10 @@ DEADLINES: dict[Phase, float] = {
 }
 
 
+GATEWAY = "/run/restore-station-gateway.sock"
+"""Where systemd listens for the gateway (station-gateway.socket)."""
+
+
 class Reach(Message, frozen=True, kw_only=True):
     """How a worker reaches phones and Apple: real or virtual is nothing but a different address."""
 
@@ -136,6 +140,8 @@ class Reach(Message, frozen=True, kw_only=True):
     """HOST or HOST:PORT a phone may have the worker fetch from during a restore. Nothing else is fetched."""
     fdr_hosts: tuple[str, ...] = ("gg.apple.com", "skl.apple.com")
     """Hosts a phone may reach through the worker's FDR proxy."""
+    gateway: str = GATEWAY
+    """Socket of the process through which all of these are reached: `station.gateway`."""
 
 
 class BackupPlace(Message, frozen=True, kw_only=True):

@@ -1,17 +1,15 @@
 """What a phone may have the station fetch during a restore: from listed hosts, and nothing else."""
 
-import asyncio
+import logging
 import re
-import socket
 from collections.abc import Sequence
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from station.errors import InputRejected
 from station.model.causes import Cause
 from station.worker.failures import JobFailed, printable
-from station.worker.fetch import CONNECT_SECONDS, Answer, TooLarge, Unreachable, fetch
+from station.worker.fetch import Answer, NotAllowed, TooLarge, Unreachable, fetch
 from station.worker.patience import tries
 
 MAX_ASSET = 1 << 20
@@ -26,38 +24,20 @@ _OURS = {"host", "content-length", "transfer-encoding", "connection", "expect", 
 """Headers that shape the request itself; a phone has no say in them."""
 
 
+log = logging.getLogger(__name__)
+
+
 def allowed(hosts: Sequence[str], host: str, port: int) -> bool:
     """Whether HOST, or HOST:PORT, is on a list. HOST alone stands for HTTPS."""
     return ":" not in host and (f"{host}:{port}" in hosts or (port == 443 and host in hosts))
 
 
-async def addresses(hosts: Sequence[str], host: str, port: int) -> list[str]:
-    """Where an allowed host may be connected to.
-
-    One that is listed without a port is Apple's: whatever answers for its name where the station stands, it is
-    not a machine of that place.
-
-    Raises:
-        Unreachable: the name leads nowhere, or not to the internet.
-    """
-    if f"{host}:{port}" in hosts:
-        return [host]
-    try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:  # TimeoutError is one
-        raise Unreachable(f"{host} was not found: {error}") from error
-    at = [str(address[0]) for *_, address in found]
-    if not all(ip_address(each).is_global for each in at):
-        raise Unreachable(f"{host} is said to be in this network")
-    return at
-
-
 class Assets:
     """Fetches for the phone."""
 
-    def __init__(self, hosts: Sequence[str], patience: float = FETCH_SECONDS) -> None:
+    def __init__(self, hosts: Sequence[str], gateway: str, patience: float = FETCH_SECONDS) -> None:
         self._hosts = hosts
+        self._gateway = gateway
         self._patience = patience
         self._cache: dict[str, Answer] = {}
 
@@ -96,10 +76,18 @@ class Assets:
         """The answer, or what a gateway says when there is none: the phone has other ways to try then."""
         async for _ in tries(self._patience):
             try:
-                await addresses(self._hosts, *_place(urlsplit(url)))
-                return await fetch(method, url, headers=headers, body=body, seconds=self._patience, limit=MAX_ASSET)
-            except Unreachable:
-                continue
+                return await fetch(
+                    *(method, url),
+                    gateway=self._gateway,
+                    headers=headers,
+                    body=body,
+                    seconds=self._patience,
+                    limit=MAX_ASSET,
+                )
+            except NotAllowed as error:
+                raise JobFailed(Cause.ASSET_REFUSED, f"{printable(url, 200)}: {error}") from error
+            except Unreachable as error:
+                log.warning("nothing came from %s: %s", printable(url, 200), error)
             except TooLarge as error:
                 raise JobFailed(Cause.ASSET_REFUSED, f"{printable(url, 200)}: {error}") from error
         return Answer(504, {}, b"")

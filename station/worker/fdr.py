@@ -1,6 +1,7 @@
 """FDR: the phone reaches its factory data at Apple's through this proxy, and reaches nothing else through it."""
 
 import asyncio
+import logging
 import struct
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
@@ -12,24 +13,28 @@ from pymobiledevice3.restore.fdr import CHUNK_SIZE, CTRL_PORT, FDRClient
 
 from station.errors import InputRejected
 from station.model.causes import Cause
-from station.worker.assets import addresses, allowed
+from station.worker.assets import allowed
 from station.worker.connection import PhoneConnection, connect
 from station.worker.failures import JobFailed, printable
-from station.worker.fetch import Unreachable
+from station.worker.fetch import Unreachable, reach
 
 MAX_CHANNELS = 32
-_CONNECT_SECONDS = 10.0
 _BLOCK = 1 << 16
 _DOMAIN_NAME = 3
 """The kind of address in a proxy request, as in SOCKS 5 (RFC 1928)."""
+
+log = logging.getLogger(__name__)
 
 
 class FdrProxy:
     """All FDR connections of one restore."""
 
-    def __init__(self, udid: str, hosts: Sequence[str], group: asyncio.TaskGroup, patience: float) -> None:
+    def __init__(
+        self, udid: str, hosts: Sequence[str], gateway: str, group: asyncio.TaskGroup, patience: float
+    ) -> None:
         self._udid = udid
         self._hosts = hosts
+        self._gateway = gateway
         self._group = group
         self._patience = patience
         self._tasks: set[asyncio.Task[None]] = set()
@@ -52,12 +57,8 @@ class FdrProxy:
         return allowed(self._hosts, host, port)
 
     async def reach(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A connection to an allowed host. Raises Unreachable, TimeoutError."""
-        async with asyncio.timeout(_CONNECT_SECONDS):
-            for address in await addresses(self._hosts, host, port):
-                with suppress(OSError):
-                    return await asyncio.open_connection(address, port)
-        raise Unreachable(f"{host} does not answer")
+        """A connection to an allowed host. Raises Unreachable."""
+        return await asyncio.open_connection(sock=await reach(self._gateway, host, port))
 
     def close(self) -> None:
         """The restore is over."""
@@ -126,7 +127,8 @@ class Channel(FDRClient):
         """Carry bytes between the phone and a host until one of them ends; unreachable: the phone is hung up on."""
         try:
             reader, writer = await self._proxy.reach(host, port)
-        except (Unreachable, TimeoutError):
+        except Unreachable as error:
+            log.warning("the phone does not get through to %s: %s", printable(host, 100), error)
             return
         ways = {
             asyncio.create_task(self._outwards(writer)),

@@ -62,7 +62,11 @@ async def _do(directory: JobDirectory, spec: JobSpec, reporter: Reporter) -> Non
     if spec.service is not None and SERVICES[spec.service].firmware:
         from station.worker.signing import SigningServer  # noqa: PLC0415 (heavy, and nothing else asks Apple to sign)
 
-        SigningServer(spec.reach.signing_url, lambda: min(SIGNING_SECONDS, reporter.deadline.share(0.75))).serve()
+        SigningServer(
+            spec.reach.signing_url,
+            spec.reach.gateway,
+            lambda: min(SIGNING_SECONDS, reporter.deadline.share(0.75)),
+        ).serve()
     give: Give = importlib.import_module(f"station.worker.services.{_MODULES[spec.service]}").give
     guard = Guard(directory, spec, reporter)
     await give(Work(spec=spec, find_usb=lambda: _usb(spec.reach), reporter=reporter, guard=guard))

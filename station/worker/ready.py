@@ -6,8 +6,13 @@ Until it is told a job it touches no phone and no file. Whoever started it ends 
 import gc
 import importlib
 import os
+import select
+import socket
+import stat
 import sys
 from pathlib import Path
+
+from station.adapters import notify
 
 _NEEDED = ("station.worker.job", "station.worker.services.look", "station.worker.services.erase")
 """What most jobs begin with. What installs firmware is left out: seconds do not matter there, and memory does."""
@@ -16,16 +21,29 @@ HOME = "/proc/self/cwd/../home"
 """The library notes at its import where its home is. Read later, in a job's `cwd`, this is the job's own."""
 
 
+RUNTIME_SECONDS = 15 * 3600
+"""How long systemd lets a worker work (RuntimeMaxSec= of its unit): as long as the largest backup may take."""
+_RENEWAL = 3600
+"""Seconds: so often a worker that waits says that it has not begun yet."""
+
+
 def await_job() -> Path | None:
     """Get ready, and wait until somebody writes a job's directory, one line, to standard input; None: nobody did.
 
+    Where standard input is a connection, it says first that it is there: by that the other end knows its process.
+
     What the process prints from then on goes to the job's log.
     """
+    if stat.S_ISSOCK(os.fstat(0).st_mode):
+        with socket.socket(fileno=os.dup(0)) as connection:
+            connection.send(b"\n")
     os.environ["HOME"] = HOME
     for name in _NEEDED:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()  # the keeper and its child go on with the same pages of memory; a collection would copy them all
+    while not select.select([0], [], [], _RENEWAL)[0]:
+        notify.extend(RUNTIME_SECONDS)
     told = sys.stdin.readline()
     if not told.endswith("\n"):
         return None

@@ -69,7 +69,7 @@ class StationRestore(StreamedComponents, Conversation):
         self._spec = spec
         self._socket = socket
         self._guard = guard
-        self._assets = Assets(spec.reach.asset_hosts)
+        self._assets = Assets(spec.reach.asset_hosts, spec.reach.gateway)
         cryptexes = [name for name in self.build_identity.manifest if name.startswith("Cryptex1,")]
         self._journal = Journal(reporter, Path.cwd(), sum(self._file(name).stat().st_size for name in cryptexes))
         self._strangers: set[str] = set()
@@ -89,7 +89,8 @@ class StationRestore(StreamedComponents, Conversation):
         if tickets.bb_ticket is not None:
             self.bbtss = tickets
         async with asyncio.TaskGroup() as self._group:
-            fdr = FdrProxy(self._restored.udid, self._spec.reach.fdr_hosts, self._group, self._patience)
+            reach = self._spec.reach
+            fdr = FdrProxy(self._restored.udid, reach.fdr_hosts, reach.gateway, self._group, self._patience)
             await fdr.open()
             await self._restored.begin(_ACTS[self.build_identity.restore_behavior], self._options())
             await self.converse()

@@ -12,7 +12,7 @@ from pymobiledevice3.restore.tss import TSSRequest, TSSResponse
 from station.model.base import format_ecid
 from station.model.causes import Cause
 from station.worker.failures import JobFailed
-from station.worker.fetch import Answer, TooLarge, Unreachable, fetch
+from station.worker.fetch import Answer, NotAllowed, TooLarge, Unreachable, fetch
 from station.worker.patience import tries
 
 MAX_ANSWER = 4 << 20
@@ -26,9 +26,10 @@ _HEADERS = {
 class SigningServer:
     """The one way to a ticket: every TSSRequest of the library goes through here once it is in place."""
 
-    def __init__(self, url: str, patience: Callable[[], float]) -> None:
-        """Ask at `url`, each time for at most `patience()` seconds."""
+    def __init__(self, url: str, gateway: str, patience: Callable[[], float]) -> None:
+        """Ask at `url` through the gateway, each time for at most `patience()` seconds."""
         self._url = url
+        self._gateway = gateway
         self._patience = patience
 
     def serve(self) -> None:
@@ -53,7 +54,17 @@ class SigningServer:
         async for _ in tries(patience):
             left = max(end - asyncio.get_running_loop().time(), 0.1)
             try:
-                answer = await fetch("POST", self._url, headers=_HEADERS, body=body, seconds=left, limit=MAX_ANSWER)
+                answer = await fetch(
+                    *("POST", self._url),
+                    gateway=self._gateway,
+                    headers=_HEADERS,
+                    body=body,
+                    seconds=left,
+                    limit=MAX_ANSWER,
+                )
+            except NotAllowed as error:
+                reason = str(error)
+                break
             except Unreachable as error:
                 reason = str(error)
                 continue

@@ -34,7 +34,9 @@ def test_it_starts_anew_unless_it_is_told_to_end(tmp_path, monkeypatch, told_to_
     began: list[tuple[str, tuple[str, ...]]] = []
     monkeypatch.setattr(Loop, "run", policy_was_chosen)
     monkeypatch.setattr(os, "execv", lambda program, arguments: began.append((program, arguments)))
-    settings = load(state=tmp_path / "state", socket=tmp_path / "station.sock", gpio={"enabled": False})
+    settings = load(
+        state=tmp_path / "state", runtime=tmp_path, socket=tmp_path / "station.sock", gpio={"enabled": False}
+    )
     main.run(settings, starter=Starter(told_to_end=told_to_end))
     assert began == ([] if told_to_end else [(sys.executable, (sys.executable, *sys.orig_argv[1:]))])
 

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from itertools import count
 from pathlib import Path
 
+import msgspec
 from asyncinotify import Inotify, Mask
 
 from station.adapters.jobdir import EventReader, JobDirectory
@@ -26,6 +27,7 @@ from station.virtual.hosting.control import Installed, Plug
 from station.virtual.hosting.host import VirtualHost
 from station.virtual.phones.models import find_model
 from station.virtual.phones.phone import VirtualPhone
+from tests.gateways import gateway_to
 
 BAY, PLUG = BayId("1"), PlugId("plug-1")
 OLD = Installed(version="26.1", build="23B85")
@@ -90,8 +92,9 @@ class Worker:
 class StationHost:
     """Plugs phones in and gives workers jobs on them."""
 
-    def __init__(self, host: VirtualHost, firmware: Firmware, jobs: Path) -> None:
+    def __init__(self, host: VirtualHost, firmware: Firmware, jobs: Path, gateway: str) -> None:
         self.host = host
+        self.gateway = gateway
         self.firmware = firmware
         self.jobs = jobs
         self._workers: list[Process] = []
@@ -114,7 +117,7 @@ class StationHost:
             "ecid": ecid,
             "udid": phone.identity.udid,
             "emulated": True,
-            "reach": self.host.reach,
+            "reach": msgspec.structs.replace(self.host.reach, gateway=self.gateway),
             "deadlines": dict(DEADLINES),
             "consent": service
             and Consent(ecid=ecid, bay=BAY, plug=PLUG, service=service, by=Hand.BUTTONS, at="2026-01-01T00:00:00Z"),
@@ -145,9 +148,9 @@ async def station_host(directory: Path, firmware: Firmware) -> AsyncIterator[Sta
     """Everything a worker needs."""
     jobs = directory / "jobs"
     jobs.mkdir()
-    async with VirtualHost(directory / "v") as host:
+    async with VirtualHost(directory / "v") as host, gateway_to(host.reach) as gateway:
         await asyncio.to_thread(host.apple.register, Path(firmware.directory))
-        station = StationHost(host, firmware, jobs)
+        station = StationHost(host, firmware, jobs, gateway)
         try:
             yield station
         finally:

@@ -1,6 +1,8 @@
 """What a phone may have fetched, and what it may not."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -12,7 +14,8 @@ from station.worker import assets
 from station.worker.assets import Assets, allowed
 from station.worker.failures import JobFailed
 from station.worker.fdr import FdrProxy
-from station.worker.fetch import Unreachable
+from station.worker.fetch import NotAllowed
+from tests.gateways import gateway_to, reach
 
 APPLE = ("wkms-public.apple.com",)
 
@@ -49,7 +52,7 @@ def get(url: object) -> dict[str, object]:
 )
 async def test_forbidden(url):
     with pytest.raises(JobFailed) as failed:
-        await Assets(APPLE).get(get(url))
+        await Assets(APPLE, "/nowhere").get(get(url))
     assert failed.value.cause is Cause.ASSET_REFUSED
 
 
@@ -62,38 +65,26 @@ def test_hosts_with_and_without_port():
     assert not allowed(hosts, "127.0.0.1:8000", 443)
 
 
-@pytest.mark.parametrize(
-    "address", ["127.0.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "::1", "::ffff:10.0.0.1"]
-)
-async def test_apples_names_never_lead_into_the_local_network(monkeypatch, address):
-    async def lies(host, port, **_):
-        return [(0, 0, 0, "", (place, port)) for place in ("17.0.0.1", address)]
-
-    async def connects(*_, **__):
-        raise AssertionError("it connects")
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", lies)
-    monkeypatch.setattr(asyncio, "open_connection", connects)
-    monkeypatch.setattr(assets, "fetch", connects)
-    (host,) = APPLE
-    assert (await Assets(APPLE, patience=0.0).get(get(f"https://{host}/key")))["ResponseStatus"] == 504
-    async with asyncio.TaskGroup() as group:
-        with pytest.raises(Unreachable):
-            await FdrProxy("udid", APPLE, group, 1.0).reach(host, 443)
+async def test_where_the_gateway_lets_nobody_there_the_phone_gets_no_answer():
+    async with AppleServers() as apple, gateway_to(reach()) as gateway:
+        with pytest.raises(JobFailed, match="Nothing of this station may reach") as failed:
+            await Assets(apple.asset_hosts, gateway).get(get(apple.asset_url("key")))
+        assert failed.value.cause is Cause.ASSET_REFUSED
+        async with asyncio.TaskGroup() as group:
+            with pytest.raises(NotAllowed):
+                await FdrProxy("udid", APPLE, gateway, group, 1.0).reach(APPLE[0], 443)
+        assert not apple.requests
 
 
-async def test_apples_names_lead_to_the_internet(monkeypatch):
-    async def tells(host, port, **_):
-        return [(0, 0, 0, "", ("17.0.0.1", port)), (0, 0, 0, "", ("2620:149::1", port, 0, 0))]
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", tells)
-    assert await assets.addresses(APPLE, APPLE[0], 443) == ["17.0.0.1", "2620:149::1"]
-    assert await assets.addresses(("127.0.0.1:8000",), "127.0.0.1", 8000) == ["127.0.0.1"]
+@asynccontextmanager
+async def serving() -> AsyncGenerator[tuple[AppleServers, str], None]:
+    async with AppleServers() as apple, gateway_to(reach(asset_hosts=apple.asset_hosts)) as gateway:
+        yield apple, gateway
 
 
 async def test_a_key_is_fetched_once():
-    async with AppleServers() as apple:
-        client = Assets(apple.asset_hosts)
+    async with serving() as (apple, gateway):
+        client = Assets(apple.asset_hosts, gateway)
         url = apple.asset_url("key")
         first, second = await client.get(get(url)), await client.get(get(url))
         assert first == second
@@ -103,17 +94,17 @@ async def test_a_key_is_fetched_once():
 
 
 async def test_an_answer_that_does_not_come_is_a_gateways():
-    async with AppleServers() as apple:
+    async with serving() as (apple, gateway):
         apple.behaviours[AppleService.ASSETS] = Behaviour.HANG
-        answer = await Assets(apple.asset_hosts, patience=0.3).get(get(apple.asset_url("key")))
+        answer = await Assets(apple.asset_hosts, gateway, patience=0.3).get(get(apple.asset_url("key")))
         assert answer["ResponseStatus"] == 504
 
 
 async def test_too_large(monkeypatch):
     monkeypatch.setattr(assets, "MAX_ASSET", 10)
-    async with AppleServers() as apple:
+    async with serving() as (apple, gateway):
         with pytest.raises(JobFailed, match="more than 10 bytes"):
-            await Assets(apple.asset_hosts).get(get(apple.asset_url("key")))
+            await Assets(apple.asset_hosts, gateway).get(get(apple.asset_url("key")))
 
 
 @pytest.mark.parametrize(
@@ -125,7 +116,7 @@ async def test_too_large(monkeypatch):
 )
 async def test_other_methods(arguments):
     with pytest.raises(InputRejected):
-        await Assets(APPLE).get(arguments)
+        await Assets(APPLE, "/nowhere").get(arguments)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +135,7 @@ async def test_other_methods(arguments):
 async def test_unacceptable_posts(changes):
     arguments = {"RequestMethod": "POST", "RequestURL": "https://wkms-public.apple.com/", "RequestBody": b"x"}
     with pytest.raises(InputRejected):
-        await Assets(APPLE).post(arguments | changes)
+        await Assets(APPLE, "/nowhere").post(arguments | changes)
 
 
 def test_a_phone_does_not_shape_the_request():

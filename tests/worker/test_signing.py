@@ -1,6 +1,9 @@
 """Apple's signing server, and what else may answer in its place."""
 
 import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +17,14 @@ from station.virtual.firmware.image4 import SigningKey, sign_ticket
 from station.worker import signing
 from station.worker.failures import JobFailed
 from station.worker.signing import SigningServer, check_ticket
+from tests.gateways import gateway_to, reach
 
 
-def server(apple: AppleServers, patience: float = 0.5) -> SigningServer:
-    return SigningServer(apple.signing_url, lambda: patience)
+@asynccontextmanager
+async def serving(patience: float = 0.5) -> AsyncGenerator[tuple[AppleServers, SigningServer], None]:
+    """Apple's servers, and the way to them."""
+    async with AppleServers() as apple, gateway_to(reach(signing_url=apple.signing_url)) as gateway:
+        yield apple, SigningServer(apple.signing_url, gateway, lambda: patience)
 
 
 @pytest.mark.parametrize(
@@ -31,10 +38,10 @@ def server(apple: AppleServers, patience: float = 0.5) -> SigningServer:
     ],
 )
 async def test_no_ticket(behaviour, cause):
-    async with AppleServers() as apple:
+    async with serving() as (apple, server):
         apple.behaviours[AppleService.SIGNING] = behaviour
         with pytest.raises(JobFailed) as failed:
-            await server(apple).sign({"@ApImg4Ticket": True})
+            await server.sign({"@ApImg4Ticket": True})
         assert failed.value.cause is cause
         if behaviour is Behaviour.REFUSE:
             assert "isn't eligible" in str(failed.value)
@@ -44,9 +51,9 @@ async def test_no_ticket(behaviour, cause):
 
 
 async def test_a_server_that_comes_back_is_asked_again():
-    async with AppleServers() as apple:
+    async with serving(10) as (apple, server):
         apple.behaviours[AppleService.SIGNING] = Behaviour.UNAVAILABLE
-        asking = asyncio.create_task(server(apple, 10).sign({"@ApImg4Ticket": True}))
+        asking = asyncio.create_task(server.sign({"@ApImg4Ticket": True}))
         async with asyncio.timeout(10):
             await apple.arrival(AppleService.SIGNING)
             apple.behaviours[AppleService.SIGNING] = Behaviour.REFUSE
@@ -56,24 +63,42 @@ async def test_a_server_that_comes_back_is_asked_again():
 
 
 async def test_nobody_there():
-    with pytest.raises(JobFailed) as failed:
-        await SigningServer("http://127.0.0.1:9/TSS", lambda: 0.2).sign({})
+    url = "http://127.0.0.1:9/TSS"
+    async with gateway_to(reach(signing_url=url)) as gateway:
+        with pytest.raises(JobFailed, match=r"127\.0\.0\.1:9 does not answer") as failed:
+            await SigningServer(url, gateway, lambda: 0.2).sign({})
     assert failed.value.cause is Cause.SIGNING_UNREACHABLE
+
+
+async def test_no_gateway_there(tmp_path: Path):
+    with pytest.raises(JobFailed, match="The way out of this station is closed") as failed:
+        await SigningServer("http://127.0.0.1:9/TSS", str(tmp_path / "none"), lambda: 0.2).sign({})
+    assert failed.value.cause is Cause.SIGNING_UNREACHABLE
+
+
+async def test_where_the_gateway_lets_nobody_there_is_no_second_try():
+    async with AppleServers() as apple, gateway_to(reach()) as gateway:
+        began = time.monotonic()
+        with pytest.raises(JobFailed, match="Nothing of this station may reach") as failed:
+            await SigningServer(apple.signing_url, gateway, lambda: 30.0).sign({})
+    assert failed.value.cause is Cause.SIGNING_UNREACHABLE
+    assert time.monotonic() - began < 15
+    assert not apple.requests
 
 
 async def test_an_answer_without_end_is_not_read(monkeypatch):
     monkeypatch.setattr(signing, "MAX_ANSWER", 1000)
-    async with AppleServers() as apple:
+    async with serving() as (apple, server):
         apple.behaviours[AppleService.SIGNING] = Behaviour.GARBAGE
         with pytest.raises(JobFailed, match="more than 1000 bytes") as failed:
-            await server(apple).sign({})
+            await server.sign({})
         assert failed.value.cause is Cause.SIGNING_GARBLED
 
 
 async def test_the_library_asks_through_it(monkeypatch, tmp_path: Path):
     monkeypatch.setattr(TSSRequest, "send_receive", TSSRequest.send_receive)  # put back afterwards
-    async with AppleServers() as apple:
-        server(apple).serve()
+    async with serving() as (apple, server):
+        server.serve()
         with pytest.raises(JobFailed) as failed:
             await TSSRequest().send_receive()
         assert failed.value.cause is Cause.SIGNING_REFUSED

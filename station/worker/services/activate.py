@@ -16,7 +16,7 @@ from station.model.consent import Act
 from station.model.job import Phase
 from station.worker.answers import understood
 from station.worker.failures import JobFailed, printable
-from station.worker.fetch import Answer, TooLarge, Unreachable, fetch_blocking
+from station.worker.fetch import Answer, NotAllowed, TooLarge, Unreachable, fetch_blocking
 from station.worker.lockdown import Lockdown
 from station.worker.services.look import connect
 from station.worker.work import Work
@@ -55,6 +55,7 @@ class _Activation(MobileActivationService):
     def __init__(self, lockdown: Lockdown, work: Work) -> None:
         super().__init__(lockdown)
         self._base = work.spec.reach.activation_url.rstrip("/")
+        self._gateway = work.spec.reach.gateway
         self._reporter = work.reporter
         self._accepted = False
 
@@ -106,7 +107,12 @@ class _Activation(MobileActivationService):
         pause, reason = 0.25, ""
         while (left := end - time.monotonic()) > 0:
             try:
-                answer = fetch_blocking("POST", url, headers=headers, body=body, seconds=left, limit=MAX_ANSWER)
+                answer = fetch_blocking(
+                    *("POST", url), gateway=self._gateway, headers=headers, body=body, seconds=left, limit=MAX_ANSWER
+                )
+            except NotAllowed as error:
+                reason = str(error)
+                break
             except Unreachable as error:
                 reason = str(error)
             except TooLarge as error:

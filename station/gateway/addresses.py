@@ -1,0 +1,24 @@
+"""Names become addresses: here, and not in the worker."""
+
+import asyncio
+import socket
+from ipaddress import ip_address
+
+from station.errors import Unreachable
+from station.gateway.places import Place
+
+
+async def addresses(place: Place) -> list[str]:
+    """The addresses a place may be connected to, in the order in which to try them.
+
+    Raises:
+        Unreachable: the name leads nowhere, or not to the internet, where Apple is.
+    """
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise Unreachable(f"{place.host} was not found: {error}") from error
+    at = [str(address[0]) for *_, address in found]
+    if not place.near and (local := [each for each in at if not ip_address(each).is_global]):
+        raise Unreachable(f"{place.host} is said to be in this network, at {local[0]}, and is not")
+    return at
