@@ -15,7 +15,10 @@ MAX_PART, MAX_ALL = 8 << 20, 32 << 20
 """Bytes, before they are compressed. Of what is longer the end is kept: what went wrong went wrong last."""
 JOURNAL_SECONDS = 60.0
 JOURNAL_LINES = 50_000
-UNITS = ("station.service", "station-screen.service", "station-web.service", "station-worker@*")
+UNITS = (
+    *("station.service", "station-worker@*", "station-gateway.service"),
+    *("station-screen.service", "station-web.service", "station-check.service", "station-copy.service"),
+)
 MAX_JOBS = 30
 """Of the last so many jobs the workers' logs are taken."""
 

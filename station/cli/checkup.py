@@ -23,6 +23,7 @@ from station.cli.machine_checkup import (
     examine_strength,
 )
 from station.cli.supply_checkup import examine_supply
+from station.cli.upkeep_checkup import examine_upkeep
 from station.daemon.settings import Settings
 from station.errors import StationError
 from station.model.catalog import Fetching
@@ -51,6 +52,7 @@ def examine(settings: Settings, *, root: Path = Path("/")) -> Iterator[Finding]:
     yield from examine_disks(settings)
     yield examine_keys(settings.state / "keys")
     yield _firmware(settings.firmware_store, fetches=settings.supply.fetch is not Fetching.NEVER)
+    yield from examine_upkeep(settings)
     yield examine_clock()
     yield from examine_supply(settings, root=root)
     yield examine_memory(settings.runtime, root=root)

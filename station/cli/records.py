@@ -7,18 +7,23 @@ from typing import Annotated
 import msgspec
 import typer
 from rich.console import Console
+from rich.filesize import decimal
 from rich.table import Column, Table
 from rich.text import Text
 
-from station.adapters import audit, chain, record_export
+from station.adapters import audit, chain, clock, record_export
 from station.adapters.audit import Anchor, Report
 from station.adapters.chain import ChainFiles
 from station.adapters.records import chain_files
+from station.adapters.records_copy import copy_records
 from station.adapters.signing import PublicKey, key_type
-from station.cli.plainly import fail, plain_errors
+from station.adapters.upkeep import Notes
+from station.cli.plainly import fail, in_words, plain_errors
 from station.daemon import settings
+from station.errors import StationError
 from station.model.base import format_ecid
 from station.model.certificate import Certificate
+from station.model.upkeep import Chore, ChoreNote
 
 MAX_FINDINGS = 20
 
@@ -126,6 +131,29 @@ def verify_records(
     _print(report, key_is_given=key is not None, anchored=bool(anchors))
     if not report.good:
         raise typer.Exit(1)
+
+
+@app.command("copy")
+def copy_the_records() -> None:
+    """Copy all records to the disk that the settings name (records_copies), and read the copy back."""
+    with plain_errors():
+        ours = settings.load()
+        if ours.records_copies is None:
+            typer.echo("No place is set for copies: records_copies in station.toml, a directory on another disk.")
+            return
+        notes = Notes(ours.state)
+        try:
+            copied = copy_records(ours.state, ours.records_copies, keep=ours.records_copies_kept, at=clock.utc_now())
+        except StationError as error:
+            notes.keep(ChoreNote(chore=Chore.COPY, at=clock.utc_now(), good=False, detail=in_words(error)))
+            raise
+        if copied is None:
+            typer.echo("There are no records yet.")
+            return
+        older = f" {copied.removed} older ones were removed." if copied.removed else ""
+        said = f"{copied.records} records are in {copied.path} ({decimal(copied.size)}), and were read back.{older}"
+        notes.keep(ChoreNote(chore=Chore.COPY, at=clock.utc_now(), good=True, detail=said))
+    typer.echo(said)
 
 
 def _print(report: Report, *, key_is_given: bool, anchored: bool) -> None:

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,11 +19,11 @@ from station.cli.hands_checkup import examine_pins, examine_screen
 from station.cli.machine_checkup import examine_strength
 from station.daemon.settings import load
 from tests.cli.certificates import certificate
+from tests.namespaces import UNSHARE, namespaces_are_allowed, needs_namespaces
 
 pytestmark = pytest.mark.system
 
 DOCTOR = (sys.executable, "-m", "station", "doctor")
-UNSHARE = ("unshare", "--user", "--map-root-user", "--mount")
 APPLES = (
     *("gs.apple.com", "albert.apple.com", "wkms-public.apple.com", "gg.apple.com", "skl.apple.com"),
     *("itunes.apple.com", "captive.apple.com"),
@@ -33,17 +32,7 @@ APPLES = (
 STRANGER = Path(__file__).with_name("stranger.py")
 
 
-@cache
-def namespaces_are_allowed() -> bool:
-    """Whether this user may make namespaces, and mount something in one."""
-    if shutil.which("unshare") is None or shutil.which("ip") is None:
-        return False
-    trying = [*UNSHARE, "--net", "sh", "-c", "mount -t tmpfs tmpfs /mnt && ip link set lo up"]
-    return subprocess.run(trying, check=False, capture_output=True, timeout=20).returncode == 0
-
-
 NO_NETWORK = ("unshare", "--net") if os.getuid() == 0 and namespaces_are_allowed() else ()
-needs_namespaces = pytest.mark.skipif(not namespaces_are_allowed(), reason="the kernel allows no namespaces")
 
 
 def seen(said: str) -> dict[str, tuple[bool, str, str]]:

@@ -21,6 +21,25 @@ def test_exposure(unit: str, most: float):
 
 
 @needs_systemd
+@pytest.mark.parametrize("chore", ["check", "copy"])
+def test_exposure_of_what_is_done_at_night(chore: str):
+    assert exposure(ROOT / f"systemd/station-{chore}.service") <= 0.5
+
+
+@pytest.mark.parametrize("chore", ["check", "copy"])
+def test_what_is_done_at_night_waits_for_nobody_and_slows_nobody(chore: str):
+    timer = (ROOT / f"systemd/station-{chore}.timer").read_text()
+    assert "Persistent=true" in timer
+    assert "RandomizedDelaySec=" in timer
+    service = unit(f"station-{chore}.service")
+    assert (service["Nice"], service["IOSchedulingClass"]) == ("19", "idle")
+    assert service["User"] == unit("station.service")["User"]
+    assert service["PrivateNetwork"] == "yes"
+    hours = int(service["ExecStart"].split("--hours ")[1])
+    assert service["TimeoutStartSec"] == f"{hours + 1}h"
+
+
+@needs_systemd
 def test_exposure_of_usbmuxd(tmp_path: Path):
     shutil.copytree(ROOT / "systemd/usbmuxd.service.d", tmp_path / "usbmuxd.service.d")
     (tmp_path / "usbmuxd.service").write_text(DEBIANS)

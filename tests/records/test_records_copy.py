@@ -1,0 +1,166 @@
+"""Copies of the records on another disk: whole, verified, read back, so many and no more."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from typer.testing import CliRunner
+
+from station.adapters import audit, records_copy
+from station.adapters.records_copy import copies, copy_records
+from station.adapters.upkeep import Notes
+from station.cli.main import app
+from station.errors import RecordsBroken, StorageError
+from station.model.upkeep import Chore
+from tests.namespaces import UNSHARE, needs_namespaces
+
+AT = "2026-03-0{}T03:00:00Z"
+
+
+@pytest.fixture
+def place(tmp_path) -> Iterator[Path]:
+    """A directory on another disk than the records are on: memory."""
+    if not Path("/dev/shm").is_dir() or Path("/dev/shm").stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no other disk here")
+    with TemporaryDirectory(dir="/dev/shm") as directory:
+        yield Path(directory)
+
+
+def test_a_copy_is_a_chain_that_anybody_can_verify(state, place, tmp_path, key):
+    copied = copy_records(state, place, keep=7, at=AT.format(1))
+    assert copied is not None
+    assert (copied.records, copied.removed) == (4, 0)
+    assert [path.name for path in place.iterdir()] == ["restore-station-records-20260301T030000Z.zip"]
+    with zipfile.ZipFile(copied.path) as archive:
+        archive.extractall(tmp_path / "out")
+    report = audit.verify(tmp_path / "out/station", key)
+    assert report.good, report.findings
+    assert (report.records, report.certificates) == (4, 2)
+    secrets = {path.read_bytes() for path in (state / "keys").iterdir()}
+    assert not secrets & {path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert not (state / ".copying-records").exists()
+
+
+async def test_it_is_whole_while_the_station_has_it_open(state, place, opened):
+    async with opened(state):
+        copied = copy_records(state, place, keep=7, at=AT.format(1))
+    assert copied is not None
+    assert copied.records == 4
+
+
+def test_so_many_are_kept(state, place):
+    (place / "something else.zip").touch()
+    for day in range(1, 6):
+        copied = copy_records(state, place, keep=3, at=AT.format(day))
+    assert copied is not None
+    assert copied.removed == 1
+    assert [path.name[-20:-12] for path in copies(place)] == ["20260303", "20260304", "20260305"]
+    assert (place / "something else.zip").exists()
+
+
+def test_a_broken_chain_takes_no_good_copys_place(state, place, files, monkeypatch):
+    monkeypatch.setattr(records_copy, "PAUSE", 0)
+    copy_records(state, place, keep=1, at=AT.format(1))
+    before = {path.name: path.read_bytes() for path in place.iterdir()}
+    files.record(2).write_text(files.record(2).read_text().replace("job-2", "job-9"))
+    with pytest.raises(RecordsBroken, match=r"not copied: 000002\.json is not what the database holds"):
+        copy_records(state, place, keep=1, at=AT.format(2))
+    assert {path.name: path.read_bytes() for path in place.iterdir()} == before
+
+
+def test_what_a_crash_left_is_cleared_away(state, place):
+    (place / ".restore-station-records-20260201T030000Z.zip.part").write_text("half")
+    (state / ".copying-records").mkdir()
+    (state / ".copying-records/old").touch()
+    copy_records(state, place, keep=3, at=AT.format(1))
+    assert [path.name for path in place.iterdir()] == ["restore-station-records-20260301T030000Z.zip"]
+
+
+def test_a_link_on_the_disk_leads_nowhere(state, place, tmp_path):
+    treasure = tmp_path / "treasure"
+    treasure.write_text("mine")
+    (place / ".restore-station-records-20260301T030000Z.zip.part").symlink_to(treasure)
+    copy_records(state, place, keep=3, at=AT.format(1))
+    assert treasure.read_text() == "mine"
+
+
+def test_the_same_disk_is_no_place(state, tmp_path):
+    with pytest.raises(StorageError, match="on the same disk"):
+        copy_records(state, tmp_path, keep=3, at=AT.format(1))
+
+
+def test_a_disk_that_is_not_there(state, tmp_path):
+    with pytest.raises(StorageError, match="is not there"):
+        copy_records(state, tmp_path / "unplugged", keep=3, at=AT.format(1))
+
+
+def test_a_station_without_records_has_nothing_to_copy(tmp_path, place):
+    (tmp_path / "empty").mkdir()
+    assert copy_records(tmp_path / "empty", place, keep=3, at=AT.format(1)) is None
+
+
+def test_what_came_of_it_is_noted(state, place, monkeypatch):
+    monkeypatch.setenv("STATION_STATE", str(state))
+    monkeypatch.setenv("STATION_RECORDS_COPIES", str(place / "unplugged"))
+    failed = CliRunner().invoke(app, ["records", "copy"])
+    assert failed.exit_code == 1
+    assert "is not there" in failed.output
+    note = Notes(state).of(Chore.COPY)
+    assert note is not None
+    assert not note.good
+    assert "Plug in and mount its disk" in note.detail
+    monkeypatch.setenv("STATION_RECORDS_COPIES", str(place))
+    assert "4 records are in" in CliRunner().invoke(app, ["records", "copy"]).output
+    note = Notes(state).of(Chore.COPY)
+    assert note is not None
+    assert note.good
+
+
+COPY = """
+import sys
+from pathlib import Path
+from station.adapters.records_copy import copy_records
+from station.errors import StorageError
+try:
+    copy_records(Path(sys.argv[1]), Path(sys.argv[2]), keep=3, at="2026-03-02T03:00:00Z")
+except StorageError as error:
+    print(error, error.remedy)
+"""
+
+
+@pytest.mark.system
+@needs_namespaces
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [("size=1m", "it is full"), ("size=64m,ro", "nothing can be written to it")],
+)
+def test_a_disk_that_takes_nothing(state, tmp_path, options, says):
+    """A small disk and one that is locked, mounted for a process of its own."""
+    place = tmp_path / "place"
+    place.mkdir()
+    mounting = f'mount -t tmpfs -o {options} tmpfs "$1" && shift && exec "$@"'
+    command = [*UNSHARE, "sh", "-c", mounting, "sh", place, sys.executable, "-c", COPY, state, place]
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert says in done.stdout, done.stdout + done.stderr
+
+
+def test_a_disk_that_gives_back_something_else(state, place, monkeypatch):
+    """The reading back is real: what is on the disk is changed right before it."""
+    real = os.posix_fadvise
+
+    def rot(fd: int, *rest: int) -> None:
+        real(fd, *rest)
+        if Path(f"/proc/self/fd/{fd}").readlink().name.endswith(".part"):
+            data = os.pread(fd, 100, 300)
+            os.pwrite(fd, bytes(byte ^ 1 for byte in data), 300)
+
+    monkeypatch.setattr(os, "posix_fadvise", rot)
+    with pytest.raises(StorageError):
+        copy_records(state, place, keep=3, at=AT.format(1))
+    assert not list(place.iterdir())
