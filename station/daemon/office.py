@@ -18,6 +18,7 @@ from station.adapters.order_report import report_of
 from station.adapters.orders import OrderShelf
 from station.adapters.records import chain_files
 from station.adapters.signing import key_type
+from station.adapters.upkeep import Notes
 from station.core.actions import CheckPin, KeepChoices, MakePin, SwitchMachine
 from station.core.events import ChoicesFound, ChoicesKept, Event, OperatorTold, Papers, PinChecked, PinMade
 from station.core.operator import SWITCHED
@@ -27,6 +28,7 @@ from station.errors import Refused, StationError, StorageError
 from station.model.operator import RECORDS_SHOWN, FirmwareLine, MachineView, Power, RecordLine
 from station.model.order import OrderNote, OrderReport
 from station.model.record import SealedRecord
+from station.model.upkeep import TROUBLE
 
 MAX_FIRMWARE = 24
 """Images that are shown, the newest."""
@@ -72,6 +74,7 @@ class Office:
         self._environment = dict(environment)
         self._choices = ChoicesFile(state)
         self._orders = OrderShelf(state)
+        self._notes = Notes(state)
         self._sizes: dict[str, int] = {}
         self._reported: tuple[OrderNote, OrderReport] | None = None
 
@@ -198,6 +201,7 @@ class Office:
             disk_free=health.free,
             temperature=None if health.temperature is None else float(health.temperature),
             under_voltage=health.under_voltage,
+            upkeep=tuple(TROUBLE[chore] for chore in self._notes.bad()),
             sticks=tuple(self._sticks()),
         )
 

@@ -95,6 +95,8 @@ class MachineView(Message, frozen=True, kw_only=True):
     temperature: float | None = None
     """Degrees Celsius."""
     under_voltage: bool | None = None
+    upkeep: tuple[str, ...] = ()
+    """What of that which the station does for itself in quiet hours ended badly, in sentences."""
     sticks: tuple[str, ...] = ()
     """USB sticks that logs could be written to, by their labels."""
 

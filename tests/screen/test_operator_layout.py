@@ -94,6 +94,7 @@ def operators(draw: st.DrawFn) -> OperatorView:
             disk_free=st.none() | st.integers(0, 10**14),
             temperature=st.none() | st.floats(-40, 200),
             under_voltage=st.none() | st.booleans(),
+            upkeep=st.lists(word, max_size=3).map(tuple),
             sticks=st.lists(word, max_size=6).map(tuple),
         )
     )

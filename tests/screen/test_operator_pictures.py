@@ -13,6 +13,7 @@ from station.model.face import Turn as Turned
 from station.model.gates import Finding, Gate
 from station.model.panel import Control, ControlState
 from station.model.service import Service
+from station.model.upkeep import TROUBLE, Chore
 from station.screen.canvas import Canvas
 from station.screen.office import (
     HOME,
@@ -130,6 +131,8 @@ VIEWS: dict[str, View] = {
             notice="The station's power supply is too weak. Take the one that came with it.",
         ),
     ),
+    "machine-upkeep": at(Office(Room.MACHINE), opened(machine=replace(MACHINE, upkeep=tuple(TROUBLE.values())))),
+    "home-upkeep": at(HOME, opened(machine=replace(MACHINE, upkeep=(TROUBLE[Chore.COPY],)))),
     "machine-unknown": at(Office(Room.MACHINE), opened(machine=None)),
     "panel": at(Office(Room.PANEL)),
     "panel-buttons": at(Office(Room.PANEL, draft=PanelDraft()), opened(testing=True)),

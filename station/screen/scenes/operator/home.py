@@ -63,6 +63,8 @@ def _night(snapshot: Snapshot, operator: OperatorView) -> str:
 
 def _machine(operator: OperatorView) -> str:
     machine = operator.machine
+    if machine is not None and machine.upkeep:
+        return "Look at this"
     if machine is None or machine.temperature is None:
         return "Network, clock, disk"
     return f"{machine.temperature:.0f} °C"

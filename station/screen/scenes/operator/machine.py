@@ -19,11 +19,12 @@ def draw(canvas: Canvas, box: Rect, snapshot: Snapshot, operator: OperatorView, 
         say(canvas, room, "Nothing can be told about this machine.")
         return
     rows = [(name, (value,)) for name, value in _rows(snapshot, operator.machine)]
-    height = canvas.px(40 if snapshot.notice else 46) * len(rows)
+    notice = " ".join(filter(None, (snapshot.notice, *operator.machine.upkeep)))
+    height = canvas.px(40 if notice else 46) * len(rows)
     table(canvas, Rect(room.left, room.top, room.width, min(height, room.height)), rows, share=0.3)
     rest = Rect(room.left, room.top + height, room.width, max(1, room.height - height))
-    if snapshot.notice and rest.height >= canvas.px(30):
-        say(canvas, rest, snapshot.notice, size=19, colour=YELLOW)
+    if notice and rest.height >= canvas.px(30):
+        say(canvas, rest, notice, size=19, colour=YELLOW)
 
 
 def _rows(snapshot: Snapshot, machine: MachineView) -> list[tuple[str, str]]:
@@ -48,4 +49,4 @@ def ailing(snapshot: Snapshot, operator: OperatorView) -> bool:
     """Whether something about the machine needs somebody."""
     machine = operator.machine
     weak = machine is not None and (machine.under_voltage is True or machine.clock_trusted is False)
-    return weak or bool(snapshot.notice)
+    return weak or bool(snapshot.notice) or (machine is not None and bool(machine.upkeep))
