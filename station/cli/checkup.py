@@ -59,6 +59,15 @@ def examine(settings: Settings, *, root: Path = Path("/")) -> Iterator[Finding]:
     yield from examine_strength(settings, root=root)
 
 
+def examine_essentials(settings: Settings, *, root: Path = Path("/")) -> Iterator[Finding]:
+    """Look at what another version of the system could have broken, and at nothing that was wrong before it."""
+    yield _answers("daemon", settings.socket, "Its log: journalctl -u station.")
+    if settings.virtual is None:
+        yield from _phones(settings, root)
+    yield examine_keys(settings.state / "keys")
+    yield examine_memory(settings.runtime, root=root)
+
+
 def _phones(settings: Settings, root: Path) -> Iterator[Finding]:
     """What real phones are reached by."""
     runs = (root / "run/udev/control").exists()
