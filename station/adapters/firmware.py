@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from station.adapters import durable, leases, stock, unpacked
+from station.adapters import durable, leases, origins, stock, unpacked
 from station.adapters.ipsw import MANIFEST, MAX_MANIFEST, Entry, entries, read_manifest
 from station.adapters.leases import Lease
 from station.adapters.objects import NO_FILE, Look, Objects, look_at
@@ -117,7 +117,7 @@ class FirmwareStore:
                     raise InputRejected("The IPSW changed while it was read.", remedy="Import it again.")
                 return self.take_in(incoming, digests)
 
-    def take_in(self, filled: Path, digests: Digests) -> Firmware:
+    def take_in(self, filled: Path, digests: Digests, origin: origins.Origin | None = None) -> Firmware:
         """Put a firmware into the store: whole, or not at all; `filled` is gone then.
 
         Waits for other changes. A crash at any point leaves `filled` as it was, or the firmware in the store, and
@@ -128,6 +128,7 @@ class FirmwareStore:
                 `digests`: they are not read again. One may be missing whose content is in the store already; if
                 that is not known to be good, it is read before it is used.
             digests: what it is.
+            origin: where it came from, if that is known.
 
         Raises:
             InputRejected: what is in `filled` is not what `digests` says.
@@ -140,7 +141,7 @@ class FirmwareStore:
             there = self._is_there(target, digests)
             known = there or self._put(filled, digests)
             if not there:
-                self._replace(target, digests)
+                self._replace(target, digests, origin)
             shutil.rmtree(filled)
             self._premises.hand_over(self.path, self._objects.path, target)
             if known and not there:
@@ -181,6 +182,10 @@ class FirmwareStore:
             # What cannot be written down, because it is removed just now, or the disk is full, is read once more.
             with suppress(StorageError, Refused), self._premises.changing():
                 unpacked.write_checked(directory, looks)
+
+    def origin(self, firmware: Firmware) -> origins.Origin | None:
+        """Where a firmware came from; None: it was imported, or nobody knows."""
+        return origins.read(self._directory(firmware))
 
     def lease(self, firmware: Firmware) -> Lease:
         """Use a firmware: nothing removes it before the lease is closed, or the process ends.
@@ -289,11 +294,13 @@ class FirmwareStore:
         durable.sync_directory(self.path)
         return certain
 
-    def _replace(self, target: Path, digests: Digests) -> None:
+    def _replace(self, target: Path, digests: Digests, origin: origins.Origin | None) -> None:
         """Make the directory of a firmware whose contents are in place."""
         made = self._premises.temporary()
         try:
             unpacked.link(made, digests)
+            if origin is not None:
+                origins.write(made, origin)
             made.chmod(0o755)
             if target.exists():
                 with leases.take_alone(target):

@@ -80,13 +80,13 @@ def entries(source: Path) -> Iterator[list[Entry]]:
         OSError: it cannot be read.
     """
     if source.is_dir():
-        yield _checked(sorted(islice(_walk(source), MAX_ENTRIES + 1), key=lambda entry: entry.name))
+        yield checked(sorted(islice(_walk(source), MAX_ENTRIES + 1), key=lambda entry: entry.name))
         return
     with source.open("rb") as file:
         with _zip_trouble():
             _check_table(file)
             archive = _archive(file)
-            found = _checked([_entry(archive, info) for info in _members(archive, source.stat().st_size)])
+            found = checked([_entry(archive, info) for info in _members(archive, source.stat().st_size)])
         with archive:
             try:
                 yield found
@@ -109,7 +109,7 @@ def table(file: BinaryIO, size: int) -> list[zipfile.ZipInfo]:
         _check_table(file)
         archive = _archive(file)
         found = _members(archive, size)
-        _checked([_entry(archive, info) for info in found])
+        checked([_entry(archive, info) for info in found])
     return found
 
 
@@ -255,8 +255,8 @@ def _zip_trouble() -> Iterator[None]:
         raise _refuse(f"its zip file is damaged ({error})") from error
 
 
-def _checked(found: list[Entry]) -> list[Entry]:
-    """The entries, when their names and sizes are acceptable together."""
+def checked(found: list[Entry]) -> list[Entry]:
+    """The entries, when their names and sizes are acceptable together. Raises InputRejected."""
     if len(found) > MAX_ENTRIES:
         raise _too_many()
     if sum(entry.size for entry in found) > MAX_TOTAL:

@@ -29,11 +29,13 @@ from station.adapters.catalogs import Catalogs, Known
 from station.adapters.fetch import FetchRules, arrivals, leftovers
 from station.adapters.firmware import FirmwareStore
 from station.adapters.history import History
+from station.adapters.origins import Vouching
 from station.cli.plainly import fail, in_words, plain_errors, require
 from station.core.catalog import Choice, choose
 from station.core.models import model_name, models_named
 from station.core.versions import age, is_build, is_version
 from station.daemon import settings
+from station.daemon.depot import rules
 from station.daemon.settings import Settings
 from station.errors import Refused, StationError
 from station.model.catalog import Arrival, ArrivalState, Offer
@@ -44,6 +46,7 @@ SHOWN = 6
 """Versions of a model that are shown when nobody asks for all."""
 LOOK_SECONDS = 0.5
 """Between two looks at how far another process is: it writes that down as often."""
+BY_ANOTHER = "by another process"
 INTERRUPTED = 130
 """As shells have it for Ctrl-C."""
 
@@ -99,13 +102,8 @@ def fetch_firmware(
         _tell_age(known)
         fail("No list of firmware can be reached. Look at the network, or import an IPSW from a stick.")
     offers, failed = _choose(known, wanted, kept, _choice(ours, known, build="".join(versions)))
-    rules = FetchRules(
-        hosts=hosts,
-        mirrors=tuple(ours.supply.mirrors),
-        bytes_per_second=ours.supply.kbytes_per_second * 1000 or None,
-    )
     for offer in offers:
-        failed |= not _fetch(FirmwareStore(place), offer, rules)
+        failed |= not _fetch(FirmwareStore(place), offer, rules(ours.supply, hosts))
     if failed:
         raise typer.Exit(1)
 
@@ -274,8 +272,19 @@ def _fetch(store: FirmwareStore, offer: Offer, rules: FetchRules) -> bool:
     except StationError as error:
         typer.echo(f"{name}: {in_words(error)}", err=True)
         return False
-    typer.echo(f"{name} is in the store.")
+    typer.echo(f"{name} is in the store. {_whence(store, offer)}".strip())
     return True
+
+
+def _whence(store: FirmwareStore, offer: Offer) -> str:
+    """Who sent it, where that was another station."""
+    origin = next((store.origin(each) for each in store.list() if _is(each, offer)), None)
+    if origin is None or origin.vouching is Vouching.DIGEST:
+        return ""
+    came = f"It came from the station at {origin.host}"
+    if origin.vouching is Vouching.TABLE:
+        return f"{came}, and is what Apple has."
+    return f"{came}. Apple could not be reached: it is trusted like an import."
 
 
 def _size(offer: Offer) -> str:
@@ -314,7 +323,7 @@ def _follow(store: FirmwareStore, offer: Offer, advance: "Advance") -> bool:
         followed = True
         for arrival in arrivals(store.path):
             if (arrival.build, arrival.product_types) == (offer.build, offer.product_types):
-                advance(replace(arrival, says="by another process"))
+                advance(replace(arrival, says=BY_ANOTHER))
         time.sleep(LOOK_SECONDS)
     return followed
 
@@ -330,11 +339,16 @@ class Advance:
         self._bars = bars
         self._name = name
         self._bar: TaskID | None = None
+        self._said = ""
 
     def __call__(self, arrival: Arrival) -> None:
         """Told by whoever fetches."""
+        if arrival.state is ArrivalState.FETCHING and arrival.says not in ("", BY_ANOTHER, self._said):
+            self._said = arrival.says
+            typer.echo(f"{self._name}: {arrival.says}", err=True)
         says = {ArrivalState.CHECKING: "checking", ArrivalState.WAITING: "waiting"}.get(arrival.state, "")
-        words = ", ".join(filter(None, (self._name, says or arrival.says)))
+        whence = f"from {arrival.origin}" if arrival.origin else ""
+        words = ", ".join(filter(None, (self._name, says or arrival.says or whence)))
         done, total = arrival.done, arrival.total or None
         if self._bar is None:  # what was here before says nothing of how fast it is
             self._bar = self._bars.add_task(words, completed=done, total=total)

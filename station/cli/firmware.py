@@ -17,9 +17,10 @@ from station.adapters.history import History
 from station.adapters.ipsw import find_ipsws
 from station.adapters.ipsw_export import export
 from station.adapters.jobdir import JobDirectory
+from station.adapters.origins import Origin, Vouching
 from station.adapters.premises import disk_trouble
 from station.adapters.unpacked import Advance
-from station.cli import fetch
+from station.cli import fetch, share
 from station.cli.plainly import fail, in_words, plain_errors, require
 from station.core import pruning
 from station.core.pruning import Kept, Policy
@@ -31,6 +32,7 @@ from station.model.firmware import Firmware
 app = typer.Typer(help="Firmware the station keeps.", no_args_is_help=True, add_completion=False)
 app.command("catalog")(fetch.catalog)
 app.command("fetch")(fetch.fetch_firmware)
+app.command("share")(share.share)
 
 GIVEN_UP_SECONDS = 86_400.0
 """After which a download that nobody went on with is one that is not wanted."""
@@ -53,7 +55,7 @@ def list_firmware(store: Store = None) -> None:
         each = sizes[_directory(firmware)]
         own = pruning.freed_by([*sizes.values()], [each.name])
         shared = sum(each.bytes_of.values()) - own
-        notes = ", ".join(_notes(each, ours))
+        notes = ", ".join((*_notes(each, ours), *_whence(kept.origin(firmware))))
         table.add_row(
             firmware.version, firmware.build, ", ".join(firmware.product_types), decimal(own), decimal(shared), notes
         )
@@ -239,6 +241,13 @@ def _notes(each: Kept, ours: Settings) -> Iterator[str]:
         yield "pinned"
     if each.build in ours.supply.denied:
         yield "denied"
+
+
+def _whence(origin: Origin | None) -> Iterator[str]:
+    """Whom it came from, where that was another station."""
+    if origin is not None and origin.vouching is not Vouching.DIGEST:
+        compared = "" if origin.vouching is Vouching.TABLE else ", not compared with Apple's"
+        yield f"from {origin.host}{compared}"
 
 
 def _of_build(kept: FirmwareStore, build: str) -> Sequence[Firmware]:

@@ -18,11 +18,21 @@ from station.core.supplying import UNREACHABLE, are_old, is_out
 from station.daemon.chosen import ChosenFirmware
 from station.daemon.supply_settings import Supply
 from station.errors import StorageError, Unreachable
-from station.model.catalog import Arrival, Offer
+from station.model.catalog import Arrival, FirmwareHosts, Offer
 from station.model.firmware import Firmware
 
 OLD_LIST_SECONDS = 24 * 3600.0
 """From when on an operator is told how old the lists are."""
+
+
+def rules(settings: Supply, hosts: FirmwareHosts) -> FetchRules:
+    """From where firmware is fetched, and how fast, as the settings have it."""
+    return FetchRules(
+        hosts=hosts,
+        mirrors=tuple(settings.mirrors),
+        nearby=tuple(settings.nearby),
+        bytes_per_second=settings.kbytes_per_second * 1000 or None,
+    )
 
 
 class Depot:

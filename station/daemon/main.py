@@ -16,7 +16,6 @@ import structlog
 from station.adapters import clock, notify, power, sticks, udev
 from station.adapters.api import ApiServer
 from station.adapters.catalogs import Catalogs
-from station.adapters.fetch import FetchRules
 from station.adapters.firmware import FirmwareStore
 from station.adapters.gpio import Panel
 from station.adapters.health import Machine
@@ -34,7 +33,7 @@ from station.core.policy import Policy
 from station.core.station import Station
 from station.daemon.chosen import ChosenFirmware
 from station.daemon.custody import Custody
-from station.daemon.depot import Depot
+from station.daemon.depot import Depot, rules
 from station.daemon.fetching import ChildStarter
 from station.daemon.gateway import OwnGateway
 from station.daemon.lease import lease
@@ -180,11 +179,7 @@ def _supplies(settings: Settings, store: FirmwareStore, chosen: ChosenFirmware) 
         store,
         chosen,
         Catalogs(settings.state / "catalogs", hosts, timedelta(days=wanted.catalog_days)),
-        rules=FetchRules(
-            hosts=hosts,
-            mirrors=tuple(wanted.mirrors),
-            bytes_per_second=wanted.kbytes_per_second * 1000 or None,
-        ),
+        rules=rules(wanted, hosts),
         settings=wanted,
     )
     return Supply(

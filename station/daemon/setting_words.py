@@ -36,6 +36,7 @@ OF_SUPPLY = {
     "pins": 'a table of models and the version or build of each: [supply.pins], and below it "iPhone13,2" = "26.1"',
     "denied": 'a list of builds in quotes, such as ["23B85"]',
     "mirrors": 'a list of addresses in quotes, such as ["http://192.168.1.20/firmware"]',
+    "nearby": 'a list of addresses in quotes, such as ["http://192.168.1.20:8750"]',
 }
 """Of its settings those whose kind does not say what they may be."""
 BAYS_PINS = "a table of pins for each bay: [gpio.bays.1], and below it start = 5"

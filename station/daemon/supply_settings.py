@@ -26,7 +26,9 @@ class Supply(BaseModel):
     denied: list[str] = []
     """Builds that are never installed nor fetched."""
     mirrors: list[str] = []
-    """Addresses below which firmware is looked for first, by its file's name: another station, or a server nearby."""
+    """Addresses below which firmware is looked for first, by its file's name: a server nearby."""
+    nearby: list[str] = []
+    """Addresses of other stations that share their firmware (station firmware share); they are asked before anybody."""
     kbytes_per_second: int = Field(default=0, ge=0)
     """What a download may take of the network; 0: all it can."""
     catalog_days: int = Field(default=30, ge=1)
@@ -70,10 +72,19 @@ class Supply(BaseModel):
                 raise ValueError(f"“{mirror}” is no address, such as “http://192.168.1.20/firmware”.")
         return mirrors
 
+    @field_validator("nearby")
+    @classmethod
+    def _stations(cls, nearby: list[str]) -> list[str]:
+        for station in nearby:
+            if not _is_address(station):
+                raise ValueError(f"“{station}” is no address, such as “http://192.168.1.20:8750”.")
+        return nearby
+
 
 def _is_address(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not parts.query
+        more = parts.query or parts.fragment or parts.username
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not more
     except ValueError:  # what is no port, for example
         return False

@@ -14,6 +14,8 @@ from station.adapters.fetch.plan import Plan
 from station.adapters.fetch.unpack import Position
 from station.model.base import Message
 
+_NAME = "state.json"
+
 
 class State(Message, frozen=True, kw_only=True):
     """`state.json`."""
@@ -48,7 +50,7 @@ _encoder = msgspec.json.Encoder()
 def load(directory: Path, plan: Plan) -> State | None:
     """Where the download of just this zip was; None: nowhere that can be used."""
     try:
-        sealed = _decoder.decode((directory / "state.json").read_bytes())
+        sealed = _decoder.decode((directory / _NAME).read_bytes())
     except (OSError, ValueError):
         return None
     state = msgspec.structs.replace(sealed, seal="")
@@ -90,13 +92,18 @@ def save(directory: Path, plan: Plan, state: State, since: int) -> None:
 
 def write(directory: Path, state: State) -> None:
     """Write down where it is when all that it builds on is durable. Raises StorageError."""
-    durable.write(directory / "state.json", _encoder.encode(_sealed(state)))
+    durable.write(directory / _NAME, _encoder.encode(_sealed(state)))
+
+
+def began(directory: Path) -> bool:
+    """Whether something of a zip is here that may be gone on with."""
+    return (directory / _NAME).exists()
 
 
 def forget(directory: Path) -> None:
     """Begin from nothing the next time."""
     with suppress(FileNotFoundError):
-        (directory / "state.json").unlink()
+        (directory / _NAME).unlink()
     durable.sync_directory(directory)
 
 

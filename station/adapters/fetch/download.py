@@ -9,11 +9,12 @@ from pathlib import Path
 import msgspec
 
 from station.adapters import durable, unpacked
-from station.adapters.fetch import checkpoint
+from station.adapters.fetch import checkpoint, gather
 from station.adapters.fetch.checkpoint import State
 from station.adapters.fetch.digests import Algorithm, Digest
 from station.adapters.fetch.limits import FetchRules, Limits
 from station.adapters.fetch.line import Line
+from station.adapters.fetch.nearby import Nearby
 from station.adapters.fetch.pipeline import Pipeline
 from station.adapters.fetch.plan import Plan
 from station.adapters.fetch.progress import Progress
@@ -22,6 +23,7 @@ from station.adapters.fetch.sources import FileChanged, Sources
 from station.adapters.fetch.unpack import PartDamaged, Position, TailDamaged
 from station.adapters.firmware import FirmwareStore
 from station.adapters.ipsw import MANIFEST, read_manifest
+from station.adapters.origins import Origin, Vouching
 from station.adapters.unpacked import FileDigest, FirmwareDamaged
 from station.errors import InputRejected, StorageError, Unreachable
 from station.model.catalog import ArrivalState, Offer
@@ -54,6 +56,7 @@ class Download:
         self._line = Line(rules.bytes_per_second, limits, stop)
         self._sources = Sources(offer, rules, limits)
         self._remote = Remote(self._sources, offer, self._line, limits, progress)
+        self._nearby = Nearby(store, directory, offer, rules, limits, progress, self._line, self._require_space)
 
     def run(self) -> Firmware:
         """Fetch it, or what is missing of it.
@@ -62,18 +65,31 @@ class Download:
             StationError: as `fetch` says.
         """
         try:
-            for _ in range(_CHANGES):
-                try:
-                    return self._fetch()
-                except _Anew as reason:
-                    self._throw_away()
-                    self._progress.say(ArrivalState.FETCHING, str(reason))
-            raise Unreachable("The file on the server changes again and again.", remedy=AGAIN)
+            began = checkpoint.began(self._directory)
+            if not began and (firmware := self._nearby.fetch()) is not None:
+                return firmware
+            try:
+                return self._fetch_zip()
+            except Unreachable as error:
+                # What began to come from elsewhere goes on there, as long as that can be reached.
+                if began and (firmware := self._nearby.fetch()) is not None:
+                    return firmware
+                raise Unreachable(" ".join((str(error), *self._nearby.told)), remedy=error.remedy) from error
         except InputRejected:
             self._throw_away()
             raise
         finally:
             self._sources.close()
+
+    def _fetch_zip(self) -> Firmware:
+        """From Apple, or a mirror."""
+        for _ in range(_CHANGES):
+            try:
+                return self._fetch()
+            except _Anew as reason:
+                self._throw_away()
+                self._progress.say(ArrivalState.FETCHING, str(reason))
+        raise Unreachable("The file on the server changes again and again.", remedy=AGAIN)
 
     def _fetch(self) -> Firmware:
         plan, manifest = self._remote.look()
@@ -83,7 +99,7 @@ class Download:
             return present
         state = checkpoint.load(self._directory, plan) or self._begin(plan)
         self._require_space(plan.unpacked - _here(plan, state))
-        self._progress.say(ArrivalState.FETCHING)
+        self._progress.say(ArrivalState.FETCHING, " ".join(self._nearby.told))
         while state.offset < plan.total or not self._is_right(state):
             state = self._receive(plan, state) if state.offset < plan.total else self._after_wrong_digest(plan, state)
         self._require_manifest(plan, state, manifest)
@@ -117,6 +133,7 @@ class Download:
 
     def _throw_away(self) -> None:
         checkpoint.forget(self._directory)
+        gather.forget(self._directory)
         shutil.rmtree(self._directory / "ipsw", ignore_errors=True)
 
     # All of it
@@ -217,7 +234,8 @@ class Download:
             FileDigest(path=part.name, size=part.size, sha256=sha256)
             for part, sha256 in zip(plan.parts, state.digests, strict=True)
         ]
-        return self._store.take_in(self._directory, unpacked.describe(read_manifest(manifest), files))
+        origin = Origin(host=self._remote.host, vouching=Vouching.DIGEST)
+        return self._store.take_in(self._directory, unpacked.describe(read_manifest(manifest), files), origin)
 
     def _require_space(self, needed: int) -> None:
         free = shutil.disk_usage(self._directory).free

@@ -16,6 +16,8 @@ class FetchRules(Message, frozen=True, kw_only=True):
     hosts: FirmwareHosts
     mirrors: tuple[str, ...] = ()
     """Addresses below which it is looked for first, by its file's name."""
+    nearby: tuple[str, ...] = ()
+    """Addresses of other stations, which are asked before anybody else."""
     bytes_per_second: _Bytes | None = None
     """None: as fast as it comes."""
 
@@ -32,6 +34,9 @@ class Limits(Message, frozen=True, kw_only=True):
     first_pause: float = 1.0
     """Seconds between two rounds; doubled from one to the next."""
     longest_pause: float = 60.0
+    near_seconds: float = 60.0
+    """Another station that sends less than `near_bytes` in that time is no help."""
+    near_bytes: int = 8 << 20
     checkpoint_bytes: int = 32 << 20
     checkpoint_seconds: float = 5.0
     """After so much it is written down how far it is."""

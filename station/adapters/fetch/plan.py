@@ -4,7 +4,7 @@ import hashlib
 import io
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
@@ -168,11 +168,21 @@ def check_manifest(plan: Plan, offer: Offer, read: ReadRange) -> bytes:
             raise _refuse("its manifest is damaged") from error
     if len(data) != part.size or zlib.crc32(data) != part.crc:
         raise _refuse("its manifest is damaged")
+    require_manifest(data, offer, {part.name for part in plan.parts})
+    return data
+
+
+def require_manifest(data: bytes, offer: Offer, names: Collection[str]) -> Manifest:
+    """See that a manifest is that of the firmware that was asked for, and that all it names is among these files.
+
+    Raises:
+        InputRejected: it is not.
+    """
     manifest = ipsw.read_manifest(data)
     _require_the_one(manifest, offer)
-    if missing := manifest.paths - {part.name for part in plan.parts}:
+    if missing := manifest.paths - set(names):
         raise _refuse(f"{min(missing)[:100]!r} is missing")
-    return data
+    return manifest
 
 
 def _require_the_one(manifest: Manifest, offer: Offer) -> None:

@@ -1,0 +1,54 @@
+"""`station firmware share`: let other stations have the firmware that is here."""
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from station.adapters.sharing.stock import PORT, Stock
+from station.cli.plainly import fail, plain_errors, require
+from station.daemon import settings
+
+WHERE = "Where others reach it; all addresses of this machine by default."
+
+
+def share(
+    where: Annotated[str, typer.Argument(metavar="[HOST][:PORT]", help=WHERE)] = f":{PORT}",
+    store: Annotated[Path | None, typer.Option("--store", help="The firmware store, if not the settings' one.")] = None,
+) -> None:
+    """Let other stations in this network have the firmware that is here, until it is stopped.
+
+    They name this one in their settings (nearby, in the table supply). Nothing else can be read, nothing be changed.
+    """
+    host, port = _address(where)
+    with plain_errors():
+        place = store or settings.load().firmware_store
+    require(place)
+    with plain_errors():
+        asyncio.run(_share(place, host, port))
+
+
+async def _share(place: Path, host: str, port: int) -> None:
+    from station.adapters.sharing.server import serving  # noqa: PLC0415 (a web server, for this one command)
+
+    over = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, over.set)
+    async with serving(place, host, port) as (address, bound):
+        count = len(await asyncio.to_thread(Stock(place).list))
+        many = "1 firmware" if count == 1 else f"{count} firmwares"
+        shown = f"[{address}]" if ":" in address else address
+        typer.echo(f"{many} can be had at {shown}:{bound}. Whatever comes can too, once it is here.")
+        await over.wait()
+
+
+def _address(where: str) -> tuple[str, int]:
+    """HOST and PORT. Ends when they are none."""
+    host, colon, port = where.rpartition(":")
+    if not colon or where.endswith("]"):
+        host, port = where, str(PORT)
+    if not port.isascii() or not port.isdigit() or int(port) > 65535:
+        fail(f"“{where}” is no address. It is written like 192.168.1.20:{PORT}, or :{PORT}.")
+    return host.removeprefix("[").removesuffix("]"), int(port)
