@@ -26,7 +26,7 @@ from station.daemon.custody import Custody
 from station.daemon.follow import Ended, Follower, Stirred
 from station.daemon.ports import FirmwareCheck, WorkerStarter
 from station.errors import ConsentVoid, InputRejected, Refused, StationError, StorageError
-from station.model.base import JobId, Udid
+from station.model.base import JobId, Udid, format_ecid
 from station.model.causes import Cause
 from station.model.events import WorkerEvent, WorkerExit
 from station.model.job import JobSpec
@@ -153,7 +153,7 @@ class Running:
             worker.kill()
 
     async def _start(self, spec: JobSpec, directory: JobDirectory) -> None:
-        bound = log.bind(job=spec.job, bay=spec.bay)
+        bound = log.bind(job=spec.job, bay=spec.bay, ecid=_number(spec))
         never: WorkerEnded | WorkerNotStarted | None = None
         try:
             if spec.firmware is not None:
@@ -200,12 +200,16 @@ class Running:
         worker = await asyncio.to_thread(adopt, found.directory)
         events: list[Event] = [JobFound(spec=found.spec, revoked=await asyncio.to_thread(_revoked, found.directory))]
         if worker is not None:
-            log.info("worker adopted", job=job, bay=found.spec.bay, pid=worker.pid)
+            log.info("worker adopted", job=job, bay=found.spec.bay, ecid=_number(found.spec), pid=worker.pid)
             self._follow(job, found.directory, worker)
             return events + await self.said(job)
         reader = EventReader(found.directory)
         events += await _events(job, asyncio.to_thread(reader.read))
         return [*events, WorkerEnded(job=job, exit=await asyncio.to_thread(found.directory.ended))]
+
+
+def _number(spec: JobSpec) -> str | None:
+    return None if spec.ecid is None else format_ecid(spec.ecid)
 
 
 async def _events(job: JobId, reading: Awaitable[list[WorkerEvent]]) -> list[Event]:

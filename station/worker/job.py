@@ -12,6 +12,7 @@ from typing import Any
 
 import usb.backend.libusb1
 
+from station.adapters import journal
 from station.adapters.jobdir import JobDirectory
 from station.model.causes import Cause
 from station.model.job import JobSpec, Reach
@@ -25,8 +26,12 @@ Give = Callable[[Work], Awaitable[None]]
 """Gives a service: returns only when it is done, and raises whatever goes wrong."""
 
 MAX_LOG_LINE = 500
+MAX_JOURNAL_LINES = 1000
+"""Of a job: the journal drops what comes too fast, of everybody."""
 SIGNING_SECONDS = 45.0
 """How long Apple is asked for one ticket, at most."""
+
+log = logging.getLogger(__name__)
 
 _MODULES: dict[Service | None, str] = {
     None: "look",
@@ -45,6 +50,8 @@ _MODULES: dict[Service | None, str] = {
 def do(directory: JobDirectory, spec: JobSpec, reporter: Reporter) -> bool:
     """Do the job, and write its verdict down; whether it succeeded."""
     _log_to_stderr()
+    if journal.is_connected(os.getppid()):  # the keeper's is: this process's own goes to the job's log
+        logging.getLogger("station").addHandler(_Journal(spec))
     os.environ["USBMUXD_SOCKET_ADDRESS"] = spec.reach.usbmuxd
     try:
         # Not asyncio.run, which waits for threads that may hang; the process ends right after this.
@@ -52,8 +59,10 @@ def do(directory: JobDirectory, spec: JobSpec, reporter: Reporter) -> bool:
     except BaseException as error:  # noqa: BLE001 (whatever it is, it becomes the verdict)
         _log_error(error)
         failure = explain(error)
+        log.error("failed: %s", failure.cause.value)  # noqa: TRY400 (the traceback is in the job's log already)
         reporter.failed(failure.cause, str(failure), failure.status)
         return False
+    log.info("succeeded")
     reporter.succeeded()
     return True
 
@@ -90,6 +99,22 @@ class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = printable(record.getMessage(), MAX_LOG_LINE)
         return f"{record.relativeCreated / 1000:8.2f} {record.levelname.lower()} {record.name}: {text}"
+
+
+class _Journal(logging.Handler):
+    """Our own words in the journal too, as the job's. What the library says may be anything: the job's log has it."""
+
+    def __init__(self, spec: JobSpec) -> None:
+        super().__init__(logging.INFO)
+        self._about = {"job": spec.job, "bay": spec.bay, "ecid": spec.ecid}
+        self._left = MAX_JOURNAL_LINES
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write it there, unless there was too much already: a phone may have this process repeat itself."""
+        self._left -= 1
+        if self._left >= 0:
+            said = printable(record.getMessage(), MAX_LOG_LINE) if self._left else "The rest is in the job's own log."
+            journal.send(said, record.levelname.lower(), self._about)
 
 
 def _log_to_stderr() -> None:
