@@ -56,6 +56,9 @@ def _servers(settings: Settings) -> Iterator[Server]:
     if mirrors := tuple(settings.supply.mirrors):
         without = "Without them all comes over the internet."
         yield Server(what="mirrors", addresses=mirrors, without=without, authorities=theirs)
+    if nearby := tuple(settings.supply.nearby):
+        without = "Without them all comes over the internet."
+        yield Server(what="stations nearby", addresses=nearby, without=without, authorities=theirs)
 
 
 def _age(settings: Settings) -> Finding:

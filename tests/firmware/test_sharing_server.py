@@ -168,8 +168,8 @@ async def test_those_who_take_nothing_are_not_waited_for(address, store, tmp_pat
         lost.set()
 
     monkeypatch.setattr(server._Connection, "connection_lost", connection_lost)
-    _, writer = await asyncio.open_connection(*address)
-    writer.transport.pause_reading()
+    reader, writer = await asyncio.open_connection(*address)
+    reader._transport.pause_reading()  # type: ignore[attr-defined]
     writer.write(f"GET /v1/objects/{sha256} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     await lost.wait()
     writer.close()

@@ -1,6 +1,8 @@
 """Firmware that is not here: found in lists, fetched, waited for and installed, by a station as it is delivered."""
 
 import asyncio
+import re
+import zipfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,6 +11,8 @@ import msgspec
 import pytest
 
 from station.adapters.firmware import FirmwareStore
+from station.adapters.origins import Vouching
+from station.adapters.sharing.server import serving
 from station.model.api import BayState, BayView, Cancel
 from station.model.catalog import Arrival, ArrivalState
 from station.model.gates import Gate
@@ -148,6 +152,41 @@ async def test_what_the_servers_have_is_not_what_was_offered(images: tuple[Path,
             assert view.state is BayState.READY
             assert f"iOS {VERSION} could not be fetched." in view.hint
             assert (rig.records(), phone.destructions) == ([], [])
+
+
+@pytest.mark.timeout(120)
+async def test_it_comes_from_the_station_next_to_it(images: tuple[Path, Path], tmp_path: Path):
+    """Which found it good itself. Apple is asked what it has to be, and for nothing of what it is."""
+    unpacked, zipped = images
+    theirs = FirmwareStore(tmp_path / "theirs", reserve=0)
+    await asyncio.to_thread(theirs.import_ipsw, unpacked)
+    async with (
+        serving(theirs.path, "127.0.0.1", 0) as (host, port),
+        without_firmware(images, nearby=[f"http://{host}:{port}"]) as rig,
+        rig.station() as station,
+    ):
+        phone = rig.plug("1")
+        await station.until_bay("1", lambda view: arriving(view) or is_here(view))
+        await station.confirm("1", phone)
+        await station.until_recorded("1", seconds=60)
+        assert [record.outcome for record in rig.records()] == [Outcome.VERIFIED]
+        store = FirmwareStore(rig.directory / "firmware")
+        (firmware,) = store.list()
+        origin = store.origin(firmware)
+        assert origin is not None
+        assert (origin.host, origin.vouching) == (f"{host}:{port}", Vouching.TABLE)
+        ranges = [seen.range for seen in rig.host.apple.requests if seen.service is AppleService.CDN]
+        parts = [re.fullmatch(r"bytes=(\d+)-(\d+)", each) for each in ranges]
+        assert parts
+        assert all(parts), ranges
+        asked = [(int(part[1]), int(part[2])) for part in parts if part]
+        with zipfile.ZipFile(zipped) as archive:
+            offsets = {info.filename: info.header_offset for info in archive.infolist()}
+            table = archive.start_dir
+        manifest = offsets["BuildManifest.plist"]
+        # The end, with a quarter of a megabyte of what is before it; the manifest, with what its header may be.
+        size = zipped.stat().st_size
+        assert all((end == size - 1 and start <= table) or start == manifest for start, end in asked), asked
 
 
 @pytest.mark.timeout(120)

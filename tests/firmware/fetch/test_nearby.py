@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -77,6 +78,7 @@ def assert_it_came_from(fetcher: Fetcher, zipped: Path, station: Neighbour, vouc
     (firmware,) = fetcher.store.list()
     assert_right(fetcher, zipped, firmware)
     origin = fetcher.store.origin(firmware)
+    assert origin is not None
     assert (origin.host, origin.vouching) == (station.host, vouching)
     last = fetcher.told[-1]
     assert (last.origin, last.nearby, last.done == last.total > 0) == (station.host, True, True)
@@ -86,6 +88,7 @@ def assert_it_came_from_apple(fetcher: Fetcher, zipped: Path, apple: AppleServer
     (firmware,) = fetcher.store.list()
     assert_right(fetcher, zipped, firmware)
     origin = fetcher.store.origin(firmware)
+    assert origin is not None
     assert (origin.host, origin.vouching) == (apple.host, Vouching.DIGEST)
     assert (fetcher.told[-1].origin, fetcher.told[-1].nearby) == (apple.host, False)
     assert any(re.search(why, told.says) for told in fetcher.told), {told.says for told in fetcher.told}
@@ -169,7 +172,7 @@ async def test_one_that_is_no_use(apple, neighbour, theirs, fetcher, zipped, beh
     assert_it_came_from_apple(fetcher, zipped, apple, why)
 
 
-def listed(change: Callable[[dict], object]) -> Callable[[bytes], Response]:
+def listed(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], Response]:
     """Another list of files than the true one."""
 
     def make(body: bytes) -> Response:
