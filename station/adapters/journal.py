@@ -13,9 +13,9 @@ from contextlib import suppress
 from typing import Any
 
 import structlog
+from systemd.journal import send as write
 
 from station.model.base import format_ecid
-from systemd.journal import send as write
 
 SOCKET = "/run/systemd/journal/socket"
 """Where libsystemd sends to."""

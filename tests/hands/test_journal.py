@@ -120,6 +120,24 @@ for number in range(2000):
     assert entries[-1]["MESSAGE"] == "The rest is in the job's own log."
 
 
+@needs_namespaces
+@pytest.mark.system
+def test_a_worker_of_its_own_tells_what_became_of_its_job(under_systemd, tmp_path):
+    entries = under_systemd(
+        f"""
+from pathlib import Path
+from station.adapters.jobdir import JobDirectory
+from station.worker import keeper
+from tests.hands.worker_spec import SPEC
+keeper.main(JobDirectory.create(Path({str(tmp_path)!r}), SPEC).path)
+"""
+    )
+    assert entries[-1]["MESSAGE"].startswith("failed: ")
+    assert entries[-1]["PRIORITY"] == "3"
+    assert {entry["JOB"] for entry in entries} == {"job-1"}
+    assert (tmp_path / "job-1/log").read_text()
+
+
 def test_a_stream_that_systemd_did_not_give_is_none(monkeypatch):
     monkeypatch.delenv("JOURNAL_STREAM", raising=False)
     assert not is_connected()
