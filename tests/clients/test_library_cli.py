@@ -52,6 +52,7 @@ async def test_lockdown(phone, tmp_path):
 
 
 @pytest.mark.client("pymobiledevice3", "lockdown: device-name, date, language, locale, wifi-connections, set, remove")
+@pytest.mark.long
 @on(NEW)
 async def test_settings(phone):
     await introduce(phone)
@@ -166,6 +167,7 @@ async def test_enters_recovery(phone, host):
     fails="phones with iOS 10 or later do not do it: libimobiledevice#422, #517; backup --unback unpacks on the host",
     log="ERROR The device reported an error: {'ErrorCode': 205, 'ErrorDescription': 'Error reading backup database …'}",
 )
+@pytest.mark.long
 @on(NEW)
 async def test_the_phone_reads_no_backup(phone, tmp_path):
     await said("backup2", "backup", "--full", str(tmp_path))
@@ -189,6 +191,7 @@ async def test_afc(phone, tmp_path):
 
 
 @pytest.mark.client("pymobiledevice3", "crash: flush, ls, parse-latest, pull, clear")
+@pytest.mark.long
 @on(NEW)
 async def test_crash(phone, tmp_path):
     phone.system.files.make_directories(PENDING)
@@ -204,6 +207,7 @@ async def test_crash(phone, tmp_path):
 
 
 @pytest.mark.client("pymobiledevice3", "apps: list, query, uninstall")
+@pytest.mark.long
 @on(NEW)
 async def test_apps(phone):
     await introduce(phone)
@@ -215,6 +219,7 @@ async def test_apps(phone):
 
 
 @pytest.mark.client("pymobiledevice3", "springboard: state get, icon, orientation, wallpaper, metrics")
+@pytest.mark.long
 @on(NEW)
 async def test_springboard(phone, tmp_path):
     await introduce(phone)
@@ -234,6 +239,7 @@ async def test_springboard(phone, tmp_path):
 
 @pytest.mark.client("pymobiledevice3", "notification: post, observe")
 @pytest.mark.client("pymobiledevice3", "syslog live-old")
+@pytest.mark.long
 @on(NEW)
 async def test_notification(phone):
     await introduce(phone)
@@ -267,6 +273,7 @@ async def test_activation(phone, host, tmp_path, monkeypatch):
 
 @pytest.mark.client("pymobiledevice3", "profile: create-keybag, erase-device, supervise, cloud-configuration, list")
 @pytest.mark.client("pymobiledevice3", "profile install-wifi-profile, silently, as supervisor")
+@pytest.mark.long
 @on(NEW)
 async def test_profile(phone, host, tmp_path, monkeypatch):
     keybag = str(tmp_path / "keybag.pem")
