@@ -136,10 +136,10 @@ async def test_one_that_has_something_else_is_not_asked_for_it(apple, neighbour,
 @pytest.mark.parametrize(
     ("behaviour", "after"),
     [
-        (Behaviour.CUT, 100 * KIB),
+        (Behaviour.CUT, 400 * KIB),
         (Behaviour.STALL, 600 * KIB),
-        (Behaviour.TRICKLE, 600 * KIB),
-        (Behaviour.WHOLE, 0),
+        pytest.param(Behaviour.TRICKLE, 600 * KIB, marks=pytest.mark.long),
+        pytest.param(Behaviour.WHOLE, 0, marks=pytest.mark.long),
     ],
 )
 async def test_one_that_breaks_off(neighbour, fetcher, zipped, behaviour, after):
@@ -157,10 +157,10 @@ async def test_one_that_breaks_off(neighbour, fetcher, zipped, behaviour, after)
         (Behaviour.CORRUPT, "is not what it says"),
         (Behaviour.STALL, "does not answer"),
         (Behaviour.CUT, "connection broke"),
-        (Behaviour.LONGER, "should have"),
-        (Behaviour.UNAVAILABLE, "answers 503"),
-        (Behaviour.HANG, "does not answer"),
-        (Behaviour.AWAY, "answers 307"),
+        pytest.param(Behaviour.LONGER, "should have", marks=pytest.mark.long),
+        pytest.param(Behaviour.UNAVAILABLE, "answers 503", marks=pytest.mark.long),
+        pytest.param(Behaviour.HANG, "does not answer", marks=pytest.mark.long),
+        pytest.param(Behaviour.AWAY, "answers 307", marks=pytest.mark.long),
     ],
 )
 async def test_one_that_is_no_use(apple, neighbour, theirs, fetcher, zipped, behaviour, why):
@@ -215,7 +215,12 @@ LIES = {
 }
 
 
-@pytest.mark.parametrize("lie", LIES)
+QUICK_ONES = ("a way out", "another content", "too much", "without end")
+
+
+@pytest.mark.parametrize(
+    "lie", [lie if lie in QUICK_ONES else pytest.param(lie, marks=pytest.mark.long) for lie in LIES]
+)
 async def test_one_that_lies_about_what_it_has(apple, neighbour, theirs, fetcher, zipped, lie):
     make, why = LIES[lie]
     (firmware,) = theirs.list()
@@ -289,7 +294,7 @@ async def test_it_goes_on_where_it_was(neighbour, theirs, fetcher, zipped):
     assert (OBJECTS + sha256, f"bytes={offset}-") in neighbour.asked
 
 
-@pytest.mark.parametrize("change", ["shorter", "gone", "state"])
+@pytest.mark.parametrize("change", ["shorter", pytest.param("gone", marks=pytest.mark.long), "state"])
 async def test_a_disk_that_changed_where_it_was(neighbour, theirs, fetcher, zipped, change):
     sha256 = digest_of(theirs, "os.dmg")
     await until(fetcher, neighbour, sha256, 200 * KIB)
