@@ -1,0 +1,223 @@
+"""Updates: never during a job, signed, judged, and back again; on a whole disk in a virtual machine."""
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.conftest import ROOT
+from tests.deploy.test_image import BUILT, IMAGE, LARGER, whole
+from tests.deploy.whole import Disk, copy
+
+IDLE = ROOT / "deploy/idle"
+SLOW = 900.0
+"""Seconds that emulated processors may take to read and write a whole system."""
+STATION = "/opt/restore-station/.venv/bin/station"
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[int]:
+    """A lock that a worker has, in `state`."""
+    path = tmp_path / "jobs/one/lock"
+    path.parent.mkdir(parents=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file.fileno()
+
+
+@pytest.mark.system
+class TestIdle:
+    def test_without_jobs(self, tmp_path: Path):
+        assert subprocess.run([IDLE, tmp_path], check=False, timeout=30).returncode == 0
+
+    def test_with_one_that_has_ended(self, tmp_path: Path, locked: int):
+        fcntl.flock(locked, fcntl.LOCK_UN)
+        assert subprocess.run([IDLE, tmp_path], check=False, timeout=30).returncode == 0
+
+    @pytest.mark.usefixtures("locked")
+    def test_with_one_that_runs(self, tmp_path: Path):
+        assert subprocess.run([IDLE, tmp_path], check=False, timeout=30).returncode == 1
+
+    def test_it_waits_for_its_end(self, tmp_path: Path, locked: int):
+        with subprocess.Popen([IDLE, "--wait", tmp_path], stdin=subprocess.DEVNULL) as waiting:
+            lock = (tmp_path / "jobs/one/lock").stat().st_ino
+            while not re.search(rf"-> FLOCK .*:{lock} ", Path("/proc/locks").read_text()):
+                assert waiting.poll() is None
+            fcntl.flock(locked, fcntl.LOCK_UN)
+            assert waiting.wait(timeout=30) == 0
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ([], "which one"),
+        (["--nonsense"], "--help"),
+        (["x.raucb"], "deploy/install" if os.getuid() == 0 else "needs root"),
+    ],
+)
+def test_nonsense_is_refused(options: list[str], says: str):
+    if Path("/etc/rauc/system.conf").exists():
+        pytest.skip("this machine is a station that can be updated")
+    done = subprocess.run([ROOT / "deploy/update", *options], capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 1
+    assert says in done.stderr
+
+
+class Updates:
+    """An image, and updates of it: one that is good, one without its program, one that a stranger signed."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.files = directory / "files"
+        self.files.mkdir()
+        self.image = directory / "restore-station-0.0.1-amd64.img"
+        for name in ("ours", "strangers"):
+            self._openssl(name)
+
+    def _openssl(self, name: str) -> None:
+        line = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        line += ["-days", "3650", "-subj", f"/CN={name}", "-keyout", f"{self.directory}/{name}.key"]
+        subprocess.run([*line, "-out", f"{self.directory}/{name}.crt"], check=True, capture_output=True)
+
+    def build(self) -> None:
+        """All of it."""
+        if built := os.environ.get(BUILT):
+            shutil.copy(built, self.image)
+            shutil.copy(Path(built).with_name("ours.crt"), self.directory)
+            shutil.copy(Path(built).with_name("ours.key"), self.directory)
+        else:
+            line = [str(IMAGE), "--arch", "amd64", "--version", "0.0.1", "--out", str(self.directory)]
+            subprocess.run([*line, "--keyring", f"{self.directory}/ours.crt"], check=True, timeout=2400)
+        root = self.directory / "root.ext4"
+        table = subprocess.run(["sfdisk", "--dump", self.image], capture_output=True, text=True, check=True).stdout
+        found = re.search(r"start= *(\d+), size= *(\d+).*station-root-a", table)
+        assert found is not None
+        line = ["dd", f"if={self.image}", f"of={root}", "bs=512", f"skip={found[1]}", f"count={found[2]}"]
+        subprocess.run([*line, "conv=sparse", "status=none"], check=True)
+        self._change(root, "write", "0.0.2")
+        self._bundle(root, "good", "ours")
+        self._bundle(root, "stranger", "strangers")
+        self._change(root, "write", "0.0.3")
+        subprocess.run(["debugfs", "-w", "-R", f"rm {STATION}", root], check=True, capture_output=True)
+        self._bundle(root, "bad", "ours")
+        root.unlink()
+
+    def _change(self, root: Path, how: str, version: str) -> None:
+        name = "/etc/restore-station-image"
+        source = self.directory / "version"
+        source.write_text(f"restore-station-{version}\n")
+        subprocess.run(["debugfs", "-w", "-R", f"rm {name}", root], check=True, capture_output=True)
+        subprocess.run(["debugfs", "-w", "-R", f"{how} {source} {name}", root], check=True, capture_output=True)
+
+    def _bundle(self, root: Path, name: str, signer: str) -> None:
+        line = [ROOT / "deploy/image-bundle", root, "amd64", name]
+        line += [self.directory / f"{signer}.crt", self.directory / f"{signer}.key", self.files / f"{name}.raucb"]
+        subprocess.run([str(part) for part in line], check=True, timeout=900)
+
+    def stick(self) -> Path:
+        """A disk with the updates on it."""
+        disk = self.directory / "stick"
+        if not disk.exists():
+            size = sum(file.stat().st_size for file in self.files.iterdir()) // (1 << 20) + 200
+            line = ["mke2fs", "-q", "-t", "ext4", "-d", self.files, disk, f"{size}M"]
+            subprocess.run([str(part) for part in line], check=True, capture_output=True)
+        return disk
+
+
+@pytest.fixture(scope="module")
+def updates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Updates]:
+    directory = tmp_path_factory.mktemp("updates")
+    updates = Updates(directory)
+    updates.build()
+    yield updates
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("disk")
+
+
+async def begin(machine: Disk) -> None:
+    """Switch it on, and wait until an update would have been judged."""
+    await machine.start()
+    await up(machine)
+
+
+async def up(machine: Disk) -> None:
+    await machine.shell()
+    await machine.check("systemctl start restore-station-healthy.service", seconds=SLOW)
+
+
+async def version(machine: Disk) -> str:
+    return (await machine.check("cat /etc/restore-station-image")).removeprefix("restore-station-")
+
+
+@pytest.mark.skipif(shutil.which("rauc") is None, reason="there is no rauc")
+class TestWhole:
+    pytestmark = whole
+
+    async def test_a_good_one_stays_and_a_bad_one_goes(self, updates: Updates, short: Path):
+        disk = copy(updates.image, short / "disk", size=LARGER)
+        async with Disk(disk, short, more=[updates.stick()]) as machine:
+            machine.keep_a_shell()
+            machine.write("station.toml", 'name = "Counter 1"\n')
+            await begin(machine)
+            assert await version(machine) == "0.0.1"
+            identity = await machine.check("cat /etc/machine-id")
+            await machine.check("mkdir -p /mnt/stick && mount -o ro /dev/vdb /mnt/stick")
+
+            code, said = await machine.run("station update /mnt/stick/stranger.raucb", seconds=SLOW)
+            assert code == 1
+            assert "nobody whom this station trusts" in said
+
+            # in the middle of a job
+            await machine.check("install -d -o restore-station /var/lib/restore-station/jobs/one")
+            lock = "/var/lib/restore-station/jobs/one/lock"
+            await machine.check(f"touch {lock}; systemd-run --unit=job flock {lock} sleep infinity")
+            await machine.check(f"until ! flock --nonblock {lock} true; do :; done")
+            code, said = await machine.run("station update --now /mnt/stick/good.raucb", seconds=SLOW)
+            assert code == 1
+            assert "phones are being worked on" in said
+            code, said = await machine.run("rauc install /mnt/stick/good.raucb", seconds=SLOW)
+            assert code != 0, said  # whoever goes round `station update` is stopped too
+            await machine.check("systemctl stop job")
+
+            await machine.check("station update /mnt/stick/good.raucb", seconds=SLOW)
+            await up(machine)
+            assert await version(machine) == "0.0.2"
+            assert await machine.check("hostname") == "counter-1"
+            assert await machine.check("cat /etc/machine-id") == identity
+            assert "trial" not in await machine.check("grub-editenv /boot/firmware/grub/grubenv list")
+
+            await machine.check("mkdir -p /mnt/stick && mount -o ro /dev/vdb /mnt/stick")
+            await machine.check("station update /mnt/stick/bad.raucb", seconds=SLOW)
+            await machine.shell()  # 0.0.3's, for a moment
+            await up(machine)
+            assert await version(machine) == "0.0.2"
+            await machine.check("sync")
+            await machine.off()
+            said_there = machine.read("update-problem.txt")
+            assert said_there is not None
+            assert "0.0.3 was tried" in said_there
+
+    async def test_a_power_cut_leaves_what_was(self, updates: Updates, short: Path):
+        disk = copy(updates.image, short / "disk", size=LARGER)
+        async with Disk(disk, short, more=[updates.stick()]) as machine:
+            machine.keep_a_shell()
+            await begin(machine)
+            await machine.check("mkdir -p /mnt/stick && mount -o ro /dev/vdb /mnt/stick")
+            await machine.check("systemd-run --unit=update station update /mnt/stick/good.raucb")
+            # until some of it is on the other partition
+            written = "awk '{print $7}' /sys/class/block/vda4/stat"
+            await machine.check(f"until [ $({written}) -gt 100000 ]; do systemctl is-active -q update || break; done")
+            await machine.off()
+            await begin(machine)
+            assert await version(machine) == "0.0.1"
+            assert (await machine.check("systemctl is-active station")) == "active"
