@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from station.adapters import bundle, pin_hash, power, sticks
 from station.adapters.choices import ChoicesFile
+from station.adapters.upkeep import Notes
 from station.cli.main import app
 from station.core.operator import FREE_TRIES
 from station.daemon import settings as settings_module
@@ -38,6 +39,7 @@ from station.model.base import BayId, SocketPath
 from station.model.choices import LOST_PIN, Choices
 from station.model.face import Face, Language, Turn
 from station.model.operator import PinState, Power
+from station.model.upkeep import TROUBLE, Chore, ChoreNote
 from tests.core.helpers import ONE, TWO
 from tests.daemon.helpers import PATIENCE, Daemon, House, arrived
 from tests.daemon.test_operator import station
@@ -112,6 +114,18 @@ async def test_an_operator_sees_the_machine_while_the_pages_are_open(house: Hous
         assert shown.operator.machine is not None
         assert shown.operator.machine.software == "test 1"
         assert [line.bay for line in shown.operator.bays] == [ONE, TWO]
+
+
+async def test_an_operator_is_told_what_went_wrong_while_nobody_was_there(house: House):
+    chores = Notes(house.state)
+    chores.keep(ChoreNote(chore=Chore.FIRMWARE, at="2026-03-01T03:00:00Z", good=True, detail=""))
+    chores.keep(ChoreNote(chore=Chore.COPY, at="2026-03-01T02:00:00Z", good=False, detail="It is full."))
+    async with house.daemon() as daemon:
+        await opened(daemon)
+        shown = await until(daemon, lambda shown: shown.operator and shown.operator.machine)
+        assert shown.operator is not None
+        assert shown.operator.machine is not None
+        assert shown.operator.machine.upkeep == (TROUBLE[Chore.COPY],)
 
 
 async def test_a_disk_that_cannot_be_looked_through_costs_the_papers_only(house: House, monkeypatch):
