@@ -69,6 +69,36 @@ def test_nonsense_is_refused(options: list[str], says: str):
     assert says in done.stderr
 
 
+@pytest.mark.system
+@pytest.mark.skipif(shutil.which("rauc") is None or shutil.which("mksquashfs") is None, reason="there is no rauc")
+def test_an_update_is_its_makers(tmp_path: Path):
+    content, root = tmp_path / "content", tmp_path / "root"
+    content.mkdir()
+    (content / "file").write_bytes(os.urandom(100_000))
+    subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", content, root, "4M"], check=True, capture_output=True)
+    for name in ("ours", "strangers"):
+        certificate(tmp_path, name)
+    sign(root, tmp_path / "update.raucb", "0.0.2", by=tmp_path / "ours")
+    for name, says in (("ours", "Version:    \t'0.0.2'"), ("strangers", "signature verification failed")):
+        command = ["rauc", f"--keyring={tmp_path}/{name}.crt", "info", f"{tmp_path}/update.raucb"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+        assert says in done.stdout + done.stderr
+        assert (done.returncode == 0) == (name == "ours")
+
+
+def certificate(directory: Path, name: str) -> None:
+    """Who signs."""
+    line = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    line += ["-days", "3650", "-subj", f"/CN={name}", "-keyout", f"{directory}/{name}.key"]
+    subprocess.run([*line, "-out", f"{directory}/{name}.crt"], check=True, capture_output=True)
+
+
+def sign(root: Path, to: Path, version: str, *, by: Path) -> None:
+    """An update, from a root file system."""
+    line = [ROOT / "deploy/image-bundle", root, "amd64", version, by.with_suffix(".crt"), by.with_suffix(".key"), to]
+    subprocess.run([str(part) for part in line], check=True, timeout=900)
+
+
 class Updates:
     """An image, and updates of it: one that is good, one without its program, one that a stranger signed."""
 
@@ -78,12 +108,7 @@ class Updates:
         self.files.mkdir()
         self.image = directory / "restore-station-0.0.1-amd64.img"
         for name in ("ours", "strangers"):
-            self._openssl(name)
-
-    def _openssl(self, name: str) -> None:
-        line = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        line += ["-days", "3650", "-subj", f"/CN={name}", "-keyout", f"{self.directory}/{name}.key"]
-        subprocess.run([*line, "-out", f"{self.directory}/{name}.crt"], check=True, capture_output=True)
+            certificate(directory, name)
 
     def build(self) -> None:
         """All of it."""
@@ -100,25 +125,20 @@ class Updates:
         assert found is not None
         line = ["dd", f"if={self.image}", f"of={root}", "bs=512", f"skip={found[1]}", f"count={found[2]}"]
         subprocess.run([*line, "conv=sparse", "status=none"], check=True)
-        self._change(root, "write", "0.0.2")
-        self._bundle(root, "good", "ours")
-        self._bundle(root, "stranger", "strangers")
-        self._change(root, "write", "0.0.3")
+        self._name(root, "0.0.2")
+        sign(root, self.files / "good.raucb", "0.0.2", by=self.directory / "ours")
+        sign(root, self.files / "stranger.raucb", "0.0.2", by=self.directory / "strangers")
+        self._name(root, "0.0.3")
         subprocess.run(["debugfs", "-w", "-R", f"rm {STATION}", root], check=True, capture_output=True)
-        self._bundle(root, "bad", "ours")
+        sign(root, self.files / "bad.raucb", "0.0.3", by=self.directory / "ours")
         root.unlink()
 
-    def _change(self, root: Path, how: str, version: str) -> None:
+    def _name(self, root: Path, version: str) -> None:
         name = "/etc/restore-station-image"
         source = self.directory / "version"
         source.write_text(f"restore-station-{version}\n")
         subprocess.run(["debugfs", "-w", "-R", f"rm {name}", root], check=True, capture_output=True)
-        subprocess.run(["debugfs", "-w", "-R", f"{how} {source} {name}", root], check=True, capture_output=True)
-
-    def _bundle(self, root: Path, name: str, signer: str) -> None:
-        line = [ROOT / "deploy/image-bundle", root, "amd64", name]
-        line += [self.directory / f"{signer}.crt", self.directory / f"{signer}.key", self.files / f"{name}.raucb"]
-        subprocess.run([str(part) for part in line], check=True, timeout=900)
+        subprocess.run(["debugfs", "-w", "-R", f"write {source} {name}", root], check=True, capture_output=True)
 
     def stick(self) -> Path:
         """A disk with the updates on it."""
