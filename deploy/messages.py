@@ -33,7 +33,18 @@ PLACES = ("station/screen/**/*.py", "station/core/**/*.py", "station/model/**/*.
 ERRORS_OF = {
     "station/daemon/**/*.py": frozenset({"Refused", "Lack"}),
     "station/adapters/fetch/*.py": frozenset(
-        {"Refused", "Unreachable", "InputRejected", "StorageError", "SourceFailed", "PartDamaged", "say", "_refuse"}
+        {
+            "Refused",
+            "Unreachable",
+            "InputRejected",
+            "StorageError",
+            "SourceFailed",
+            "_TooSlow",
+            "Lied",
+            "PartDamaged",
+            "say",
+            "_refuse",
+        }
     ),
 }
 """Where some of the words are for people and much else is not, and what says those. What other adapters say of disks

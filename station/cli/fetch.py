@@ -250,7 +250,7 @@ def _choose(known: Known, models: Iterable[str], kept: Sequence[Firmware], choic
             typer.echo(f"{name}: {chosen.reason} {chosen.remedy}".strip(), err=True)
             failed = True
         elif any(offer.build == firmware.build and product_type in firmware.product_types for firmware in kept):
-            typer.echo(f"{name}: iOS {offer.version} ({offer.build}) is here already.")
+            typer.echo(f"{name}: iOS {offer.version} ({offer.build}) is here already. {chosen.warning}".strip())
         elif offer.id not in offers:
             offers[offer.id] = offer
             if chosen.warning:

@@ -37,6 +37,27 @@ def is_out(version: str, ours: str, models: int) -> str:
     return f"iOS {version} is out. This station has {ours} for {many}."
 
 
+def clock_is_wrong(day: str) -> str:
+    """Why no list counts; `day` as in 1970-01-01."""
+    return f"The station's clock is wrong: it says {day}. Until it is right no list of firmware counts."
+
+
+CLOCK_WRONG = Lack(
+    title="This model's firmware is not here, and the station's clock is wrong.",
+    remedy="Connect the station to a network: it sets its clock by that. Or import the firmware.",
+)
+
+
+def not_from(host: str, why: str) -> str:
+    """Why another station's firmware is not used; `why` is a clause."""
+    return f"It does not come from {host}: {why}."
+
+
+def warned(version: str, build: str, warning: str) -> str:
+    """What to know about a firmware before it is fetched."""
+    return f"iOS {version} ({build}): {warning}"
+
+
 def are_old(days: int) -> str:
     """That nothing new is known of."""
     return "The lists of firmware are a day old." if days == 1 else f"The lists of firmware are {days} days old."

@@ -12,9 +12,9 @@ from station.adapters.catalogs import Catalogs, Known
 from station.adapters.fetch import FetchRules, arrival_of, discard, leftovers
 from station.adapters.firmware import RESERVE, FirmwareStore
 from station.core.arriving import Lack
-from station.core.catalog import Choice, beyond, choose, newer
+from station.core.catalog import Choice, choose, newer
 from station.core.pruning import Policy, plan
-from station.core.supplying import UNREACHABLE, are_old, is_out
+from station.core.supplying import CLOCK_WRONG, UNREACHABLE, are_old, is_out, warned
 from station.daemon.chosen import ChosenFirmware
 from station.daemon.supply_settings import Supply
 from station.errors import StorageError, Unreachable
@@ -74,7 +74,9 @@ class Depot:
         found = choose(known.offers, product_type, self._choice(build=build, attended=attended), known.contradictions)
         if found.offer is not None:
             return found.offer
-        return UNREACHABLE if known.asked is None else Lack(title=found.reason, remedy=found.remedy)
+        if known.asked is None:
+            return CLOCK_WRONG if known.clock_wrong else UNREACHABLE
+        return Lack(title=found.reason, remedy=found.remedy)
 
     def here(self, product_type: str, build: str) -> bool:
         """Whether the store has it; of any, what Apple signs still, as far as is known, where there is such a one."""
@@ -134,12 +136,28 @@ class Depot:
     def notices(self, product_types: Collection[str]) -> tuple[str, ...]:
         """What is out and not here, and what is wrong with the lists, in sentences."""
         known, kept = self._lists, self._chosen.every()
-        news = [_news(offer, kept, product_types) for offer in newer(known.offers, kept, product_types, self._choice())]
-        told = [*news, *known.troubles]
+        warnings = self._warnings(product_types)
+        out = newer(known.offers, kept, product_types, self._choice())
+        news = [_news(offer, kept, product_types, warnings.pop(offer, "")) for offer in out]
+        others = [warned(offer.version, offer.build, warning) for offer, warning in warnings.items()]
+        told = [*news, *others, *known.troubles]
         age = self.age()
         if age is not None and age > OLD_LIST_SECONDS:
             told.append(are_old(round(age / 86400)))
         return tuple(told)
+
+    def _warnings(self, product_types: Collection[str]) -> dict[Offer, str]:
+        """What to know about what an operator who fetches the newest would get, if there is anything."""
+        known, choice = self._lists, self._choice()
+        found = {
+            chosen.offer: chosen.warning
+            for chosen in (choose(known.offers, each, choice, known.contradictions) for each in sorted(product_types))
+            if chosen.offer is not None and chosen.warning
+        }
+        return {offer: warning for offer, warning in found.items() if not self._has(offer)}
+
+    def _has(self, offer: Offer) -> bool:
+        return any(each.build == offer.build for each in self._chosen.every_for(offer.product_types[0]))
 
     @property
     def _lists(self) -> Known:
@@ -158,9 +176,9 @@ class Depot:
         )
 
 
-def _news(offer: Offer, kept: Sequence[Firmware], product_types: Collection[str]) -> str:
-    """Say that something newer than what is here is out, and for how many models."""
+def _news(offer: Offer, kept: Sequence[Firmware], product_types: Collection[str], warning: str) -> str:
+    """Say that something newer than what is here is out, for how many models, and what to know about it."""
     models = set(offer.product_types) & set(product_types)
     ours = [each for each in kept if models & set(each.product_types)]
     served = {model for each in ours for model in each.product_types} & models
-    return f"{is_out(offer.version, ours[-1].version, len(served))} {beyond(offer.version)}".strip()
+    return f"{is_out(offer.version, ours[-1].version, len(served))} {warning}".strip()

@@ -151,6 +151,15 @@ def coming(arrival: Arrival) -> str:
             return arrival.says or "It could not be fetched."
 
 
+def whence(arrival: Arrival) -> str:
+    """Who sends firmware that is on its way, and what else there is to say of that; empty: nobody does."""
+    if arrival.state is not ArrivalState.FETCHING or not arrival.origin:
+        return ""
+    if arrival.nearby:
+        return f"It comes from the station at {arrival.origin}. {arrival.says}".strip()
+    return f"It comes from {arrival.origin}. {arrival.says}".strip()
+
+
 def time_to_come(arrival: Arrival) -> str:
     """How much longer that takes; empty: that cannot be told."""
     if arrival.state is not ArrivalState.FETCHING or arrival.seconds_left is None:

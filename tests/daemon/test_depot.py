@@ -1,5 +1,6 @@
 """What the store, the lists and the settings mean together."""
 
+import dataclasses
 import fcntl
 import os
 import shutil
@@ -17,7 +18,7 @@ from station.adapters.catalogs import Catalogs, Known
 from station.adapters.fetch import FetchRules
 from station.adapters.firmware import RESERVE, FirmwareStore
 from station.core.pruning import Kept
-from station.core.supplying import UNREACHABLE
+from station.core.supplying import CLOCK_WRONG, UNREACHABLE
 from station.daemon.chosen import ChosenFirmware
 from station.daemon.depot import Depot
 from station.daemon.supply_settings import Supply
@@ -150,6 +151,24 @@ def test_what_is_out_is_told_of_models_that_were_seen(tmp_path):
     assert depot(tmp_path, lists, FIRMWARE, pins={"all": "26.2"}).notices([TWELVE]) == ()
     beyond = depot(tmp_path, Lists(STRANGE, asked=time.time()), FIRMWARE).notices([TWELVE])
     assert beyond[0].endswith("This station has not installed iOS 99.1 before. Update its software first.")
+
+
+def test_what_is_doubtful_about_what_would_be_fetched_is_told(tmp_path):
+    doubtful = replace(NEW, confirmed=False, sources=(Source.APPLEDB,))
+    lists = Lists(doubtful, asked=time.time())
+    says = "Only AppleDB vouches for it."
+    (out,) = depot(tmp_path, lists, FIRMWARE).notices([TWELVE])
+    assert out == f"iOS 26.3 is out. This station has 26.2 for 1 model. {says}"
+    assert depot(tmp_path, lists).notices([TWELVE]) == (f"iOS 26.3 (23D30): {says}",)
+    assert depot(tmp_path, Lists(NEW, asked=time.time())).notices([TWELVE]) == ()
+    here = replace(doubtful, version=FIRMWARE.version, build=FIRMWARE.build)
+    assert depot(tmp_path, Lists(here, asked=time.time()), FIRMWARE).notices([TWELVE]) == ()
+
+
+def test_a_clock_that_is_far_behind_is_why_nothing_is_picked(tmp_path):
+    lists = Lists(NEW)
+    lists._known = dataclasses.replace(lists._known, clock_wrong=True)
+    assert depot(tmp_path, lists).pick("iPhone10,1", "", False) == CLOCK_WRONG
 
 
 def test_old_lists_are_told(tmp_path):

@@ -50,6 +50,9 @@ COMING = (
         done=3_500_000_000,
         total=8_100_000_000,
         seconds_left=372.0,
+        says="It does not come from 192.168.1.21:8750: it is too slow.",
+        origin="192.168.1.20:8750",
+        nearby=True,
     ),
     Arrival(
         version="18.7.3",

@@ -95,7 +95,9 @@ class Cache:
                 found.append(self._read(path))
             except PermissionError:
                 troubles.append(f"The list {path.stem} may not be read by this user.")
-            except (OSError, ValueError, InputRejected):  # msgspec's own errors are ValueErrors
+            except OSError as error:  # a disk that stutters, too many open files: it may be read the next time
+                troubles.append(f"The list {path.stem} cannot be read now: {error.strerror or error}.")
+            except (ValueError, InputRejected):  # msgspec's own errors are ValueErrors
                 troubles.append(f"The list {path.stem} was damaged. It is asked for anew.")
                 with suppress(OSError):
                     path.unlink()

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -14,6 +14,7 @@ from station.adapters.catalogs.asking import NotThereError, ask, client
 from station.adapters.catalogs.cache import Cache, Shelf, filled, unchanged
 from station.adapters.catalogs.sieve import Sieve, is_product
 from station.core.catalog import Contradiction, merge
+from station.core.supplying import clock_is_wrong
 from station.errors import InputRejected, StationError, StorageError, Unreachable
 from station.model.catalog import FirmwareHosts, Offer, Source
 
@@ -23,6 +24,10 @@ MODELS_AT_ONCE = 4
 """Of which ipsw.me is asked at a time."""
 FUTURE = 86_400.0
 """Seconds that a list may seem to have been asked ahead of now, before the station's clock is not believed."""
+
+
+_FLOOR = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+"""It is later than that: a computer without a clock of its own may begin in 1970."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +45,8 @@ class Known:
     """Those that this station asks."""
     reached: tuple[Source, ...] = ()
     """Those of which at least one answer came just now."""
+    clock_wrong: bool = False
+    """The station's clock is far behind: when something was asked cannot be told."""
 
     @property
     def asked(self) -> float | None:
@@ -196,10 +203,14 @@ class Catalogs:
         opinions: list[Offer] = []
         checked: dict[Source, float] = {}
         too_old: set[Source] = set()
+        behind = now < _FLOOR
         for shelf in sorted(shelves, key=lambda shelf: (list(Source).index(shelf.source), shelf.about)):
             base = self._bases.get(shelf.source)
             if base is None or not shelf.address.startswith(base):
                 continue  # of another network, or no longer asked
+            if shelf.checked > now + FUTURE:
+                behind = True
+                continue
             if not self._counts(shelf.checked, now):
                 too_old.add(shelf.source)
                 continue
@@ -211,6 +222,8 @@ class Catalogs:
         days = round(self._max_age / 86_400)
         for source in sorted(too_old - checked.keys(), key=list(Source).index):
             done.trouble(f"What {source.value} said is more than {days} days old, and does not count any more.")
+        if behind:
+            done.trouble(clock_is_wrong(datetime.fromtimestamp(now, UTC).date().isoformat()))
         merged = merge(opinions)
         return Known(
             offers=merged.offers,
@@ -219,6 +232,7 @@ class Catalogs:
             troubles=tuple(done.troubles),
             configured=tuple(self._bases),
             reached=tuple(source for source in self._bases if source in done.reached),
+            clock_wrong=behind,
         )
 
     def _counts(self, checked: float, now: float) -> bool:

@@ -41,6 +41,7 @@ from station.adapters.ipsw import MANIFEST, MAX_MANIFEST, MAX_RATIO, Entry
 from station.adapters.objects import Objects
 from station.adapters.origins import Origin, Vouching
 from station.adapters.unpacked import Digests
+from station.core.supplying import not_from
 from station.errors import InputRejected, StorageError, Unreachable
 from station.model.catalog import ArrivalState, Offer
 from station.model.firmware import Firmware
@@ -245,7 +246,7 @@ class Nearby:
             durable.write(self._directory / ASIDE, msgspec.json.encode(self._aside() | {neighbour.host: why}))
 
     def _tell(self, neighbour: Neighbour, why: str) -> None:
-        self.told.append(f"It does not come from {neighbour.host}: {why.removesuffix('.')}.")
+        self.told.append(not_from(neighbour.host, why.removesuffix(".")))
 
 
 class _AppleTellsNothing(Exception):

@@ -123,6 +123,27 @@ async def test_it_counts_no_longer_than_the_operator_allows(station, apple):
     assert known.troubles[0] == "What ipsw.me said is more than 30 days old, and does not count any more."
 
 
+async def test_a_clock_that_is_far_behind_is_named(station):
+    before = await station.refresh()
+    right, station.now = station.now, 12.0
+    known = station.known()
+    assert (known.asked, known.clock_wrong) == (None, True)
+    wrong = "The station's clock is wrong: it says 1970-01-01. Until it is right no list of firmware counts."
+    assert known.troubles == (wrong,)
+    station.now = right
+    assert station.known().offers == before.offers
+
+
+async def test_a_list_that_cannot_be_read_now_stays(station, tmp_path):
+    await station.refresh()
+    (path,) = (tmp_path / "lists").glob("AppleDB-*.json")
+    path.unlink()
+    path.symlink_to(path)  # no user may read it, root neither
+    (trouble,) = station.known().troubles
+    assert trouble.startswith(f"The list {path.stem} cannot be read now: ")
+    assert path.is_symlink()
+
+
 @pytest.mark.parametrize("proxy", ["http://127.0.0.1:1", "socks5://127.0.0.1:1", "nothing"])
 async def test_what_the_environment_says_of_proxies_does_not_count(station, monkeypatch, proxy):
     """As for the firmware itself."""

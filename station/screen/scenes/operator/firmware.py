@@ -100,7 +100,9 @@ def arrival(canvas: Canvas, box: Rect, snapshot: Snapshot, office: Office, note:
     if coming.state is ArrivalState.FAILED:
         _sentences(canvas, room, words.coming(coming), coming.remedy)
         return
-    _sentences(canvas, room, _how_far(coming), "", share=words.fetched(coming), colour=COLOURS[coming.state])
+    _sentences(
+        canvas, room, _how_far(coming), words.whence(coming), share=words.fetched(coming), colour=COLOURS[coming.state]
+    )
     stop = Turn(BACK, (StopFetch(id=0, build=coming.build),), "The download is stopped.")
     hold_button(canvas, below, "Hold to stop it", Target(stop, hold=HOLD_SECONDS))
 
