@@ -44,6 +44,7 @@ def examine(settings: Settings, *, root: Path = Path("/")) -> Iterator[Finding]:
     yield daemon
     if daemon.fine:
         yield from _what_it_says(settings.socket)
+    yield from _sockets(settings)
     yield examine_confirming(settings)
     if settings.virtual is None:
         yield from _phones(settings, root)
@@ -62,10 +63,27 @@ def examine(settings: Settings, *, root: Path = Path("/")) -> Iterator[Finding]:
 def examine_essentials(settings: Settings, *, root: Path = Path("/")) -> Iterator[Finding]:
     """Look at what another version of the system could have broken, and at nothing that was wrong before it."""
     yield _answers("daemon", settings.socket, "Its log: journalctl -u station.")
+    yield from _sockets(settings)
     if settings.virtual is None:
         yield from _phones(settings, root)
     yield examine_keys(settings.state / "keys")
     yield examine_memory(settings.runtime, root=root)
+
+
+def _sockets(settings: Settings) -> Iterator[Finding]:
+    """Where systemd listens for the daemon: who is not there is not started, and jobs fail for no reason that one sees.
+
+    Only looked at, because systemd starts something for each who comes.
+    """
+    for what, path, unit, without in (
+        ("workers", settings.workers, "station-worker.socket", "no job begins"),
+        ("way out (gateway)", settings.gateway, "station-gateway.socket", "no worker reaches Apple"),
+    ):
+        if path is not None:
+            there = path.is_socket()
+            found = f"systemd listens at {path}" if there else f"nobody listens at {path}: {without}"
+            remedy = f"Start it: sudo systemctl restart {unit}. (Look as root: others may not see it.)"
+            yield Finding(what, fine=there, found=found, remedy=remedy)
 
 
 def _phones(settings: Settings, root: Path) -> Iterator[Finding]:

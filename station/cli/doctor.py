@@ -27,12 +27,12 @@ def doctor(
     except ConfigError as error:
         typer.echo(f"✘ settings: {in_words(error)}", err=True)
         raise typer.Exit(1) from error
-    wrong = 0
+    wrong = []
     for finding in (examine_essentials if essentials else examine)(settings):
         typer.echo(f"{'✔' if finding.fine else '✘'} {finding.what}: {finding.found}")
         if not finding.fine:
-            wrong += 1
+            wrong.append(finding.what)
             typer.echo(f"    {finding.remedy}")
-    typer.echo(f"{wrong} to mend." if wrong else "Nothing is wrong.")
+    typer.echo(f"{len(wrong)} to mend: {', '.join(wrong)}." if wrong else "Nothing is wrong.")
     if wrong:
         raise typer.Exit(1)

@@ -215,6 +215,15 @@ def test_a_machine_without_pins_and_without_a_display(tmp_path):
     assert found["display (KMS)"].fine
 
 
+def test_a_socket_that_systemd_does_not_listen_at(tmp_path):
+    found = run(tmp_path, *NO_NETWORK, before="", STATION_WORKERS=str(tmp_path / "w"), STATION_GATEWAY="/dev/null")
+    for what in ("workers", "way out (gateway)"):
+        fine, words, remedy = found[what]
+        assert not fine
+        assert "nobody listens" in words
+        assert "systemctl restart station-" in remedy
+
+
 def test_a_supply_that_is_too_weak(tmp_path, monkeypatch):
     monitor = tmp_path / "sys/class/hwmon/hwmon0"
     monitor.mkdir(parents=True)

@@ -138,7 +138,7 @@ def test_the_doctor_finds_what_is_wrong(tmp_path):
     assert not found["firmware"].fine
     disks = {f"disk for {what}" for what in ("state", "firmware", "vault")}
     others = {"confirming", "keys", "firmware", "memory for passwords", "clock"}
-    others |= {"network", "firmware lists"}
+    others |= {"network", "firmware lists", "records, read again", "firmware, read again", "copy of the records"}
     assert set(found) - {"power supply", "heat"} == {"daemon", *disks, *others}
     assert all(finding.remedy for finding in found.values() if not finding.fine)
 
