@@ -38,7 +38,7 @@ from station.daemon.fetching import ChildStarter
 from station.daemon.gateway import OwnGateway
 from station.daemon.lease import lease
 from station.daemon.loop import Loop, StartsAnew
-from station.daemon.office import Office
+from station.daemon.office import BOOT_PROBLEM, Office
 from station.daemon.ports import Supplies, WorkerStarter
 from station.daemon.presets import Preset
 from station.daemon.proof import RecordedProof
@@ -202,6 +202,7 @@ def _office(settings: Settings, policy: Policy, firmware: ChosenFirmware) -> Off
         health=Machine(settings.state).look,
         sticks=sticks.mounted if virtual is None else lambda: sticks.below(virtual / "sticks"),
         switch=power.switch if virtual is None else _leave_on,
+        problem=settings.runtime / BOOT_PROBLEM,
         environment={
             "STATION_STATE": str(settings.state),
             "STATION_SOCKET": str(settings.socket),

@@ -37,6 +37,9 @@ LOG_SECONDS = 120.0
 """How long writing the logs may take: a stick that was pulled may never answer."""
 END_SECONDS = 3.0
 
+BOOT_PROBLEM = "first-boot-problem"
+"""In the runtime directory: what is wrong with station.toml on the boot partition, in words."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -53,6 +56,7 @@ class Office:
         sticks: Callable[[], Mapping[str, Path]],
         switch: Callable[[Power], None],
         environment: Mapping[str, str],
+        problem: Path = Path("/nonexistent"),
     ) -> None:
         """Look at nothing yet.
 
@@ -64,6 +68,7 @@ class Office:
             sticks: the USB sticks that there are, by what they are called. Blocks.
             switch: shuts the machine down or restarts it. Blocks; raises Refused.
             environment: in which `station logs` sees the same station.
+            problem: has words if what is set on the boot partition could not be taken (`station configure`).
         """
         self._state = state
         self._software = software
@@ -72,6 +77,7 @@ class Office:
         self._sticks = sticks
         self._switch = switch
         self._environment = dict(environment)
+        self._problem = problem
         self._choices = ChoicesFile(state)
         self._orders = OrderShelf(state)
         self._notes = Notes(state)
@@ -83,7 +89,8 @@ class Office:
         found = await asyncio.to_thread(self._choices.read)
         if found.wrong:
             log.error("choices cannot be read", wrong=found.wrong)
-        return ChoicesFound(choices=found.choices, trouble=found.trouble)
+        trouble = " ".join(filter(None, (found.trouble, await asyncio.to_thread(self._of_boot))))
+        return ChoicesFound(choices=found.choices, trouble=trouble)
 
     async def do(self, action: MakePin | CheckPin | KeepChoices | SwitchMachine) -> list[Event]:
         """Do it; what became of it. Raises Refused."""
@@ -123,6 +130,13 @@ class Office:
             says = f"The logs could not be written: {error.strerror}."
         log.info("logs to a stick", says=says)
         return OperatorTold(says=says, wrote=True)
+
+    def _of_boot(self) -> str:
+        try:
+            words = self._problem.read_text(encoding="utf-8").strip()
+        except (OSError, ValueError):
+            return ""
+        return f"station.toml on the boot partition was not taken. {words}"
 
     async def _keep(self, action: KeepChoices) -> list[Event]:
         try:

@@ -1,18 +1,23 @@
 """`station.toml` on the boot partition: what becomes of each thing in it, and of what is wrong."""
 
+import asyncio
 import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from typer.testing import CliRunner
 
 from station.adapters import pin_hash
 from station.adapters.choices import ChoicesFile
 from station.adapters.machine import Machine, Wifi, host_name
+from station.cli.main import app
+from station.core.situation import Health
 from station.daemon import first_boot
 from station.daemon.first_boot import Places, take
+from station.daemon.office import BOOT_PROBLEM, Office
 from station.daemon.presets import Preset
 from station.daemon.settings import load
 from station.errors import ConfigError
@@ -287,3 +292,29 @@ def test_a_network_is_known_by_its_name(card: Card):
     card.take(NETWORK)
     assert card.places.machine.knows(Wifi(ssid="Café"))
     assert not card.places.machine.knows(Wifi(ssid="Caf"))
+
+
+def test_what_is_wrong_is_beside_the_file_and_on_the_screen_until_it_is_mended(card: Card, tmp_path: Path):
+    runtime, problem = tmp_path / "run", card.file.with_name("station-problem.txt")
+    options = ["--settings", str(card.places.settings), "--state", str(card.state), "--root", str(card.root)]
+    command = ["configure", str(card.file), *options, "--runtime", str(runtime)]
+    card.file.write_text('polcy = "bench"\n')
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 1
+    assert "Is it “policy” that is meant?\r\n" in problem.read_bytes().decode()
+    office = Office(
+        card.state,
+        software="",
+        firmware=cast("Any", None),
+        health=Health,
+        sticks=dict,
+        switch=print,
+        environment={},
+        problem=runtime / BOOT_PROBLEM,
+    )
+    shown = asyncio.run(office.found()).trouble
+    assert shown.startswith("station.toml on the boot partition was not taken. There is no setting “polcy”.")
+    card.file.write_text('policy = "bench"\n')
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert not problem.exists()
+    assert asyncio.run(office.found()).trouble == ""
