@@ -4,6 +4,7 @@ Connected is not enough. A guest network answers in everybody's place with its l
 encrypted connections to look into them: both are told by name, from how a host ends the conversation.
 """
 
+import errno
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
@@ -87,6 +88,10 @@ def examine_network(servers: Sequence[Server], *, root: Path = Path("/"), portal
     """
     addresses = list(dict.fromkeys(address for server in servers for address in server.addresses))
     away = [address for address in addresses if not _host(address).startswith(HERE)]
+    if away and not _may_be_used():
+        words = "cannot be looked at from here: whoever asks may use none (the daemon, by its unit)"
+        yield Finding("network", fine=True, found=f"{words}. To look: sudo station doctor")
+        return
     if away and not has_way_out(root):
         remedy = f"Plug in a network cable, or set up Wi-Fi (sudo nmtui). {_WITHOUT}"
         yield Finding("network", fine=False, found=_NOWHERE, remedy=remedy)
@@ -105,6 +110,15 @@ def examine_network(servers: Sequence[Server], *, root: Path = Path("/"), portal
         return
     for server in servers:
         yield _finding(server, [answers[server, address] for address in server.addresses], login=login)
+
+
+def _may_be_used() -> bool:
+    """Whether this process may have sockets of a network at all (RestrictAddressFamilies=, systemd.exec(5))."""
+    try:
+        socket.socket(socket.AF_INET).close()
+    except OSError as error:
+        return error.errno not in (errno.EAFNOSUPPORT, errno.EPERM)
+    return True
 
 
 def has_way_out(root: Path = Path("/")) -> bool:

@@ -215,6 +215,15 @@ def test_a_machine_without_pins_and_without_a_display(tmp_path):
     assert found["display (KMS)"].fine
 
 
+def test_who_may_use_no_network_does_not_say_that_there_is_none(tmp_path):
+    """The daemon gathers the logs for a stick, and what the doctor says is among them."""
+    found = run(tmp_path, user=(sys.executable, str(Path(__file__).with_name("without_inet.py"))))
+    fine, words, _ = found["network"]
+    assert fine
+    assert "cannot be looked at from here" in words
+    assert "internet" not in found
+
+
 def test_a_socket_that_systemd_does_not_listen_at(tmp_path):
     found = run(tmp_path, *NO_NETWORK, before="", STATION_WORKERS=str(tmp_path / "w"), STATION_GATEWAY="/dev/null")
     for what in ("workers", "way out (gateway)"):
