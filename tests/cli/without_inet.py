@@ -1,4 +1,4 @@
-"""Runs a program that may have no sockets of the internet: what RestrictAddressFamilies= of a unit does (seccomp(2))."""
+"""Runs a program without sockets of the internet: what RestrictAddressFamilies= of a unit does (seccomp(2))."""
 
 import ctypes
 import os

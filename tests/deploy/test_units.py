@@ -36,7 +36,7 @@ def test_what_is_done_at_night_waits_for_nobody_and_slows_nobody(chore: str):
     assert service["User"] == unit("station.service")["User"]
     assert service["PrivateNetwork"] == "yes"
     hours = int(service["ExecStart"].split("--hours ")[1])
-    assert service["TimeoutStartSec"] == f"{hours + 1}h"
+    assert service["RuntimeMaxSec"] == f"{hours + 1}h"
 
 
 @needs_systemd
