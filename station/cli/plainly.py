@@ -29,7 +29,8 @@ def plain_errors() -> Iterator[None]:
 def require(path: Path, *, write: bool = False) -> None:
     """End with words when a directory is there and may not be used: what is in it would seem not to be there."""
     with plain_errors():
-        if path.exists() and not os.access(path, os.R_OK | os.X_OK | (os.W_OK if write else 0)):
+        how = os.R_OK | os.X_OK | (os.W_OK if write else 0)
+        if path.exists() and not os.access(path, how, effective_ids=True):  # with the capabilities that it was given
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
