@@ -133,7 +133,10 @@ def _note_firmware(settings: Settings, store: FirmwareStore, read: dict[str, str
     says += [words for name, words in wrong.items() if name in there]
     said = " ".join(says) or f"{len(there)} in the store, {len(read.keys() & there)} of them read by now."
     known = {name: at for name, at in read.items() if name in there}
-    note = ChoreNote(chore=Chore.FIRMWARE, at=clock.utc_now(), good=not says, detail=said, read=known)
+    before, at = Notes(settings.state).of(Chore.FIRMWARE), clock.utc_now()
+    if not says:  # as old as what was read longest ago: whoever never gets through all is not up to date
+        at = min(known.values()) if known.keys() == there else at if before is None else before.at
+    note = ChoreNote(chore=Chore.FIRMWARE, at=at, good=not says, detail=said, read=known)
     return _keep(settings, note)
 
 

@@ -10,7 +10,7 @@ from station.daemon.settings import Settings
 from station.model.upkeep import Chore
 
 DAY = 86_400.0
-MOST_DAYS: dict[Chore, int] = {Chore.RECORDS: 14, Chore.FIRMWARE: 14, Chore.COPY: 3}
+MOST_DAYS: dict[Chore, int] = {Chore.RECORDS: 14, Chore.FIRMWARE: 14, Chore.COPY: 7}
 """After which the last time is too long ago."""
 WHAT: dict[Chore, str] = {
     Chore.RECORDS: "records, read again",

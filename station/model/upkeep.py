@@ -23,7 +23,7 @@ class ChoreNote(Message, frozen=True, kw_only=True):
 
     chore: Chore
     at: str
-    """When that was, RFC 3339 in UTC."""
+    """When that was, RFC 3339 in UTC. Of good FIRMWARE: of what was read longest ago."""
     good: bool
     detail: str
     """What there is to say of it, for the log and the doctor."""

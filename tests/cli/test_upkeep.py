@@ -16,7 +16,7 @@ from station.adapters.api import ApiServer
 from station.adapters.firmware import FirmwareStore
 from station.adapters.upkeep import Notes
 from station.cli.quiet import Quiet, is_busy
-from station.cli.upkeep import _check
+from station.cli.upkeep import _check, _names, _note_firmware
 from station.cli.upkeep_checkup import examine_upkeep
 from station.daemon.settings import Settings, load
 from station.model.api import Answer, BayState, Command, Snapshot
@@ -157,6 +157,22 @@ def test_without_a_daemon_its_workers_count(tmp_path, sockets):
         fcntl.flock(held, fcntl.LOCK_EX)
         assert quiet._anybody_works()
     assert not quiet._anybody_works()
+
+
+def test_firmware_is_as_fresh_as_what_was_read_longest_ago(tmp_path, sockets):
+    ours = settings(tmp_path, sockets)
+    store = FirmwareStore(ours.firmware_store, reserve=0)
+    for number, build in enumerate(("23C71", "23C55")):
+        files = {"000-1.dmg": bytes([number]) * 999}
+        store.import_ipsw(tiny_ipsw(tmp_path / build, f"26.{number}", build, ("iPhone13,2",), files))
+    one, other = sorted(_names(store))
+    old, new = "2026-03-01T03:00:00Z", "2026-03-20T03:00:00Z"
+    for read, at in (({one: old, other: new}, old), ({one: new}, old), ({one: new, other: new, "gone": old}, new)):
+        assert _note_firmware(ours, store, read, {})
+        note = Notes(tmp_path).of(Chore.FIRMWARE)
+        assert note is not None
+        assert note.at == at
+        assert "gone" not in note.read
 
 
 def test_the_doctor_says_when_it_was_too_long_ago(tmp_path, sockets):
