@@ -118,7 +118,7 @@ def _what_it_says(path: Path) -> Iterator[Finding]:
     except (StationError, TimeoutError):
         says = "It answers nobody."
     yield Finding(
-        "daemon's word", not says, says or "nothing is in its way", "Look into its log: journalctl -u station"
+        "daemon's word", not says, says or "nothing is in its way", "Look into its log: journalctl -u station."
     )
 
 
