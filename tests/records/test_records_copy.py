@@ -19,6 +19,8 @@ from station.errors import RecordsBroken, StorageError
 from station.model.upkeep import Chore
 from tests.namespaces import UNSHARE, needs_namespaces
 
+pytestmark = pytest.mark.system
+
 AT = "2026-03-0{}T03:00:00Z"
 
 
@@ -133,7 +135,6 @@ except StorageError as error:
 """
 
 
-@pytest.mark.system
 @needs_namespaces
 @pytest.mark.parametrize(
     ("options", "says"),
