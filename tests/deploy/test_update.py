@@ -4,8 +4,10 @@ import fcntl
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ from tests.deploy.test_image import BUILT, IMAGE, LARGER, whole
 from tests.deploy.whole import Disk, copy
 
 IDLE = ROOT / "deploy/idle"
+SCRIPTS = ROOT / "deploy/files/image/usr/local/lib/restore-station"
+CHAIN = "proof/station/chain.sqlite"
 SLOW = 900.0
 """Seconds that emulated processors may take to read and write a whole system."""
 STATION = "/opt/restore-station/.venv/bin/station"
@@ -84,6 +88,51 @@ def test_an_update_is_its_makers(tmp_path: Path):
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
         assert says in done.stdout + done.stderr
         assert (done.returncode == 0) == (name == "ours")
+
+
+@pytest.mark.system
+class TestFallenBack:
+    """The system before an update starts again: what it finds of the records."""
+
+    @pytest.fixture
+    def state(self, tmp_path: Path) -> Path:
+        state = tmp_path / "state"
+        for directory, form in ((state, 2), (state / "before-update", 1)):
+            (directory / "proof/station").mkdir(parents=True)
+            with closing(sqlite3.connect(directory / CHAIN)) as database:
+                database.execute(f"PRAGMA user_version = {form}")
+        return state
+
+    def begin(self, state: Path, *, slot: str, trial: str) -> str:
+        grub, words = state.with_name("grubenv"), state.with_name("cmdline")
+        grub.write_text(f"# GRUB Environment Block\nORDER=B A\n{trial}\n#####")
+        words.write_text(f"root=PARTLABEL=x rauc.slot={slot} ro\n")
+        done = subprocess.run(
+            [SCRIPTS / "before-start", state, grub, words], capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    def form(self, database: Path) -> int:
+        with closing(sqlite3.connect(database)) as connection:
+            (form,) = connection.execute("PRAGMA user_version").fetchone()
+        assert isinstance(form, int)
+        return form
+
+    def test_it_gets_the_records_that_it_can_read(self, state: Path):
+        assert "as they were" in self.begin(state, slot="A", trial="trial=B")
+        assert self.form(state / CHAIN) == 1
+        assert self.form(state / "of-another-version/chain.sqlite") == 2
+
+    @pytest.mark.parametrize(("slot", "trial"), [("B", "trial=B"), ("A", "")])
+    def test_who_was_not_tried_in_vain_changes_nothing(self, state: Path, slot: str, trial: str):
+        assert self.begin(state, slot=slot, trial=trial) == ""
+        assert self.form(state / CHAIN) == 2
+
+    def test_records_that_were_not_changed_stay(self, state: Path):
+        with closing(sqlite3.connect(state / CHAIN)) as database:
+            database.execute("PRAGMA user_version = 1")
+        assert self.begin(state, slot="A", trial="trial=B") == ""
+        assert not (state / "of-another-version").exists()
 
 
 def certificate(directory: Path, name: str) -> None:
