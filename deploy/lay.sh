@@ -80,7 +80,7 @@ write() {
 }
 
 remove() {
-    if [[ $1 == */system/*.service || $1 == */system/*.timer ]] && [ ! -L "$into$1" ]; then
+    if [[ $1 == */system/*.@(service|socket|timer) ]] && [ ! -L "$into$1" ]; then
         local unit=${1##*/}
         systemctl ${into:+--root="$into"} --quiet disable "$unit" 2>/dev/null || true
         if booted; then systemctl stop "$unit" || true; fi

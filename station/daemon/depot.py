@@ -5,10 +5,11 @@ import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
-from station.adapters.catalogs import Catalogs, Known
+from station.adapters.catalogs import Known
 from station.adapters.fetch import FetchRules, arrival_of, discard, leftovers
 from station.adapters.firmware import RESERVE, FirmwareStore
 from station.core.arriving import Lack
@@ -33,6 +34,18 @@ def rules(settings: Supply, hosts: FirmwareHosts) -> FetchRules:
         nearby=tuple(settings.nearby),
         bytes_per_second=settings.kbytes_per_second * 1000 or None,
     )
+
+
+class Catalogs(Protocol):
+    """The lists: `station.adapters.catalogs`, or who asks them elsewhere (`fetching.Lists`)."""
+
+    def known(self) -> Known:
+        """What they said before, as far as it counts."""
+        ...
+
+    def refresh(self, product_types: Collection[str]) -> Known:
+        """Ask all of them about these models. Raises StationError."""
+        ...
 
 
 class Depot:
@@ -131,7 +144,9 @@ class Depot:
 
     def order(self, offer: Offer) -> bytes:
         """What the process is told that fetches it."""
-        return msgspec.json.encode({"store": str(self._store.path), "offer": offer, "rules": self._rules})
+        return msgspec.json.encode(
+            {"type": "fetch", "store": str(self._store.path), "offer": offer, "rules": self._rules}
+        )
 
     def notices(self, product_types: Collection[str]) -> tuple[str, ...]:
         """What is out and not here, and what is wrong with the lists, in sentences."""

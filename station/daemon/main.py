@@ -6,7 +6,7 @@ import secrets
 import signal
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -34,7 +34,7 @@ from station.core.station import Station
 from station.daemon.chosen import ChosenFirmware
 from station.daemon.custody import Custody
 from station.daemon.depot import Depot, rules
-from station.daemon.fetching import ChildStarter
+from station.daemon.fetching import FetcherChildren, FetcherUnits, Lists
 from station.daemon.gateway import OwnGateway
 from station.daemon.lease import lease
 from station.daemon.loop import Loop, StartsAnew
@@ -45,7 +45,7 @@ from station.daemon.proof import RecordedProof
 from station.daemon.running import Running
 from station.daemon.settings import Settings, settled
 from station.daemon.supply import Supply, Unsupplied
-from station.errors import Refused
+from station.errors import Refused, StationError
 from station.model.api import BayState, Snapshot
 from station.model.catalog import Fetching
 from station.model.lights import Lights
@@ -125,6 +125,7 @@ async def _serve(settings: Settings, starter: WorkerStarter | None, ends: asynci
             await asyncio.to_thread(gateway.open)
         starter = starter or _starter(settings, gateway)
         stack.callback(starter.close)
+        await asyncio.to_thread(_make_room, settings)
         await asyncio.to_thread(starter.prepare)
         loop = Loop(
             Station(policy, instance=_instance()),
@@ -169,22 +170,32 @@ def _starter(settings: Settings, gateway: OwnGateway | None) -> WorkerStarter:
     return LocalStarter(holding=None if gateway is None else gateway.held)
 
 
+def _make_room(settings: Settings) -> None:
+    """Make the directories that a worker is shown: what is not there when its unit starts is not there for it."""
+    with suppress(StationError):  # who needs it says why not
+        MemoryShelf(settings.runtime).open()
+    for directory in (settings.firmware_store, settings.vault_directory, settings.state / "catalogs"):
+        if directory.is_relative_to(settings.state):
+            with suppress(OSError):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def _supplies(settings: Settings, store: FirmwareStore, chosen: ChosenFirmware) -> Supplies:
     """Who sees to it that firmware is there; nobody, where none is to be fetched."""
     wanted = settings.supply
     if wanted.fetch is Fetching.NEVER:
         return Unsupplied()
     hosts = settings.firmware_hosts()
+    fetchers = FetcherChildren() if settings.fetcher is None else FetcherUnits(settings.fetcher)
+    place, days = settings.state / "catalogs", wanted.catalog_days
     depot = Depot(
         store,
         chosen,
-        Catalogs(settings.state / "catalogs", hosts, timedelta(days=wanted.catalog_days)),
+        Lists(place, hosts, days=days, here=Catalogs(place, hosts, timedelta(days=days)), asks=fetchers),
         rules=rules(wanted, hosts),
         settings=wanted,
     )
-    return Supply(
-        depot, ChildStarter(), fetching=wanted.fetch, hours=wanted.hours, clock=clock.boottime, local=_local_time
-    )
+    return Supply(depot, fetchers, fetching=wanted.fetch, hours=wanted.hours, clock=clock.boottime, local=_local_time)
 
 
 def _local_time() -> datetime | None:

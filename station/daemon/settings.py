@@ -240,6 +240,8 @@ class Settings(BaseSettings):
     """Where systemd listens for who wants a worker (station-worker.socket); without it they are child processes."""
     gateway: Path | None = None
     """Where systemd listens for who wants out (station-gateway.socket); without it the daemon starts the gateway."""
+    fetcher: Path | None = None
+    """Where systemd listens for who wants firmware fetched (station-fetcher.socket), in place of a child."""
     virtual: Path | None = None
     """Directory of a virtual host: phones, USB and Apple come from there, and nothing real is touched."""
     gpio: Gpio = Gpio()

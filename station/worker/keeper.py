@@ -14,9 +14,13 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from systemd.journal import send
+
 from station.adapters.jobdir import JobDirectory
 from station.errors import Refused, StationError, StorageError
+from station.model.base import format_ecid
 from station.model.events import WorkerExit
+from station.model.job import JobSpec
 from station.worker import child
 
 LOG_LIMIT = 8 << 20
@@ -48,17 +52,28 @@ def keep(directory: JobDirectory) -> WorkerExit:
         InputRejected: there is no job.
         StorageError: the end could not be written down.
     """
-    directory.spec()
+    spec = directory.spec()
     if directory.claimed:  # not to wait at the lock of the worker that has it
         raise Refused(f"Job {directory.path.name} was taken before.")
     with directory.living():
         directory.claim()
+        _note(spec)
         how = _run(directory)
         try:
             directory.end(how)
         except StorageError as error:
             sys.stderr.write(f"{error}\n")  # the disk is full; whoever waits for this process still learns it
     return how
+
+
+def _note(spec: JobSpec) -> None:
+    """Have the journal know which job is this unit's: it was started before there was one."""
+    if "JOURNAL_STREAM" not in os.environ:
+        return
+    ecid = "" if spec.ecid is None else format_ecid(spec.ecid)
+    what = "look" if spec.service is None else spec.service.value
+    with suppress(OSError):
+        send(f"{what} of {ecid or spec.udid} in bay {spec.bay}", JOB=spec.job, BAY=spec.bay, ECID=ecid)
 
 
 def _run(directory: JobDirectory) -> WorkerExit:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from station.model.job import GATEWAY
+from station.worker.ready import RUNTIME_SECONDS
 from tests.deploy.conftest import DEBIANS, ROOT
 
 FILES = ROOT / "deploy/files"
@@ -15,9 +17,42 @@ needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reas
 
 
 @needs_systemd
-@pytest.mark.parametrize(("unit", "most"), [("station.service", 1.4), ("station-screen.service", 0.8)])
+@pytest.mark.parametrize(
+    ("unit", "most"), [("station.service", 1.0), ("station-screen.service", 0.8), ("station-gateway.service", 1.2)]
+)
 def test_exposure(unit: str, most: float):
     assert exposure(ROOT / "systemd" / unit) <= most
+
+
+@needs_systemd
+@pytest.mark.parametrize("template", ["worker", "fetcher"])
+def test_exposure_of_what_the_daemon_asks_for(tmp_path: Path, template: str):
+    instance = tmp_path / f"station-{template}@1.service"
+    shutil.copy(ROOT / f"systemd/station-{template}@.service", instance)
+    assert exposure(instance) <= 1.2
+
+
+def test_who_may_ask_for_a_worker_and_for_a_way_out():
+    for name in ("station-worker.socket", "station-gateway.socket", "station-fetcher.socket"):
+        listening = unit(name, "Socket")
+        assert (listening["SocketUser"], listening["SocketMode"]) == (unit("station.service")["User"], "0600")
+        assert listening["ListenStream"] in unit("station.service")["Environment"]
+        assert name in unit("station.service", "Unit")["Wants"].split()
+    assert unit("station-gateway.socket", "Socket")["ListenStream"].replace("%t", "/run") == GATEWAY
+
+
+def test_a_worker_may_work_as_long_as_it_believes():
+    assert unit("station-worker@.service")["RuntimeMaxSec"] == f"{RUNTIME_SECONDS // 3600}h"
+
+
+def test_few_units_have_a_network():
+    with_network = {
+        file.name
+        for file in (ROOT / "systemd").glob("*.service")
+        if "AF_INET" in unit(file.name).get("RestrictAddressFamilies", "AF_INET")
+    }
+    # What lets other stations have firmware is there to be reached.
+    assert with_network - {"station-share.service"} == {"station-gateway.service", "station-fetcher@.service"}
 
 
 @needs_systemd
@@ -57,7 +92,8 @@ def exposure(unit: Path) -> float:
 
 def test_each_has_a_user_that_is_made():
     names = re.findall(r"^u +([\w-]+)", sysusers(), re.MULTILINE)
-    users = {unit(name)["User"] for name in ("station.service", "station-screen.service")}
+    services = ("station.service", "station-screen.service", "station-worker@.service", "station-gateway.service")
+    users = {unit(name)["User"] for name in services}
     assert users == set(names)
 
 
@@ -79,9 +115,9 @@ def sysusers() -> str:
     return (FILES / "base/etc/sysusers.d/restore-station.conf").read_text()
 
 
-def unit(name: str) -> dict[str, str]:
-    """What its service says; of what is said twice, the last."""
+def unit(name: str, section: str = "Service") -> dict[str, str]:
+    """What it says in a section; of what is said twice, the last."""
     parser = configparser.ConfigParser(strict=False, interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read(ROOT / "systemd" / name)
-    return dict(parser["Service"])
+    return dict(parser[section])

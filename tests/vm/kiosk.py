@@ -39,6 +39,7 @@ UNITS = Path("/run/systemd/system")
 USER = "restore-station-screen"
 """Who the screen runs as."""
 DAEMONS_USER = "restore-station"
+GATEWAYS_USER = "restore-station-gateway"
 DELIVERED = ROOT / "deploy/files/base/etc"
 RULES = Path("/run/udev/rules.d/70-restore-station.rules")
 USBMUXD = UNITS / "usbmuxd.service.d/the-stations.conf"
@@ -75,6 +76,30 @@ ExecStart={sys.executable} -m station screen --fullscreen
 # Mesa draws in threads, which emulated processors only lose time with.
 Environment=LP_NUM_THREADS=0
 """
+WORKER = f"""
+[Service]
+{HERE}
+ExecStart={sys.executable} -m station.worker
+"""
+GATEWAY = f"""
+[Service]
+{HERE}
+ExecStart={sys.executable} -m station.gateway
+"""
+FETCHER = f"""
+[Service]
+{HERE}
+ExecStart={sys.executable} -m station.fetcher
+"""
+SERVICES = {
+    "station.service": DAEMON,
+    "station-screen.service": SCREEN,
+    "station-worker@.service": WORKER,
+    "station-gateway.service": GATEWAY,
+    "station-fetcher@.service": FETCHER,
+}
+"""What is delivered, and what is different where it is tried."""
+LISTENING = ("station-worker.socket", "station-gateway.socket", "station-fetcher.socket")
 PEOPLE = f"""
 set -e
 systemd-sysusers {DELIVERED}/sysusers.d/restore-station.conf
@@ -100,16 +125,17 @@ echo /sys/devices/platform/$(cat pi/dev_name)/$(cat pi/header/chip_name)
 """
 
 AWAY = f"""
-systemctl stop station-screen station touchscreen outside
+systemctl stop station-screen station touchscreen outside {" ".join(LISTENING)} station-gateway 'station-worker@*'
 systemctl kill --signal=KILL usbmuxd
 systemctl stop usbmuxd
-rm -rf {STATE} {RUNTIME} {FIFO} {CPUINFO} {UNITS}/station.service* {UNITS}/station-screen.service* {USBMUXD} {RULES}
+rm -rf {STATE} {RUNTIME} {FIFO} {CPUINFO} {UNITS}/station.service* {UNITS}/station-*.s* {USBMUXD} {RULES}
 rm -f /run/usbmuxd
 udevadm control --reload
 systemctl daemon-reload
 systemctl reset-failed
 userdel {USER}
 userdel {DAEMONS_USER}
+userdel {GATEWAYS_USER}
 groupdel gpio
 cd /sys/kernel/config/gpio-sim
 echo 0 > pi/live
@@ -328,7 +354,7 @@ class Kiosk:
 
     async def logs(self) -> str:
         """What the daemon said, and its workers."""
-        logs = f"journalctl --unit=station --lines=40 --no-pager; tail --lines=30 {STATE}/*/*/log"
+        logs = f"journalctl --unit='station*' --lines=60 --no-pager; tail --lines=30 {STATE}/*/*/log"
         return (await self._guest.run("sh", "-c", logs)).output
 
     async def hold_confirm(self, bay: str) -> None:
@@ -378,21 +404,32 @@ async def write(guest: Guest, file: Path, text: str) -> None:
     await guest.check("sh", "-c", f'mkdir -p "{file.parent}"; printf %s "$0" > "{file}"', text)
 
 
+async def prepare(guest: Guest) -> None:
+    """Make the station's users, have usbmuxd run as it does in a station, and bring udev's rules."""
+    drop_in = ROOT / "systemd/usbmuxd.service.d/restore-station.conf"
+    await write(guest, USBMUXD, drop_in.read_text())
+    await guest.check("sh", "-c", PEOPLE, seconds=PATIENCE)
+
+
+async def install_units(guest: Guest) -> None:
+    """Have the guest's systemd know the station's units."""
+    for unit in (*SERVICES, *LISTENING):
+        await write(guest, UNITS / unit, (ROOT / "systemd" / unit).read_text())
+    for unit, more in SERVICES.items():
+        await write(guest, UNITS / f"{unit}.d/guest.conf", more)
+    await guest.check("systemctl", "daemon-reload")
+
+
 @asynccontextmanager
 async def kiosk_in(guest: Guest, pictures: Path) -> AsyncGenerator[Kiosk, None]:
     """Wire a panel and a touchscreen to the guest, install the units, and run the screen while the context is open."""
     try:
-        drop_in = ROOT / "systemd/usbmuxd.service.d/restore-station.conf"
-        await write(guest, USBMUXD, drop_in.read_text())
-        await guest.check("sh", "-c", PEOPLE, seconds=PATIENCE)
+        await prepare(guest)
         lines = (await guest.check("sh", "-c", PINS)).strip()
         service = ("systemd-run", "--quiet", "--unit=touchscreen", "/usr/bin/python3")
         program = Path(__file__).with_name("touchscreen.py")
         await guest.check(*service, str(program), *map(str, DISPLAY), str(FIFO))
-        for unit, more in (("station.service", DAEMON), ("station-screen.service", SCREEN)):
-            await write(guest, UNITS / unit, (ROOT / "systemd" / unit).read_text())
-            await write(guest, UNITS / f"{unit}.d/guest.conf", more)
-        await guest.check("systemctl", "daemon-reload")
+        await install_units(guest)
         reach = ("socat", f"TCP-LISTEN:{PORT},fork,reuseaddr", f"UNIX-CONNECT:{SOCKET}")
         await guest.check("systemd-run", "--quiet", "--unit=outside", *reach)
         await guest.check("sh", "-c", f"until [ -p {FIFO} ]; do sleep 0.1; done; udevadm settle")

@@ -1,0 +1,144 @@
+"""Workers that systemd starts: its side, a socket that starts a process for each connection, is played here."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from station.adapters import workers
+from station.adapters.jobdir import JobDirectory
+from station.adapters.jobshelf import JobShelf
+from station.adapters.workers import UnitStarter, Worker
+from station.errors import StorageError
+from tests.daemon.test_workers import specs
+
+SAYS_HELLO = "import os; os.write(0, b'\\n'); "
+WORKER = f"{SAYS_HELLO} import pathlib; pathlib.Path(os.read(0, 4096).decode().strip(), 'told').touch(); os.close(0)"
+
+
+class Systemd:
+    """Starts a program for each who connects, as a socket with Accept=yes does."""
+
+    def __init__(self, path: Path) -> None:
+        self.program = WORKER
+        self.started: list[subprocess.Popen[bytes]] = []
+        self.first = threading.Event()
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(str(path))
+        self._listening.listen()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listening.close()
+        for process in self.started:
+            process.kill()
+            process.wait()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listening.accept()
+                with connection:
+                    self.started.append(
+                        subprocess.Popen([sys.executable, "-c", self.program], stdin=connection.fileno())
+                    )
+                    self.first.set()
+
+
+@pytest.fixture
+def systemd(tmp_path: Path) -> Iterator[Systemd]:
+    systemd = Systemd(tmp_path / "systemd")
+    yield systemd
+    systemd.close()
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> JobDirectory:
+    return JobShelf(tmp_path / "state").create(specs()[1])
+
+
+async def ended(worker: Worker) -> None:
+    async with asyncio.timeout(30):
+        await worker.ended()
+
+
+async def test_a_worker_is_told_its_job_and_known_by_its_process(systemd: Systemd, tmp_path: Path, directory):
+    starter = UnitStarter(tmp_path / "systemd")
+    worker = await asyncio.to_thread(starter.start, directory)
+    assert worker.pid == systemd.started[0].pid
+    await ended(worker)
+    assert (directory.path / "told").exists()
+    await asyncio.to_thread(starter.close)
+
+
+async def test_one_waits_for_the_next_job_and_ends_when_there_is_none(systemd: Systemd, tmp_path: Path, directory):
+    systemd.program = SAYS_HELLO + "os.read(0, 4096)"
+    starter = UnitStarter(tmp_path / "systemd")
+    await asyncio.to_thread(starter.prepare)
+    worker = await asyncio.to_thread(starter.start, directory)
+    assert worker.pid == systemd.started[0].pid
+    await ended(worker)
+    starter.prepare()  # there is one already
+    starter.close()
+    await asyncio.to_thread(systemd.started[1].wait, 30)
+    assert len(systemd.started) == 2
+
+
+async def test_it_can_be_killed(systemd: Systemd, tmp_path: Path, directory):
+    systemd.program = SAYS_HELLO + "import time; os.read(0, 4096); time.sleep(60)"
+    starter = UnitStarter(tmp_path / "systemd")
+    worker = await asyncio.to_thread(starter.start, directory)
+    worker.kill()
+    await ended(worker)
+    starter.close()
+
+
+async def test_a_waiting_one_that_died_is_replaced(systemd: Systemd, tmp_path: Path, directory):
+    systemd.program = "pass"
+    starter = UnitStarter(tmp_path / "systemd")
+    await asyncio.to_thread(starter.prepare)
+    await asyncio.to_thread(systemd.first.wait, 30)
+    await asyncio.to_thread(systemd.started[0].wait, 30)
+    systemd.program = WORKER
+    worker = await asyncio.to_thread(starter.start, directory)
+    assert worker.pid == systemd.started[1].pid
+    await ended(worker)
+    starter.close()
+
+
+def test_none_can_be_had(tmp_path: Path, directory):
+    with pytest.raises(StorageError, match="could not be started"):
+        UnitStarter(tmp_path / "nobody").start(directory)
+
+
+def test_one_that_hangs_up_is_none(systemd: Systemd, tmp_path: Path, directory):
+    systemd.program = "pass"
+    with pytest.raises(StorageError, match="ended before"):
+        UnitStarter(tmp_path / "systemd").start(directory)
+
+
+def test_one_that_never_says_hello_is_none(systemd: Systemd, tmp_path: Path, directory, monkeypatch):
+    monkeypatch.setattr(workers, "HELLO_SECONDS", 0.1)
+    systemd.program = "import os; os.read(0, 1)"
+    with pytest.raises(StorageError, match="could not be started"):
+        UnitStarter(tmp_path / "systemd").start(directory)
+
+
+@pytest.mark.system
+async def test_the_real_one_says_hello_and_goes_when_nobody_is_left():
+    ours, its = socket.socketpair()
+    with ours, its:
+        ours.settimeout(60)
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "station.worker", stdin=its.fileno())
+        its.close()
+        assert await asyncio.to_thread(ours.recv, 10) == b"\n"
+    assert await process.wait() == 0
