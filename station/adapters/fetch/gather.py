@@ -28,6 +28,7 @@ from station.adapters.fetch.neighbour import Neighbour
 from station.adapters.fetch.vouched import Vouched, is_as_vouched
 from station.adapters.objects import Objects
 from station.adapters.unpacked import FileDigest
+from station.errors import StorageError
 from station.model.base import Message
 
 STATE = "near.json"
@@ -56,7 +57,7 @@ class Here(Message, frozen=True, kw_only=True):
     written: int
     crc: int
     digest: DigestState | None = None
-    """Of what is here, while that is not all."""
+    """Of what is here, until all of it is and was found right."""
 
 
 class State(Message, frozen=True, kw_only=True):
@@ -115,7 +116,7 @@ class Gathering:
 
     def __exit__(self, *_: object) -> None:
         self._writer.shutdown()
-        with suppress(OSError):  # a disk that failed may fail at this too; what was written down before holds
+        with suppress(OSError, StorageError):  # a disk that failed may fail again; what was written down before holds
             self._save()
 
     def look(self, wanted: Sequence[Wanted]) -> int:
@@ -131,14 +132,16 @@ class Gathering:
         for directory in sorted(self._root.glob("**/*/"), reverse=True):
             with suppress(OSError):  # not empty, mostly; one may stand where a file belongs now
                 directory.rmdir()
-        left = 0
+        self._held.clear()
+        left = read = 0
         for each in wanted:
             file = each.file
             here = self._files.get(file.path)
             if here is not None and here.sha256 == file.sha256:
                 left += file.size - here.written
-            elif self._is_held(each):
+            elif self._is_held(each, read):
                 self._held.add(file.path)
+                read += file.size
             else:
                 left += file.size
         return left
@@ -189,6 +192,7 @@ class Gathering:
         if not is_as_vouched(self._vouched, file.path, path):
             self._drop(file.path)
             raise Lied(f"its {file.path[:100]!r} is not what Apple's manifest names")
+        self._files[file.path] = Here(sha256=file.sha256, written=file.size, crc=arriving.crc)
 
     def _receive(self, neighbour: Neighbour, arriving: "_Arriving") -> None:
         turn = 0
@@ -225,13 +229,10 @@ class Gathering:
             raise failures[0]
 
     def _note(self, arriving: "_Arriving") -> None:
-        file, over = arriving.file, arriving.written == arriving.file.size
-        self._files[file.path] = Here(
-            sha256=file.sha256,
-            written=arriving.written,
-            crc=arriving.crc,
-            digest=None if over else arriving.digest.state(),
-        )
+        """What of it is here; whether that is right is not known before it was compared."""
+        file = arriving.file
+        state = arriving.digest.state()
+        self._files[file.path] = Here(sha256=file.sha256, written=arriving.written, crc=arriving.crc, digest=state)
         self._loose.add(file.path)
 
     def _drop(self, path: str) -> None:
@@ -265,8 +266,8 @@ class Gathering:
             return look.st_size >= here.written
         return False
 
-    def _is_held(self, wanted: Wanted) -> bool:
-        """Whether the store has just this content."""
+    def _is_held(self, wanted: Wanted, before: int) -> bool:
+        """Whether the store has just this content. Tells how far it is: a slow disk has gigabytes to read."""
         file = wanted.file
         if self._objects.look(file.sha256)[0] != file.size:
             return False
@@ -277,6 +278,8 @@ class Gathering:
                 self._line.require_going_on()
                 hasher.update(buffer[:count])
                 crc = zlib.crc32(buffer[:count], crc)
+                before += count
+                self._moved(before)
             return hasher.hexdigest() == file.sha256 and wanted.crc in (None, crc)
         return False
 

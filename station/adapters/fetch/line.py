@@ -49,11 +49,21 @@ class Line:
         self._throttle.spend(count)
         return count
 
-    def whole(self, answer: Answer) -> bytes:
-        """All of an answer, which is known to be short. Raises as `some`."""
-        data = bytearray(answer.end - answer.offset)
+    def whole(self, answer: Answer, *, most: int, seconds: float) -> bytes:
+        """All of an answer, which has to be short, and soon here.
+
+        Raises:
+            SourceFailed: it is not, or as `some`.
+            Refused: the download is to end.
+        """
+        size, give_up = answer.end - answer.offset, time.monotonic() + seconds
+        if size > most:
+            raise SourceFailed("its list is too long")
+        data = bytearray(size)
         done = 0
-        while done < len(data):
+        while done < size:
+            if time.monotonic() > give_up:
+                raise SourceFailed("it is too slow")
             count = self.some(answer, memoryview(data)[done:])
             done += count
             self.arrived += count

@@ -37,7 +37,7 @@ from station.adapters.fetch.remote import Remote
 from station.adapters.fetch.sources import Asker, SourceFailed, Sources
 from station.adapters.fetch.vouched import digests_in
 from station.adapters.firmware import FirmwareStore
-from station.adapters.ipsw import MANIFEST, MAX_MANIFEST, MAX_RATIO, Entry
+from station.adapters.ipsw import MANIFEST, MAX_MANIFEST, Entry
 from station.adapters.objects import Objects
 from station.adapters.origins import Origin, Vouching
 from station.adapters.unpacked import Digests
@@ -51,8 +51,13 @@ ASIDE = "aside.json"
 
 _TRIES_OF_APPLE = 2
 """Rounds without an answer after which Apple's host counts as one that cannot be reached."""
-_MOST_OF_A_BUILD = 8
+_MOST_OF_A_BUILD = 2
 """Firmware of one build for one model that a station may say it has: there is one, and rarely a second."""
+
+_LOSSES = 2
+"""So often it is seen again what the store has, when some of that was removed after it was seen."""
+_MAX_RATIO = 3
+"""All files to the zip, when nobody but the station says how large they are: images are packed already."""
 
 Compared = tuple[Plan, bytes]
 """What Apple says: the zip's table of contents, and the manifest."""
@@ -160,9 +165,12 @@ class Nearby:
                 crcs = {part.name: part.crc for part in plan.parts}
             self._make_way()
             wanted = [Wanted(file, crcs.get(file.path)) for file in digests.files]
-            self._gather(neighbour, wanted, manifest)
             vouching = Vouching.NOBODY if compared is None else Vouching.TABLE
-            return self._take_in(digests, manifest, Origin(host=neighbour.host, vouching=vouching))
+            origin = Origin(host=neighbour.host, vouching=vouching)
+            for _ in range(_LOSSES):
+                self._gather(neighbour, wanted, manifest)
+                if (firmware := self._take_in(digests, manifest, origin)) is not None:
+                    return firmware
         except (Lied, InputRejected) as error:
             self._set_aside(neighbour, str(error))
         except SourceFailed as error:
@@ -178,13 +186,12 @@ class Nearby:
         """
         unpacked.require_sound(digests)
         ipsw.checked([Entry(file.path, file.size, _nothing) for file in digests.files])
-        if self._offer.size and sum(file.size for file in digests.files) > MAX_RATIO * self._offer.size:
+        if self._offer.size and sum(file.size for file in digests.files) > _MAX_RATIO * self._offer.size:
             raise Lied("it says that it is far larger than it can be")
         file = next(file for file in digests.files if file.path == MANIFEST)
         if file.size > MAX_MANIFEST:
             raise Lied("its manifest is too long")
-        with neighbour.content(file.sha256, 0, file.size) as answer:
-            data = self._line.whole(answer)
+        data = neighbour.short(file.sha256, file.size)
         if hashlib.sha256(data).hexdigest() != file.sha256:
             raise Lied("its manifest is not what it says")
         require_manifest(data, self._offer, {file.path for file in digests.files})
@@ -199,14 +206,16 @@ class Nearby:
     def _gather(self, neighbour: Neighbour, wanted: Sequence[Wanted], manifest: bytes) -> None:
         total = sum(each.file.size for each in wanted)
         objects, vouched = Objects(self._store.path), digests_in(manifest)
-        pace = _Pace(self._limits, self._rules.bytes_per_second, self._line)
+        pace: _Pace | None = None
 
         def moved(done: int) -> None:
             self._progress.move(done, total)
-            pace.require()
+            if pace is not None:
+                pace.require()
 
         with Gathering(self._directory, objects, self._line, self._limits, moved=moved, vouched=vouched) as gathering:
             self._require_space(gathering.look(wanted))
+            pace = _Pace(self._limits, self._rules.bytes_per_second, self._line)
             failures = 0
             while True:
                 before = self._line.arrived
@@ -224,14 +233,15 @@ class Nearby:
                     self._line.pause(pause * random.uniform(0.75, 1.25))  # noqa: S311 - so that not all come at once
                     self._progress.say(ArrivalState.FETCHING)
 
-    def _take_in(self, digests: Digests, manifest: bytes, origin: Origin) -> Firmware:
+    def _take_in(self, digests: Digests, manifest: bytes, origin: Origin) -> Firmware | None:
+        """Put it in the store; None: a content that the store had was removed meanwhile."""
         self._progress.say(ArrivalState.CHECKING)
+        whole = unpacked.describe(ipsw.read_manifest(manifest), digests.files)
         try:
-            return self._store.take_in(
-                self._directory, unpacked.describe(ipsw.read_manifest(manifest), digests.files), origin
-            )
-        except InputRejected as error:  # a content that the store had was removed meanwhile
-            raise SourceFailed(str(error)) from error
+            return self._store.take_in(self._directory, whole, origin)
+        except InputRejected:
+            self._progress.say(ArrivalState.FETCHING)
+            return None
 
     def _aside(self) -> dict[str, str]:
         try:

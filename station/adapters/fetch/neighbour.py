@@ -12,8 +12,10 @@ from station.adapters.fetch.sources import Answer, Asker, SourceFailed
 from station.adapters.sharing.stock import VERSION, Shared
 from station.adapters.unpacked import Digests
 
-_MOST_SAID = 16 << 20
-"""Bytes of a list: twice those of the longest that there can be in earnest."""
+_MOST_SAID = 4 << 20
+"""Bytes of a list: many times those of the longest that there is in earnest."""
+_SECONDS = 60.0
+"""In which it has to be here."""
 
 T = TypeVar("T")
 
@@ -38,6 +40,11 @@ class Neighbour:
         """What it says is in one. Raises the same."""
         return self._said(f"firmware/{name}", _digests_decoder)
 
+    def short(self, sha256: str, size: int) -> bytes:
+        """What it says is a content of so many bytes, which are few. Raises SourceFailed, and Refused."""
+        with self.content(sha256, 0, size) as answer:
+            return self._line.whole(answer, most=size, seconds=_SECONDS)
+
     @contextmanager
     def content(self, sha256: str, start: int, total: int) -> Iterator[Answer]:
         """What it says is a content of `total` bytes, from one of them to the end. Raises SourceFailed."""
@@ -48,9 +55,7 @@ class Neighbour:
 
     def _said(self, path: str, decoder: msgspec.json.Decoder[T]) -> T:
         with self._asker.open(f"{self._base}/{path}", 0, total=0) as answer:
-            if answer.end > _MOST_SAID:
-                raise SourceFailed("its list is too long")
-            data = self._line.whole(answer)
+            data = self._line.whole(answer, most=_MOST_SAID, seconds=_SECONDS)
         try:
             return decoder.decode(data)
         except ValueError as error:  # msgspec's own are ValueErrors

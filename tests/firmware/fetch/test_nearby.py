@@ -15,6 +15,8 @@ import pytest
 from starlette.responses import Response, StreamingResponse
 
 from station.adapters.fetch import arrivals
+from station.adapters.fetch import neighbour as client
+from station.adapters.fetch.digests import Digest
 from station.adapters.firmware import FirmwareStore
 from station.adapters.ipsw import MANIFEST
 from station.adapters.origins import Vouching
@@ -210,7 +212,7 @@ LIES = {
     ),
     "another manifest": (listed(lambda said: said.update(manifest_sha256="0" * 64)), "contradicts itself"),
     "no list": (lambda _: Response(b"\xff\x00"), "does not say what a station says"),
-    "too much": (lambda _: Response(bytes(17 << 20)), "too long"),
+    "too much": (lambda _: Response(bytes(5 << 20)), "too long"),
     "without end": (endless, "does not say how much"),
 }
 
@@ -292,6 +294,56 @@ async def test_it_goes_on_where_it_was(neighbour, theirs, fetcher, zipped):
     await asyncio.to_thread(fetcher)
     assert_it_came_from(fetcher, zipped, neighbour)
     assert (OBJECTS + sha256, f"bytes={offset}-") in neighbour.asked
+
+
+async def test_what_was_not_compared_yet_is_after_a_crash(apple, neighbour, theirs, fetcher, zipped, monkeypatch):
+    """It dies when all of a file is here, written down, and wrong; there is no checksum of Apple's either."""
+    apple.behaviours[AppleService.CDN], fetcher.limits = Behaviour.HANG, STALLING
+    neighbour.behaviour, neighbour.only = Behaviour.CORRUPT, digest_of(theirs, "os.dmg")
+    hexdigest = Digest.hexdigest
+
+    def dies(digest: Digest) -> str:
+        said = hexdigest(digest)
+        if digest.state().count == 900_000:
+            raise RuntimeError("dead")
+        return said
+
+    monkeypatch.setattr(Digest, "hexdigest", dies)
+    with pytest.raises(RuntimeError, match="dead"):
+        await asyncio.to_thread(fetcher)
+    monkeypatch.setattr(Digest, "hexdigest", hexdigest)
+    neighbour.behaviour = Behaviour.OK
+    await asyncio.to_thread(fetcher)
+    assert_it_came_from(fetcher, zipped, neighbour, Vouching.NOBODY)
+
+
+async def test_what_the_store_loses_meanwhile_comes_after_all(neighbour, theirs, fetcher, zipped, tmp_path):
+    other = MANIFEST_DATA.replace(b"23C71", b"23C72")
+    (tmp_path / "other.ipsw").write_bytes(make_zip(changed(MANIFEST, other)))
+    before = fetcher.store.import_ipsw(tmp_path / "other.ipsw")
+    manifest = digest_of(theirs, MANIFEST)
+
+    def prune(path: str) -> None:
+        if path.endswith(manifest):
+            fetcher.store.remove([Path(before.directory).parent.name])
+
+    neighbour.after = prune
+    await asyncio.to_thread(fetcher)
+    assert_it_came_from(fetcher, zipped, neighbour)
+    assert digest_of(theirs, "os.dmg") in neighbour.contents
+
+
+async def test_a_list_that_drips_is_not_waited_for(apple, neighbour, fetcher, zipped, monkeypatch):
+    monkeypatch.setattr(client, "_SECONDS", 0.3)
+
+    async def drip():
+        while True:
+            yield b" "
+            await asyncio.sleep(0.02)
+
+    neighbour.answers[LIST] = lambda _: StreamingResponse(drip(), headers={"Content-Length": "100000"})
+    await asyncio.to_thread(fetcher)
+    assert_it_came_from_apple(fetcher, zipped, apple, "too slow")
 
 
 @pytest.mark.parametrize("change", ["shorter", pytest.param("gone", marks=pytest.mark.long), "state"])
