@@ -4,6 +4,7 @@ import asyncio
 import signal
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -11,6 +12,7 @@ from station.adapters.sharing.stock import PORT, Stock
 from station.cli.plainly import fail, plain_errors, require
 from station.daemon import settings
 
+LIKE = f"It is written like 192.168.1.20:{PORT}, or :{PORT}."
 WHERE = "Where others reach it; all addresses of this machine by default."
 
 
@@ -46,9 +48,12 @@ async def _share(place: Path, host: str, port: int) -> None:
 
 def _address(where: str) -> tuple[str, int]:
     """HOST and PORT. Ends when they are none."""
-    host, colon, port = where.rpartition(":")
-    if not colon or where.endswith("]"):
-        host, port = where, str(PORT)
-    if not port.isascii() or not port.isdigit() or int(port) > 65535:
-        fail(f"“{where}” is no address. It is written like 192.168.1.20:{PORT}, or :{PORT}.")
-    return host.removeprefix("[").removesuffix("]"), int(port)
+    try:
+        parts = urlsplit(f"//{where}")
+        port = PORT if parts.port is None else parts.port
+        host = parts.hostname or ""
+    except ValueError:  # what is no port, or half an address
+        fail(f"“{where}” is no address. {LIKE}")
+    if where != parts.netloc or parts.username is not None:
+        fail(f"“{where}” is no address. {LIKE}")
+    return host, port

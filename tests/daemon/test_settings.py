@@ -38,12 +38,13 @@ def written(tmp_path: Path, text: str) -> Path:
 def test_supply_is_read(tmp_path):
     text = (
         '[supply]\nfetch = "ahead"\nhours = "01:00-05:30"\ndenied = ["23B85"]\nmirrors = ["http://192.168.1.20:8000/fw"]\n'
-        '[supply.pins]\n"iPhone13,2" = "26.1"\nall = "23C55"\n'
+        'nearby = ["http://192.168.1.20:8750"]\n[supply.pins]\n"iPhone13,2" = "26.1"\nall = "23C55"\n'
     )
     supply = load(written(tmp_path, text)).supply
     assert (supply.fetch, supply.hours) == (Fetching.AHEAD, "01:00-05:30")
     assert supply.pins == {"iPhone13,2": "26.1", "all": "23C55"}
     assert (supply.denied, supply.mirrors) == (["23B85"], ["http://192.168.1.20:8000/fw"])
+    assert supply.nearby == ["http://192.168.1.20:8750"]
     assert (supply.kbytes_per_second, supply.catalog_days, supply.keep) == (0, 30, 1)
 
 
@@ -220,6 +221,8 @@ def test_a_single_setting_outweighs_the_preset(tmp_path, monkeypatch):
             "FILE: “supply.mirrors”: “ftp://a/” is no address, such as “http://192.168.1.20/firmware”.",
         ),
         ('supply.mirrors = ["http://a:x/"]', "FILE: “supply.mirrors”: “http://a:x/” is no address, such as"),
+        ('supply.nearby = ["192.168.1.20:8750"]', "FILE: “supply.nearby”: “192.168.1.20:8750” is no address, such as"),
+        ('supply.nearby = ["http://a@b:8750"]', "FILE: “supply.nearby”: “http://a@b:8750” is no address, such as"),
         ('supply.mirrors = ["/media/disk"]', "FILE: “supply.mirrors”: “/media/disk” is no address, such as"),
         (
             "supply.kbytes_per_second = -1",

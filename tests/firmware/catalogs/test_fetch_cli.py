@@ -10,12 +10,14 @@ import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 from typer.testing import CliRunner
 
 from station.adapters.fetch import FetchRules, fetch
 from station.adapters.firmware import FirmwareStore
+from station.adapters.sharing.server import serving
 from station.cli.firmware import app
 from station.model.catalog import Offer, Source
 from station.virtual.apple.behaviour import AppleService, Behaviour
@@ -211,3 +213,37 @@ async def test_ctrl_c_keeps_what_is_here(person, offered):
     )
     person.settings("")
     assert (await person("fetch", PHONE)).exit_code == 0
+
+
+async def test_from_the_station_nearby(person, zipped, tmp_path):
+    theirs = FirmwareStore(tmp_path / "theirs", reserve=0)
+    await asyncio.to_thread(theirs.import_ipsw, zipped.path)
+    async with serving(theirs.path, "127.0.0.1", 0) as (host, port):
+        person.settings(f'[supply]\nnearby = ["http://127.0.0.1:9", "http://{host}:{port}"]\n')
+        result = await person("fetch", "iphone 12")
+    assert result.exit_code == 0
+    assert f"is in the store. It came from the station at {host}:{port}, and is what Apple has." in result.stdout
+    listed = await person("list")
+    assert f"from {host}:{port}" in listed.stdout
+
+
+async def test_sharing_by_hand(person, zipped):
+    """As a process, which ends when it is told to."""
+    await asyncio.to_thread(person.store.import_ipsw, zipped.path)
+    command = (sys.executable, "-m", "station", "firmware", "share", "127.0.0.1:0")
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    words = (await process.stdout.readline()).decode().split()
+    assert words[:5] == ["1", "firmware", "can", "be", "had"]
+    async with httpx.AsyncClient(trust_env=False) as client:
+        (shared,) = (await client.get(f"http://{words[6].rstrip('.')}/v1/firmware")).json()
+    assert shared["build"] == "23C71"
+    process.send_signal(signal.SIGTERM)
+    assert await process.wait() == 0
+
+
+@pytest.mark.parametrize("where", ["x:y", ":99999", "[::1", "::1", "a@b:1", "a/b"])
+async def test_an_address_that_is_none(person, where):
+    result = await person("share", where)
+    assert result.exit_code == 1
+    assert "is no address. It is written like 192.168.1.20:8750, or :8750." in result.stderr
