@@ -16,9 +16,13 @@ LIKE = f"It is written like 192.168.1.20:{PORT}, or :{PORT}."
 WHERE = "Where others reach it; all addresses of this machine by default."
 
 
+STORE = "The firmware store, if not the settings' one."
+"""Whether it can be read is seen below: what typer asks counts no capability (station-share.service)."""
+
+
 def share(
     where: Annotated[str, typer.Argument(metavar="[HOST][:PORT]", help=WHERE)] = f":{PORT}",
-    store: Annotated[Path | None, typer.Option("--store", help="The firmware store, if not the settings' one.")] = None,
+    store: Annotated[Path | None, typer.Option("--store", readable=False, help=STORE)] = None,
 ) -> None:
     """Let other stations in this network have the firmware that is here, until it is stopped.
 
