@@ -10,12 +10,14 @@ import os
 from collections import OrderedDict
 from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import structlog
 from systemd.journal import send as write
 
 from station.model.base import format_ecid
+
+if TYPE_CHECKING:  # workers log without it
+    from structlog.typing import Processor
 
 SOCKET = "/run/systemd/journal/socket"
 """Where libsystemd sends to."""
@@ -63,7 +65,7 @@ class Fields:
     A line that names a job and not whose it is gets that from an earlier line of the job which did.
     """
 
-    def __init__(self, render: structlog.typing.Processor) -> None:
+    def __init__(self, render: "Processor") -> None:
         """Turn a line into text with `render`."""
         self._render = render
         self._jobs: OrderedDict[str, tuple[object, object]] = OrderedDict()

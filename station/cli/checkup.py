@@ -77,6 +77,7 @@ def _sockets(settings: Settings) -> Iterator[Finding]:
     """
     for what, path, unit, without in (
         ("workers", settings.workers, "station-worker.socket", "no job begins"),
+        ("downloads", settings.fetcher, "station-fetcher.socket", "no firmware is fetched"),
         ("way out (gateway)", settings.gateway, "station-gateway.socket", "no worker reaches Apple"),
     ):
         if path is not None:

@@ -14,8 +14,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from systemd.journal import send
-
+from station.adapters import journal
 from station.adapters.jobdir import JobDirectory
 from station.errors import Refused, StationError, StorageError
 from station.model.base import format_ecid
@@ -68,12 +67,11 @@ def keep(directory: JobDirectory) -> WorkerExit:
 
 def _note(spec: JobSpec) -> None:
     """Have the journal know which job is this unit's: it was started before there was one."""
-    if "JOURNAL_STREAM" not in os.environ:
-        return
-    ecid = "" if spec.ecid is None else format_ecid(spec.ecid)
-    what = "look" if spec.service is None else spec.service.value
-    with suppress(OSError):
-        send(f"{what} of {ecid or spec.udid} in bay {spec.bay}", JOB=spec.job, BAY=spec.bay, ECID=ecid)
+    if journal.is_connected():
+        who = spec.udid if spec.ecid is None else format_ecid(spec.ecid)
+        what = "look" if spec.service is None else spec.service.value
+        about = {"job": spec.job, "bay": spec.bay, "ecid": spec.ecid}
+        journal.send(f"{what} of {who} in bay {spec.bay}", "info", about)
 
 
 def _run(directory: JobDirectory) -> WorkerExit:
