@@ -16,7 +16,7 @@ MAX_PART, MAX_ALL = 8 << 20, 32 << 20
 JOURNAL_SECONDS = 60.0
 JOURNAL_LINES = 50_000
 UNITS = (
-    *("station.service", "station-worker@*", "station-gateway.service"),
+    *("station.service", "station-worker@*", "station-gateway.service", "station-fetcher@*", "station-share.service"),
     *("station-screen.service", "station-web.service", "station-check.service", "station-copy.service"),
 )
 MAX_JOBS = 30

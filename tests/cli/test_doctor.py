@@ -226,7 +226,7 @@ def test_who_may_use_no_network_does_not_say_that_there_is_none(tmp_path):
 
 def test_a_socket_that_systemd_does_not_listen_at(tmp_path):
     sockets = {"STATION_WORKERS": str(tmp_path / "w"), "STATION_GATEWAY": "/dev/null", "STATION_FETCHER": "/nowhere"}
-    found = run(tmp_path, *NO_NETWORK, before="", **sockets)
+    found = run(tmp_path, *NO_NETWORK, before="", user=(), **sockets)
     for what in ("workers", "downloads", "way out (gateway)"):
         fine, words, remedy = found[what]
         assert not fine
