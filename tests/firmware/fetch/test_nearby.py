@@ -274,6 +274,7 @@ async def test_a_liar_is_not_asked_again_and_others_are(apple, neighbour, theirs
     assert neighbour.asked == []
 
 
+@pytest.mark.long
 async def test_what_came_from_one_that_is_gone_counts_at_the_next(apple, neighbour, theirs, fetcher, zipped):
     first = digest_of(theirs, "os.dmg")
     neighbour.behaviour, neighbour.only = Behaviour.CUT, first
@@ -442,6 +443,7 @@ async def test_one_that_drips_is_no_help(apple, neighbour, theirs, fetcher, zipp
     assert_it_came_from_apple(fetcher, zipped, apple, "too slow")
 
 
+@pytest.mark.long
 async def test_not_faster_than_allowed(neighbour, fetcher, zipped):
     fetcher.rules = msgspec.structs.replace(fetcher.rules, bytes_per_second=4 * MIB)
     began = asyncio.get_running_loop().time()

@@ -18,7 +18,7 @@ from tests.firmware.fetch.neighbours import Neighbour, sharing
 from tests.firmware.fetch.test_fetch import assert_right
 from tests.firmware.fetch.test_killed import AT_RISK, CALLS, EVERY, Process, traces
 
-SAMPLE = 3
+SAMPLE = 2
 
 pytestmark = [
     pytest.mark.system,
