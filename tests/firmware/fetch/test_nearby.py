@@ -174,6 +174,17 @@ async def test_one_that_is_no_use(apple, neighbour, theirs, fetcher, zipped, beh
     assert_it_came_from_apple(fetcher, zipped, apple, why)
 
 
+async def test_one_that_goes_in_the_middle_of_a_file(apple, fetcher, theirs, zipped):
+    fetcher.rules = msgspec.structs.replace(fetcher.rules, bytes_per_second=1 * MIB)
+    begun, image = asyncio.Event(), digest_of(theirs, "cryptex.dmg")
+    async with sharing(Neighbour(theirs.path, after=lambda path: begun.set() if path.endswith(image) else None)) as one:
+        fetcher.rules = msgspec.structs.replace(fetcher.rules, nearby=(one.address,))
+        fetching = asyncio.create_task(asyncio.to_thread(fetcher))
+        await begun.wait()
+    await fetching
+    assert_it_came_from_apple(fetcher, zipped, apple, f"It does not come from {one.host}: it cannot be reached")
+
+
 def listed(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], Response]:
     """Another list of files than the true one."""
 
