@@ -5,6 +5,9 @@ before gigabytes move. Then all of it comes once, in its order (`sources`, `down
 it belongs (`unpack`) while the digest of the whole runs over every byte (`pipeline`). It is written down every few
 seconds from where all of this could go on (`checkpoint`), in the middle of a packed entry too (`inflate`, `digests`);
 what a crash costs is what came since. Only what has the right digest is put in the store.
+
+Other stations in the same network are asked before all that (`nearby`, `gather`), file by file. What began to come as a
+zip goes on so, as long as anybody gives it.
 """
 
 import re
