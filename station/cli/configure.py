@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from station.adapters import once
 from station.adapters.machine import Machine
 from station.cli.plainly import fail, in_words
 from station.errors import ConfigError, StorageError
@@ -25,14 +26,22 @@ def configure(
     root: Annotated[Path, typer.Option(help="The system whose name, time zone and Wi-Fi it sets.")] = Path("/"),
 ) -> None:
     """Take what is set on the boot partition, once. What is wrong with it is said in a file beside it."""
-    from station.daemon import first_boot, office  # noqa: PLC0415 heavy, and this command's alone
-
-    problem, shown = file.with_name(PROBLEM), runtime / office.BOOT_PROBLEM
+    problem, mark = file.with_name(PROBLEM), settings.with_name("taken")
     machine = Machine(root, keep=settings.with_name("machine.json"))
     try:
         machine.restore()
-        places = first_boot.Places(settings=settings, state=state, machine=machine)
-        taken = first_boot.take(file, places) if file.exists() else False
+        if not file.exists() or once.is_done(file, mark):  # as at nearly every start: quickly
+            problem.unlink(missing_ok=True)
+            typer.echo("Nothing new.")
+            return
+    except (StorageError, OSError) as error:
+        typer.echo(str(error), err=True)
+    from station.daemon import first_boot, office  # noqa: PLC0415 heavy, and rarely needed
+
+    shown = runtime / office.BOOT_PROBLEM
+    try:
+        places = first_boot.Places(settings=settings, state=state, machine=machine, mark=mark)
+        taken = first_boot.take(file, places)
         for old in (problem, shown):
             old.unlink(missing_ok=True)
     except (ConfigError, StorageError) as error:
@@ -40,7 +49,7 @@ def configure(
     except OSError as error:
         _tell(problem, shown, f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.")
     else:
-        typer.echo(f"Taken: {file}." if taken else "Nothing new.")
+        typer.echo(f"Taken: {file}." if taken else "It says nothing.")
 
 
 def _tell(problem: Path, shown: Path, words: str) -> None:

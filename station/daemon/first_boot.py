@@ -7,7 +7,6 @@ taken once; what is secret in it is taken out of it then. The same file, changed
 Everything is looked at before anything is done, and the settings are read as the daemon will read them.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -23,7 +22,7 @@ from msgspec.structs import replace
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Table
 
-from station.adapters import durable, pin_hash
+from station.adapters import durable, once, pin_hash
 from station.adapters.choices import ChoicesFile
 from station.adapters.machine import Machine, Wifi, host_name
 from station.daemon.lease import lease
@@ -70,11 +69,8 @@ class Places:
     settings: Path
     state: Path
     machine: Machine
-
-    @property
-    def mark(self) -> Path:
-        """The digest of the file that was taken last."""
-        return self.settings.with_name("taken")
+    mark: Path
+    """What says that the file was taken."""
 
 
 def take(file: Path, places: Places) -> bool:
@@ -84,9 +80,9 @@ def take(file: Path, places: Places) -> bool:
         ConfigError: something in it makes no sense, and nothing of it was taken.
         StorageError, OSError: it could not be kept; the next start tries it again.
     """
-    data = _read(file)
-    if _digest(data) == _marked(places.mark):
+    if once.is_done(file, places.mark):
         return False
+    data = _read(file)
     document = _parse(data)
     given = look_at(document.unwrap())
     _wifi_is_whole(given, places.machine)
@@ -104,9 +100,7 @@ def take(file: Path, places: Places) -> bool:
         places.machine.join(given.wifi)
     if after != data:
         _overwrite(file, after)
-        after = _read(file)
-    places.mark.parent.mkdir(parents=True, exist_ok=True)
-    durable.write(places.mark, _digest(after).encode() + b"\n", mode=0o600)
+    once.set_done(file, places.mark)
     return not given.nothing
 
 
@@ -297,14 +291,6 @@ def _parse(data: bytes) -> tomlkit.TOMLDocument:
         raise ConfigError(
             f"It cannot be read: {error}.", remedy="Text is in quotes, and each setting on a line of its own."
         ) from error
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _marked(mark: Path) -> str:
-    return mark.read_text().strip() if mark.is_file() else ""
 
 
 def _shown(value: Any) -> str:

@@ -43,7 +43,10 @@ class Card:
         (self.root / "etc/hosts").write_text("127.0.0.1 localhost\n127.0.1.1 station\n")
         settings = self.root / "etc/restore-station/station.toml"
         self.places = Places(
-            settings=settings, state=self.state, machine=Machine(self.root, keep=settings.with_name("machine.json"))
+            settings=settings,
+            state=self.state,
+            machine=Machine(self.root, keep=settings.with_name("machine.json")),
+            mark=settings.with_name("taken"),
         )
 
     def take(self, text: str) -> bool:
@@ -318,3 +321,4 @@ def test_what_is_wrong_is_beside_the_file_and_on_the_screen_until_it_is_mended(c
     assert CliRunner().invoke(app, command).exit_code == 0
     assert not problem.exists()
     assert asyncio.run(office.found()).trouble == ""
+    assert "Nothing new" in CliRunner().invoke(app, command).output
