@@ -32,8 +32,8 @@ def test_a_worker_dies_of_want_before_the_daemon(tmp_path):
     assert int(confined(tmp_path, "print(Path('/proc/self/oom_score_adj').read_text())")) == max(500, ours)
     units = Path(__file__).parents[2] / "systemd"
     unit = configparser.ConfigParser(strict=False)
-    unit.read(units / "station.service")
-    assert unit["Service"]["OOMPolicy"] == "continue"
+    unit.read(units / "station-worker@.service")  # which is a memory of its own: the daemon is not in it
+    assert (unit["Service"]["MemoryMax"], unit["Service"]["OOMPolicy"]) == ("1G", "kill")
 
 
 def test_its_files_are_its_own(tmp_path):
