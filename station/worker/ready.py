@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from station.adapters import notify
+from station.adapters import journal, notify
 
 _NEEDED = ("station.worker.job", "station.worker.services.look", "station.worker.services.erase")
 """What most jobs begin with. What installs firmware is left out: seconds do not matter there, and memory does."""
@@ -32,7 +32,7 @@ def await_job() -> Path | None:
 
     Where standard input is a connection, it says first that it is there: by that the other end knows its process.
 
-    What the process prints from then on goes to the job's log.
+    What the process prints from then on goes to the job's log; its errors to the journal, where systemd started it.
     """
     if stat.S_ISSOCK(os.fstat(0).st_mode):
         with suppress(BrokenPipeError):  # nobody waits any more: there will be no job
@@ -50,8 +50,11 @@ def await_job() -> Path | None:
     path = Path(told.removesuffix("\n"))
     nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     log = os.open(path / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    for number, instead in ((0, nothing), (1, log), (2, log)):
-        os.dup2(instead, number)
+    instead = {0: nothing, 1: log, 2: log}
+    if journal.is_connected():  # a unit's: by its standard error it is known that the journal wants to hear of its job
+        del instead[2]
+    for number, place in instead.items():
+        os.dup2(place, number)
     os.close(nothing)
     os.close(log)
     return path

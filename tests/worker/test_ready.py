@@ -55,3 +55,19 @@ async def test_a_worker_that_is_told_no_job_goes(told):
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "station.worker", stdin=PIPE)
     await process.communicate(told)
     assert process.returncode == 0
+
+
+KEPT = """
+import os
+from station.worker import ready
+ready._NEEDED, before = (), os.fstat(2).st_ino
+ready.journal.is_connected = lambda: True
+path = ready.await_job()
+assert os.fstat(2).st_ino == before
+assert os.fstat(1).st_ino == (path / "log").stat().st_ino
+"""
+
+
+def test_a_unit_keeps_the_journal_at_its_standard_error(tmp_path: Path):
+    line = f"{tmp_path}\n".encode()
+    subprocess.run([sys.executable, "-c", KEPT], input=line, check=True, capture_output=True, timeout=30)
