@@ -85,6 +85,7 @@ class Gathering:
         *,
         moved: Callable[[int], None],
         vouched: Vouched,
+        require_space: Callable[[int], None],
     ) -> None:
         """One that goes on where another was, as far as that can be used.
 
@@ -95,9 +96,10 @@ class Gathering:
             limits: how much is held, and how often it is written down how far it is.
             moved: told how many bytes of the wanted files are here.
             vouched: what the manifest says of some files.
+            require_space: raises StorageError unless so many bytes more fit on the disk.
         """
         self._directory, self._objects, self._line, self._limits = directory, objects, line, limits
-        self._moved, self._vouched = moved, vouched
+        self._moved, self._vouched, self._require_space = moved, vouched, require_space
         self._root = directory / "ipsw"
         self._files = dict(_load(directory).files)
         self._held: set[str] = set()
@@ -105,7 +107,8 @@ class Gathering:
         self._loose: set[str] = set()
         """Paths of what is not durable yet."""
         self._saved_at, self._since = time.monotonic(), 0
-        self._done = 0
+        self._done = self._left = 0
+        """Bytes of the wanted files that are here, and that are to come."""
 
     def __enter__(self) -> Self:
         self._root.mkdir(exist_ok=True)
@@ -119,10 +122,14 @@ class Gathering:
         with suppress(OSError, StorageError):  # a disk that failed may fail again; what was written down before holds
             self._save()
 
-    def look(self, wanted: Sequence[Wanted]) -> int:
-        """See what of it is here already; bytes that are to come.
+    def look(self, wanted: Sequence[Wanted]) -> None:
+        """See what of it is here already, and whether the rest fits on the disk.
 
         What the store has is read, once, because its checksum has to be compared; anything else in the way is deleted.
+
+        Raises:
+            StorageError: it does not fit.
+            Refused: the download is to end.
         """
         names = {each.file.path for each in wanted}
         self._files = {path: here for path, here in self._files.items() if path in names and self._is_there(path, here)}
@@ -144,7 +151,8 @@ class Gathering:
                 read += file.size
             else:
                 left += file.size
-        return left
+        self._left = left
+        self._require_space(left)
 
     def gather(self, neighbour: Neighbour, wanted: Sequence[Wanted]) -> None:
         """Have all of it here. Call `look` before.
@@ -216,10 +224,12 @@ class Gathering:
             arriving.broken = True  # what comes after what is missing is worth nothing
             raise
         self._since += len(data)
+        self._left -= len(data)
         late = time.monotonic() - self._saved_at >= self._limits.checkpoint_seconds
         if late or self._since >= self._limits.checkpoint_bytes:
             self._note(arriving)
             self._save()
+            self._require_space(max(self._left, 0))  # others fill the disk too
 
     def _drain(self) -> None:
         """Wait for what is being written. Raises what went wrong with it."""

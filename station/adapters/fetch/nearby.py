@@ -213,8 +213,16 @@ class Nearby:
             if pace is not None:
                 pace.require()
 
-        with Gathering(self._directory, objects, self._line, self._limits, moved=moved, vouched=vouched) as gathering:
-            self._require_space(gathering.look(wanted))
+        with Gathering(
+            self._directory,
+            objects,
+            self._line,
+            self._limits,
+            moved=moved,
+            vouched=vouched,
+            require_space=self._require_space,
+        ) as gathering:
+            gathering.look(wanted)
             pace = _Pace(self._limits, self._rules.bytes_per_second, self._line)
             failures = 0
             while True:

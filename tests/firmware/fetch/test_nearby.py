@@ -20,7 +20,7 @@ from station.adapters.fetch.digests import Digest
 from station.adapters.firmware import FirmwareStore
 from station.adapters.ipsw import MANIFEST
 from station.adapters.origins import Vouching
-from station.errors import Refused, Unreachable
+from station.errors import Refused, StorageError, Unreachable
 from station.model.catalog import ArrivalState
 from station.virtual.apple.behaviour import AppleService, Behaviour
 from station.virtual.apple.servers import AppleServers
@@ -112,9 +112,12 @@ async def until(fetcher: Fetcher, neighbour: Neighbour, sha256: str, done: int) 
                 fetcher.stop.set()
 
     watcher = asyncio.create_task(asyncio.to_thread(watch))
-    with pytest.raises(Refused, match="stopped"):
-        await asyncio.to_thread(fetcher)
-    await watcher
+    try:
+        with pytest.raises(Refused, match="stopped"):
+            await asyncio.to_thread(fetcher)
+    finally:
+        fetcher.stop.set()
+        await watcher
     fetcher.stop = threading.Event()
     fetcher.rules = msgspec.structs.replace(fetcher.rules, bytes_per_second=None)
     return here()
@@ -468,3 +471,22 @@ async def test_no_room(neighbour, fetcher):
     with pytest.raises(Exception, match="MiB more"):
         await asyncio.to_thread(fetcher)
     assert neighbour.contents == []
+
+
+async def test_others_fill_the_disk(neighbour, theirs, fetcher, zipped):
+    image = digest_of(theirs, "os.dmg")
+
+    def fill(path: str) -> None:
+        if path.endswith(image):
+            fetcher.store.reserve = 1 << 60
+
+    neighbour.after = fill
+    with pytest.raises(StorageError, match="MiB more"):
+        await asyncio.to_thread(fetcher)
+    neighbour.after = lambda _: None
+    fetcher.store.reserve = 0
+    before = set(neighbour.contents)
+    neighbour.asked.clear()
+    await asyncio.to_thread(fetcher)
+    assert_it_came_from(fetcher, zipped, neighbour)
+    assert set(neighbour.contents) & before <= {image}
