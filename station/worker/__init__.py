@@ -19,7 +19,7 @@ wrong. Nothing of that leaves this package:
     present                     who is on the bus
     plists, connection          messages and connections to the phone, bounded; patience: waits that end
     firmware, image4, pump      the unpacked IPSW, streamed: never a component whole in memory
-    fetch, signing, assets, fdr everything that leaves the station for Apple
+    fetch, signing, assets, fdr everything that leaves the station for Apple, through the gateway
 
     lockdown                    normal mode ┐
     iboot, recovery             recovery    ├ the library's classes, subclassed
