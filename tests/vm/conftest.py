@@ -77,7 +77,7 @@ async def sockets(guest: Guest, host: VirtualHost) -> AsyncIterator[Sockets]:
     await sockets.end_usbmuxd()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def measured(request: pytest.FixtureRequest) -> Measured:
     """Shows what was measured."""
     return request.config.stash.setdefault(lines, []).append
@@ -90,8 +90,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that cannot wait come last: until then the machine may be their own."""
+    """Tests that cannot wait come last, when the machine may be their own; those that are one story stay in order."""
     items.sort(key=_is_impatient)
+    places = [place for place, item in enumerate(items) if item.get_closest_marker("story") is not None]
+    story = sorted((items[place] for place in places), key=lambda item: item.location)
+    for place, item in zip(places, story, strict=True):
+        items[place] = item
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # before the test's own time begins to count

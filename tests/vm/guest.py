@@ -71,19 +71,26 @@ class Guest:
     Args:
         directory: where its sockets, its console and `out` are. Must be short (sockets: 107 bytes).
         shares: directories of the host that the guest can read.
+        disk: a copy of the image (`Disk`), which keeps what the guest has brought to it; None: nothing is kept.
+        clock: what its clock shows when it is switched on, as QEMU takes it.
     """
 
-    def __init__(self, directory: Path, *, shares: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, directory: Path, *, shares: Sequence[Path] = (), disk: Path | None = None, clock: str = "utc"
+    ) -> None:
         self.out = directory / "out"
         """A folder that both sides can write to."""
         self.console = directory / "console"
         """What the guest's kernel and systemd say while it boots, then kernel messages."""
         self._directory = directory
         self._shares = shares
+        self._disk = f"{IMAGE}/root.img,snapshot=on" if disk is None else str(disk)
+        self._clock = clock
         self._ids = itertools.count(1)
         self._pending: dict[int, asyncio.Future[Outcome]] = {}
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._writer: asyncio.StreamWriter | None = None
+        self._qemu: asyncio.subprocess.Process | None = None
         self._stack = AsyncExitStack()
 
     async def run(self, *command: str, seconds: float = 30.0) -> Outcome:
@@ -151,6 +158,13 @@ class Guest:
         rows = [line.split() for line in table.splitlines() if "HOST_FORWARD" in line]
         return next(int(row[3]) for row in rows if row[5] == str(port))
 
+    def waited(self) -> float:
+        """Seconds that it could not go on since it was switched on, because others had this machine's processors."""
+        if self._qemu is None:
+            return 0.0
+        threads = Path(f"/proc/{self._qemu.pid}/task").glob("*/schedstat")  # of Linux: ran for, waited for, how often
+        return max((int(thread.read_text().split()[1]) for thread in threads), default=0) / 1e9
+
     def error(self, what: str) -> GuestError:
         """An error that shows what QEMU and the guest said last."""
         return GuestError("\n".join([what, *self.last_words()]))
@@ -172,7 +186,7 @@ class Guest:
             # QEMU is the one that connects: then its end is ours to see, and nobody has to wait for a socket to appear.
             server = await asyncio.start_unix_server(self._serve, self._directory / "agent", limit=MAX_LINE)
             stack.callback(server.close)
-            qemu = await self._start()
+            self._qemu = qemu = await self._start()
             stack.push_async_callback(_end, qemu)
             await self._booted(qemu)
             await self._mount()
@@ -201,7 +215,7 @@ class Guest:
         line += ["-nodefaults", "-display", "none", "-no-reboot"]
         line += ["-kernel", f"{IMAGE}/vmlinuz", "-initrd", f"{IMAGE}/initrd"]
         line += ["-append", f"console={machine.console} mitigations=off panic=-1"]
-        line += ["-drive", f"file={IMAGE}/root.img,format=raw,if=none,id=disk,snapshot=on"]
+        line += ["-drive", f"format=raw,if=none,id=disk,file={self._disk}", "-rtc", f"base={self._clock}"]
         line += ["-device", "virtio-blk-pci,drive=disk"]
         line += ["-netdev", "user,id=network,ipv6=off", "-device", "virtio-net-pci,netdev=network,romfile="]
         line += ["-serial", f"file:{self.console}"]
@@ -235,7 +249,8 @@ class Guest:
             use = "ro,cache=loose" if readonly else "rw,cache=none"
             options = f"trans=virtio,version=9p2000.L,msize=512000,{use}"
             await self.check("mkdir", "--parents", str(path))
-            await self.check("mount", "--types", "9p", "--options", options, f"share{number}", str(path))
+            mount = f'mountpoint --quiet "$0" || mount --types 9p --options {options} share{number} "$0"'
+            await self.check("sh", "-c", mount, str(path))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take what the agent says until QEMU hangs up."""
