@@ -78,9 +78,10 @@ class Gateway:
         try:
             with suppress(OSError, TimeoutError):  # whoever it was has hung up, or says nothing
                 await self._serve(reader, writer)
+                await self._let_go(writer)
         finally:
             self._tunnels.discard(task)
-            writer.close()
+            writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asking = Asking()
@@ -101,10 +102,11 @@ class Gateway:
             answer, said = asking.granted()
             writer.write(answer)
             await self._carry(place, said, (reader, writer), there)
+            await self._let_go(there[1])
         except Refused as error:
             log.warning("a tunnel is cut: %s", error)
         finally:
-            there[1].close()
+            there[1].transport.abort()
 
     async def _connect(self, place: Place) -> _Ends:
         """A connection to a place. Raises Unreachable."""
@@ -141,6 +143,12 @@ class Gateway:
                             ways.create_task(self._one_way(source, sink, silence))
                 except* OSError:  # one of them is gone without a word
                     pass
+
+    async def _let_go(self, writer: asyncio.StreamWriter) -> None:
+        """Have an end take what waits for it still. Raises OSError, and TimeoutError when it does not."""
+        writer.close()
+        async with asyncio.timeout(self._limits.idle_seconds):
+            await writer.wait_closed()
 
     async def _one_way(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, silence: asyncio.Timeout

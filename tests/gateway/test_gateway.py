@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import pytest
@@ -30,14 +30,23 @@ class Server:
         self.port = 0
         self.heard = b""
         self.connections = 0
+        self._ends: list[asyncio.StreamWriter] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._ends.append(writer)
         while said := await reader.read(1 << 16):
             self.heard += said
             writer.write(said.upper())
             await writer.drain()
         writer.close()
+
+    async def close(self) -> None:
+        """Let go of whoever is still there."""
+        for end in self._ends:
+            end.transport.abort()
+            with suppress(OSError):
+                await end.wait_closed()
 
     def place(self, host: str = "127.0.0.1", speech: Speech = Speech.ANYTHING, *, near: bool = True) -> Place:
         return Place(host, self.port, speech, near)
@@ -49,6 +58,7 @@ async def server() -> AsyncGenerator[Server, None]:
     async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
         server.port = listening.sockets[0].getsockname()[1]
         yield server
+        await server.close()
 
 
 @asynccontextmanager
