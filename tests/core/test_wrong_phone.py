@@ -1,6 +1,6 @@
 """No wrong phone, ever: whatever people, phones and crashes do, in whatever order.
 
-TESTS_EXAMPLES sets how many interleavings are tried (a hundred by default; a night can do a million).
+TESTS_EXAMPLES sets how many interleavings are tried (forty by default; a night can do a million).
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ from station.model.catalog import ArrivalState
 from tests.core.helpers import ONE, TWO, arriving, image
 from tests.core.world import World
 
-EXAMPLES = int(os.environ.get("TESTS_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("TESTS_EXAMPLES", "40"))
 
 QUICK = settings(
     max_examples=EXAMPLES,

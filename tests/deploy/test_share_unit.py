@@ -22,6 +22,7 @@ def test_it_sees_the_store_and_can_be_reached_at_its_port_only():
     assert shares["SocketBindAllow"] == "tcp:8750"
 
 
+@pytest.mark.system
 def test_it_does_not_start_by_itself_and_stays_started(system: Path, install: Install):
     install()
     wants = system / "etc/systemd/system/multi-user.target.wants"

@@ -1,8 +1,6 @@
 """One guest for all tests of a run: booting takes longer than each of them. They share one event loop with it."""
 
 import asyncio
-import fcntl
-import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from pathlib import Path
@@ -90,25 +88,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that cannot wait come last, when the machine may be their own; those that are one story stay in order."""
-    items.sort(key=_is_impatient)
+    """Tests that are one story stay in order."""
     places = [place for place, item in enumerate(items) if item.get_closest_marker("story") is not None]
     story = sorted((items[place] for place in places), key=lambda item: item.location)
     for place, item in zip(places, story, strict=True):
         items[place] = item
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)  # before the test's own time begins to count
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool | None, bool | None]:
-    """Have a test that cannot wait begin when whoever takes the processors has ended: he holds a lock until then."""
-    if _is_impatient(item) and (file := os.environ.get("TESTS_NEXT_TO")):
-        with Path(file).open() as held:
-            fcntl.flock(held, fcntl.LOCK_SH)
-    return (yield)
-
-
-def _is_impatient(item: pytest.Item) -> bool:
-    return item.get_closest_marker("impatient") is not None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -27,7 +27,6 @@ pytestmark = [
     pytest.mark.vm,
     pytest.mark.long,
     pytest.mark.story,
-    pytest.mark.impatient,
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.timeout(1200),
 ]

@@ -3,7 +3,7 @@
 It gives nothing a second chance: five seconds without a word of usbmuxd's, or of a phone that takes a system image
 (`asr_receive`), are the end (libusbmuxd's default). When a phone comes up in restore mode it is asked once which one it
 is (`idevice_event_cb`); without an answer then, three minutes later it “failed to enter restore mode”. A guest that is
-given no processor lets five seconds pass with nothing done: so these tests are impatient.
+given no processor lets five seconds pass with nothing done: so nothing else may run beside these tests.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from tests.vm.sockets import Sockets
 
 pytestmark = [
     pytest.mark.vm,
-    pytest.mark.impatient,
+    pytest.mark.long,
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.timeout(600),
 ]
@@ -45,7 +45,6 @@ async def restore(guest: Guest, sockets: Sockets, phone: VirtualPhone, ipsw: Pat
     return output
 
 
-@pytest.mark.long
 @pytest.mark.client("idevicerestore", "erase, from normal mode", phone="iPhone 11, iOS 13.5.1 → 13.7")
 @pytest.mark.client("ifuse", "lists and reads all media", phone="iPhone 11, iOS 13.5.1")
 async def test_erase_from_normal(guest: Guest, sockets: Sockets, firmware: Firmware):
@@ -62,7 +61,7 @@ async def test_erase_from_normal(guest: Guest, sockets: Sockets, firmware: Firmw
 @pytest.mark.client("idevicerestore", "erase, from DFU mode", phone="iPhone 6s, iOS 13.5.1 → 13.7")
 @pytest.mark.parametrize(
     ("model", "mode"),
-    [("iPhone 8", PhoneMode.RECOVERY), pytest.param("iPhone 6s", PhoneMode.DFU, marks=pytest.mark.long)],
+    [("iPhone 8", PhoneMode.RECOVERY), ("iPhone 6s", PhoneMode.DFU)],
 )
 async def test_erase(guest: Guest, sockets: Sockets, firmware: Firmware, model: str, mode: PhoneMode):
     ipsw = await firmware(OLD)
@@ -73,7 +72,6 @@ async def test_erase(guest: Guest, sockets: Sockets, firmware: Firmware, model: 
     assert await media(guest, phone) == {}
 
 
-@pytest.mark.long
 @pytest.mark.client("idevicerestore", "update, from normal mode", phone="iPhone 8, iOS 13.5.1 → 13.7")
 async def test_update(guest: Guest, sockets: Sockets, firmware: Firmware):
     ipsw = await firmware(OLD)

@@ -18,7 +18,7 @@ from tests.gateways import reach
 from tests.vm.guest import HOST, Guest
 from tests.vm.kiosk import AWAY, CPUINFO, DAEMONS_USER, LISTENING, RUNTIME, STATE, UNITS, install_units, prepare, write
 
-pytestmark = [pytest.mark.vm, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
 
 PROBE = Path(__file__).with_name("probe.py")
 WORKERS, GATEWAY, FETCHER = (Path(f"/run/restore-station-{name}.sock") for name in ("worker", "gateway", "fetcher"))

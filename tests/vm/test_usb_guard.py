@@ -11,7 +11,7 @@ import pytest_asyncio
 from tests.vm.guest import ROOT, Guest
 from tests.vm.sockets import Sockets
 
-pytestmark = [pytest.mark.vm, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
 GUARD = ROOT / "deploy/files/usb-guard/etc"
 RULES = "udev/rules.d/71-restore-station-usb-guard.rules"
