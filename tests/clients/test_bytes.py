@@ -62,6 +62,7 @@ async def test_what_was_backed_up_comes_back(phone, host, tmp_path):
     assert {name: again.get(name) for name in kept} == kept
 
 
+@pytest.mark.long
 @pytest.mark.client("pymobiledevice3", "backup2: backup --unback, change-password, info")
 @on(NEW)
 async def test_the_library_unpacks_its_backup(phone, tmp_path):

@@ -101,6 +101,7 @@ async def test_pairing_is_refused(plug, kind, person, error):
 
 
 @pytest.mark.client("pymobiledevice3", "diagnostics: info, ioregistry, battery, sleep, shutdown")
+@pytest.mark.long
 @on(RECENT)
 async def test_diagnostics(phone, host):
     await introduce(phone)
@@ -117,6 +118,7 @@ async def test_diagnostics(phone, host):
 
 
 @pytest.mark.client("pymobiledevice3", "diagnostics mg")
+@pytest.mark.long
 @on(OLD)
 async def test_mobilegestalt(phone):
     assert (await answered("diagnostics", "mg", "ProductVersion"))["ProductVersion"] == OLD.version
@@ -134,6 +136,7 @@ async def test_mobilegestalt_is_no_more(phone):
 
 
 @pytest.mark.client("pymobiledevice3", "diagnostics restart --reconnect")
+@pytest.mark.long
 @on(NEW)
 async def test_restart(plug, kind):
     phone = plug(kind, pace=0.5)  # as on a real phone, it takes a moment
@@ -142,6 +145,7 @@ async def test_restart(plug, kind):
 
 
 @pytest.mark.client("pymobiledevice3", "restore: preflight, restart, enter")
+@pytest.mark.long
 @on(NEW)
 async def test_restore_commands_in_normal_mode(phone, host):
     preflight = await answered("restore", "preflight")
@@ -154,6 +158,7 @@ async def test_restore_commands_in_normal_mode(phone, host):
 
 
 @pytest.mark.client("pymobiledevice3", "lockdown recovery")
+@pytest.mark.long
 @on(OLD)
 async def test_enters_recovery(phone, host):
     async with restarting(host.bus):
@@ -292,6 +297,7 @@ async def test_profile(phone, host, tmp_path, monkeypatch):
 
 
 @pytest.mark.client("pymobiledevice3", "lockdown pair-supervised")
+@pytest.mark.long
 @on(NEW)
 async def test_pairs_as_supervisor(plug, kind, tmp_path):
     keybag = tmp_path / "keybag.pem"
@@ -303,6 +309,7 @@ async def test_pairs_as_supervisor(plug, kind, tmp_path):
 
 
 @pytest.mark.client("pymobiledevice3", "amfi developer-mode-status")
+@pytest.mark.long
 @pytest.mark.parametrize("on_", [True, False])
 @on(NEW)
 async def test_developer_mode(plug, kind, on_):

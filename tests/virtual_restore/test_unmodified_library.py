@@ -103,6 +103,7 @@ async def test_an_iphone_in_recovery_is_restored(lab, ipsw):
     assert_erased_and_installed(phone)
 
 
+@pytest.mark.long
 @pytest.mark.client(LIBRARY, "erase from DFU", phone=PHONE)
 async def test_an_iphone_in_dfu_is_restored(lab, ipsw):
     phone = lab.plug(mode=PhoneMode.DFU)
@@ -111,6 +112,7 @@ async def test_an_iphone_in_dfu_is_restored(lab, ipsw):
     assert_erased_and_installed(phone)
 
 
+@pytest.mark.long
 @pytest.mark.client(LIBRARY, "update from normal", phone=PHONE)
 async def test_an_iphone_in_use_is_updated(lab, ipsw):
     phone = lab.plug(USED)

@@ -115,6 +115,7 @@ async def test_find_my_must_be_off(plug, tmp_path):
     assert "ErrorCode 211: Find My iPhone must be disabled before restoring (MBErrorDomain/211)" in ran.out
 
 
+@pytest.mark.long
 @pytest.mark.client("pymobiledevice3", "backup2: encryption, backup, restore, erase-device", phone=PHONE)
 async def test_the_librarys_command_line(plug, bus, mux_path, tmp_path):
     phone = plug(1)

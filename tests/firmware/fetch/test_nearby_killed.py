@@ -23,6 +23,7 @@ SAMPLE = 150 if EVERY else 2
 
 pytestmark = [
     pytest.mark.system,
+    pytest.mark.long,
     pytest.mark.skipif(not traces(), reason="no process may be traced here, or strace is not installed"),
     pytest.mark.timeout(1800 if EVERY else 60),
 ]
