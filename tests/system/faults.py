@@ -331,8 +331,8 @@ KILLED = (
     Case(what=Harm.KILL_WORKER, at="lockdown:GetValue", after=RESTARTED, cause=None, outcome=VERIFIED, status=0),
 )
 
-SOME = slice(None, None, None if EVERY_STEP else 5)
-"""Of what is alike at many steps, every fifth; all of it with TESTS_EVERY_STEP=1."""
+SOME = slice(None, None, None if EVERY_STEP else 10)
+"""Of what is alike at many steps, every tenth; all of it with TESTS_EVERY_STEP=1."""
 
 CASES: tuple[Case, ...] = (*SILENT, *REFUSED, *STAYED, *APPLE, *FIRMWARE, *KILLED, *STATUS[SOME], *UNPLUGGED[SOME])
 """The slow ones first."""

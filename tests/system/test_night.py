@@ -12,7 +12,7 @@ from station.model.service import Service
 from tests.system.night import Turn, give_order, take_turn
 from tests.system.rig import make_rig
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.long]  # a night at the screen is played in test_robot_paths
 
 PHONES = 10
 BAYS = ("1", "2")

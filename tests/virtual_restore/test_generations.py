@@ -41,6 +41,10 @@ GENERATIONS = (
     Generation("27.0", "24A5408d", "iPhone 18 Pro"),
 )
 ALL = [pytest.param(each, id=each.version) for each in GENERATIONS]
+ENDS = [
+    pytest.param(each, id=each.version, marks=[] if each in (GENERATIONS[0], GENERATIONS[-1]) else pytest.mark.long)
+    for each in GENERATIONS
+]
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +94,7 @@ async def test_an_erase_restore(prepare, generation):
     assert_as_written(phone, restore, generation)
 
 
-@pytest.mark.parametrize("generation", ALL)
+@pytest.mark.parametrize("generation", ENDS)
 async def test_an_update(prepare, generation):
     phone, ipsw = prepare(generation, Behavior.Update)
     before = phone.system
