@@ -44,6 +44,8 @@ from tests.core.helpers import ONE, TWO
 from tests.daemon.helpers import PATIENCE, Daemon, House, arrived
 from tests.daemon.test_operator import station
 
+pytestmark = pytest.mark.system  # PINs are slow to try, so that they are slow to guess
+
 PIN, WRONG = "2580", "0000"
 FACE = Face(language=Language.TURKISH, turn=Turn.OVER, large=True, brightness=40)
 

@@ -19,6 +19,8 @@ from station.model.job import Reach
 from tests.core.helpers import ONE, A, B
 from tests.daemon.helpers import Daemon, House, arrived
 
+pytestmark = pytest.mark.system  # PINs are slow to try, so that they are slow to guess
+
 
 async def station(house: House, *arguments: str):
     """Run `station ARGUMENTS`, as a process of its own would."""

@@ -21,6 +21,8 @@ from station.model.service import Service
 from tests.core.helpers import ONE, TWO, A, B, clean_facts, facts, gone
 from tests.daemon.helpers import RESTORED, Conducted, Daemon, House, arrived, spec_of
 
+pytestmark = pytest.mark.system  # files are made durable, over and over
+
 
 @pytest.fixture
 def house(house: House) -> House:

@@ -23,6 +23,8 @@ from station.model.record import Check, Observed, Outcome, Record
 from station.model.service import Service
 from tests.records.samples import AFTER, BEFORE, CHECKS, ECID, failed, record
 
+pytestmark = pytest.mark.system  # draws pages, and makes them durable
+
 
 @pytest.fixture
 def draft(tmp_path):
