@@ -42,6 +42,7 @@ from station.virtual.hosting.host import VirtualHost
 from station.virtual.hosting.panel import Hand
 from station.virtual.phones.models import find_model
 from station.virtual.phones.phone import VirtualPhone
+from tests.processes import until_gone
 from tests.system.leaks import OF_A_KEY, Leak, anybodys, noting_pair_records
 
 OLD = Installed(version="26.1", build="23B85")
@@ -206,6 +207,17 @@ class Rig:
         keeper = job.alive()
         assert keeper is not None
         return int(Path(f"/proc/{keeper}/task/{keeper}/children").read_text()) if child else keeper
+
+    async def end_workers(self) -> None:
+        """End those that outlived the daemon, as workers do: from then on nobody writes anything."""
+        for job, _ in list(self.jobs()):
+            if (keeper := job.alive()) is None:
+                continue
+            with suppress(OSError):  # it may end by itself just now
+                children = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
+                os.kill(keeper, signal.SIGKILL)
+                for pid in (keeper, *map(int, children)):
+                    await until_gone(pid)
 
     @property
     def memory(self) -> Path:
@@ -463,6 +475,9 @@ async def make_rig(
                 await asyncio.to_thread(host.apple.register, Path(firmware.directory))
             settings = {"STATION_RUNTIME": memory, **(settings or {})}
             rig = Rig(directory, host, store, bays=bays, settings=settings, pair_records=pair_records)
-            yield rig
-            leaks = await asyncio.to_thread(rig.leaks)  # whatever was tried with it
-            assert not leaks, leaks
+            try:
+                yield rig
+                leaks = await asyncio.to_thread(rig.leaks)  # whatever was tried with it
+                assert not leaks, leaks
+            finally:
+                await rig.end_workers()
