@@ -206,7 +206,7 @@ class Rig:
         (job,) = [job for job, spec in self.jobs() if spec.ecid == phone.identity.ecid and job.alive()]
         keeper = job.alive()
         assert keeper is not None
-        return int(Path(f"/proc/{keeper}/task/{keeper}/children").read_text()) if child else keeper
+        return next(_children(keeper)) if child else keeper
 
     async def end_workers(self) -> None:
         """End those that outlived the daemon, as workers do: from then on nobody writes anything."""
@@ -214,9 +214,9 @@ class Rig:
             if (keeper := job.alive()) is None:
                 continue
             with suppress(OSError):  # it may end by itself just now
-                children = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
+                both = (keeper, *_children(keeper))
                 os.kill(keeper, signal.SIGKILL)
-                for pid in (keeper, *map(int, children)):
+                for pid in both:
                     await until_gone(pid)
 
     @property
@@ -453,6 +453,10 @@ def _is_over(view: BayView) -> bool:
 def bay_of(snapshot: Snapshot, bay: str) -> BayView:
     """One bay of a snapshot."""
     return next(view for view in snapshot.bays if view.bay == bay)
+
+
+def _children(pid: int) -> Iterator[int]:
+    yield from map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
 
 
 @asynccontextmanager
