@@ -50,7 +50,8 @@ def _ask(connection: socket.socket, host: str, port: int, end: float) -> None:
     connection.sendall((said or b"") + (http.send(h11.EndOfMessage()) or b""))
     http.receive_data(_head(connection, end))
     answer = http.next_event()
-    assert isinstance(answer, h11.Response)
+    if not isinstance(answer, h11.Response):
+        raise ConnectionAbortedError("it does not say whether there is a tunnel")
     if answer.status_code == HTTPStatus.OK:
         return
     body = bytearray()
@@ -58,7 +59,10 @@ def _ask(connection: socket.socket, host: str, port: int, end: float) -> None:
         if isinstance(event, h11.Data):
             body += event.data
         else:
+            connection.settimeout(max(end - time.monotonic(), 0.001))
             http.receive_data(connection.recv(MAX_ANSWER))
+        if len(body) > MAX_ANSWER:
+            raise ConnectionAbortedError("it talks without end")
     why = body.decode("utf-8", "replace").strip() or f"the gateway says {answer.status_code}"
     if answer.status_code in (HTTPStatus.FORBIDDEN, HTTPStatus.BAD_REQUEST):
         raise Refused(why)

@@ -2,6 +2,8 @@
 
 Between the two lies what an operator chose at the station (adapters/choices.py). Below all lies the preset that
 `policy` names (presets.py), and below that the defaults here.
+
+It is long because every setting stands here once, with its limits and its words.
 """
 
 import os

@@ -311,7 +311,9 @@ async def test_who_does_not_read_makes_the_other_wait(server: Server):
 
 
 async def test_a_gateway_that_talks_nonsense_or_nothing_is_no_way_out(tmp_path):
-    for said in (b"", b"SSH-2.0\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 4000):
+    endless = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 999999\r\n\r\n" + bytes(40_000)
+    nothing_yet = b"HTTP/1.1 100 Continue\r\n\r\n"
+    for said in (b"", b"SSH-2.0\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 4000, endless, nothing_yet):
 
         async def talks(_: asyncio.StreamReader, writer: asyncio.StreamWriter, said: bytes = said) -> None:
             writer.write(said)
