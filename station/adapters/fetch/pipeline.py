@@ -127,7 +127,8 @@ class Pipeline:
             Exception: whatever went wrong with those before.
         """
         with self._changed:
-            while self._saving and self.received - self.saved.offset > self._limits.ahead and not self._failure:
+            # Also while its keeper was woken and does not run yet: on a busy machine that can take long.
+            while self._is_far_ahead() and (self._saving or self._is_due()) and not self._failure:
                 self._changed.wait()
         self._block = self._free.get()
         self._require_sound()
@@ -230,6 +231,9 @@ class Pipeline:
                 self._changed.notify_all()
                 if over or self._failure is not None:
                     return
+
+    def _is_far_ahead(self) -> bool:
+        return self.received - self.saved.offset > self._limits.ahead
 
     def _is_due(self) -> bool:
         return self._over or self._position.offset - self.saved.offset >= self._limits.checkpoint_bytes
