@@ -26,12 +26,20 @@ def dial(gateway: str, host: str, port: int, seconds: float) -> socket.socket:
         Refused: nothing of this station may reach that.
         Unreachable: it does not answer, or the gateway does not.
     """
+    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_ANSWER)
+    try:
+        asked = http.send(h11.Request(method="CONNECT", target=target, headers=[("Host", target)])) or b""
+        asked += http.send(h11.EndOfMessage()) or b""
+    except (h11.LocalProtocolError, UnicodeError) as error:  # a phone may name whatever it likes
+        raise Refused(f"Nothing of this station may reach {target[:100]!r}, which names nobody.") from error
     end = time.monotonic() + seconds
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         connection.settimeout(seconds)
         connection.connect(gateway)
-        _ask(connection, host, port, end)
+        connection.sendall(asked)
+        _require_tunnel(http, connection, end)
         connection.settimeout(seconds)
     except (OSError, h11.ProtocolError) as error:
         connection.close()
@@ -42,12 +50,8 @@ def dial(gateway: str, host: str, port: int, seconds: float) -> socket.socket:
     return connection
 
 
-def _ask(connection: socket.socket, host: str, port: int, end: float) -> None:
-    """Ask for the tunnel; nothing that comes through it is read. Raises as `dial` foresees."""
-    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_ANSWER)
-    said = http.send(h11.Request(method="CONNECT", target=target, headers=[("Host", target)]))
-    connection.sendall((said or b"") + (http.send(h11.EndOfMessage()) or b""))
+def _require_tunnel(http: h11.Connection, connection: socket.socket, end: float) -> None:
+    """See that there is a tunnel; nothing that comes through it is read. Raises as `dial` foresees."""
     http.receive_data(_head(connection, end))
     answer = http.next_event()
     if not isinstance(answer, h11.Response):

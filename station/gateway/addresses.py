@@ -3,13 +3,16 @@
 import asyncio
 import socket
 from ipaddress import ip_address
+from itertools import zip_longest
 
 from station.errors import Unreachable
 from station.gateway.places import Place
 
 
 async def addresses(place: Place) -> list[str]:
-    """The addresses a place may be connected to, in the order in which to try them.
+    """The addresses a place may be connected to, in the order in which to try them: IPv6 and IPv4 by turns.
+
+    One of the two may lead nowhere at all, however many addresses it has (RFC 8305 §4).
 
     Raises:
         Unreachable: the name leads nowhere, or not to the internet, where Apple is.
@@ -21,4 +24,5 @@ async def addresses(place: Place) -> list[str]:
     at = [str(address[0]) for *_, address in found]
     if not place.near and (local := [each for each in at if not ip_address(each).is_global]):
         raise Unreachable(f"{place.host} is said to be in this network, at {local[0]}, and is not")
-    return at
+    first, second = ([each for each in at if (":" in each) is same] for same in (":" in at[0], ":" not in at[0]))
+    return [each for pair in zip_longest(first, second) for each in pair if each is not None]

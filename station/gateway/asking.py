@@ -34,16 +34,17 @@ class Asking:
                 if not (data := await reader.read(MAX_HEAD)):
                     raise ConnectionResetError
                 self._http.receive_data(data)
+            if not isinstance(event, h11.Request) or event.method != b"CONNECT":
+                raise InputRejected("Tunnels are made here (CONNECT), and nothing else is done.")
+            # One that announces a body means nothing by it (RFC 9110 §9.3.6), and that body might never come.
+            if not isinstance(self._http.next_event(), h11.EndOfMessage):
+                raise InputRejected("To ask for a tunnel takes no more than its head.")
         except h11.RemoteProtocolError as error:
             raise InputRejected(f"This is no request that could be understood: {error}") from error
-        if not isinstance(event, h11.Request) or event.method != b"CONNECT":
-            raise InputRejected("Tunnels are made here (CONNECT), and nothing else is done.")
         return event.target.decode("ascii", "replace")
 
     def granted(self) -> tuple[bytes, bytes]:
         """What to answer when the tunnel is there, and what was said in it already."""
-        while self._http.next_event() is not h11.PAUSED:  # the end of the request
-            pass
         said = self._http.send(h11.Response(status_code=HTTPStatus.OK, headers=[], reason=b"Tunnel"))
         return said or b"", self._http.trailing_data[0]
 

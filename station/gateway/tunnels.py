@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import socket
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 
 from station.errors import InputRejected, Refused, StationError, Unreachable
@@ -45,6 +47,8 @@ class Limits:
     """Until a client has said what it wants, and until it has said its first words in the tunnel."""
     find_seconds: float = 10.0
     connect_seconds: float = 10.0
+    address_seconds: float = 2.5
+    """For one of several addresses: where IPv6 leads nowhere, nobody says so, and the others are to have their turn."""
     idle_seconds: float = 300.0
     """A tunnel in which nothing has been said for so long ends."""
 
@@ -62,11 +66,14 @@ class Gateway:
 
     async def serve(self, listening: socket.socket) -> None:
         """Serve whoever connects to a listening unix socket, until cancelled."""
-        server = await asyncio.start_unix_server(self._take, sock=listening, limit=BUFFER)
+        serving = partial(asyncio.start_unix_server, self._take, sock=listening, limit=BUFFER)
+        if sys.version_info >= (3, 13):
+            serving = partial(serving, cleanup_socket=False)  # whoever made its path removes it
+        server = await serving()
         try:
-            async with server:
-                await server.serve_forever()
+            await asyncio.get_running_loop().create_future()  # for ever
         finally:
+            server.close()  # and not wait for its end: since Python 3.12 that is the end of the last tunnel
             for tunnel in self._tunnels:
                 tunnel.cancel()
             await asyncio.gather(*self._tunnels, return_exceptions=True)
@@ -120,9 +127,10 @@ class Gateway:
             async with asyncio.timeout(self._limits.connect_seconds):
                 for address in found:
                     try:
-                        return await connect_to(address, place.port, limit=BUFFER)
-                    except OSError as error:
-                        reason = error.strerror or str(error)
+                        async with asyncio.timeout(self._limits.address_seconds if len(found) > 1 else None):
+                            return await connect_to(address, place.port, limit=BUFFER)
+                    except OSError as error:  # TimeoutError is one, and has no words
+                        reason = error.strerror or str(error) or reason
         raise Unreachable(f"{place.host}:{place.port} does not answer: {reason}")
 
     async def _carry(self, place: Place, said: bytes, here: _Ends, there: _Ends) -> None:
@@ -155,6 +163,8 @@ class Gateway:
     ) -> None:
         clock = asyncio.get_running_loop().time
         while data := await source.read(BUFFER):
+            if silence.expired():  # in this very moment: the tunnel ends
+                return
             silence.reschedule(clock() + self._limits.idle_seconds)
             sink.write(data)
             await sink.drain()

@@ -169,6 +169,34 @@ async def test_the_next_address_is_tried_when_the_first_does_not_answer(monkeypa
         writer.close()
 
 
+async def test_addresses_that_say_nothing_do_not_take_the_time_of_the_others(monkeypatch, server: Server):
+    async def tells(host, port, **_):
+        v6 = [(socket.AF_INET6, *FAMILY[0][1:], (f"::{number}", port, 0, 0)) for number in range(2, 9)]
+        return [*v6, (*FAMILY[0], ("127.0.0.1", port))]
+
+    async def connects(address, port, **more):
+        if ":" in address:
+            await asyncio.Event().wait()
+        return await asyncio.open_connection(address, port, **more)
+
+    place = server.place("two.test")
+    async with gateway(place, address_seconds=0.02) as path:
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", tells)
+        monkeypatch.setattr(tunnels, "connect_to", connects)
+        began = asyncio.get_running_loop().time()
+        reader, writer = await tunnel(path, place)
+        assert asyncio.get_running_loop().time() - began < LIMITS.connect_seconds / 2
+        writer.write(b"x")
+        assert await reader.read(1) == b"X"
+        writer.close()
+
+
+@pytest.mark.parametrize("host", ["exä.com", "a b", "a\r\nX: y"])
+def test_what_names_nobody_is_refused_before_anybody_is_asked(host, tmp_path):
+    with pytest.raises(Refused, match="Nothing of this station may reach"):
+        dial(str(tmp_path / "nobody"), host, 443, SECONDS)
+
+
 async def test_a_name_that_is_not_there(monkeypatch):
     async def nothing(*_, **__):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -249,6 +277,8 @@ def test_a_beginning_without_end_is_refused():
         b"CONNECT user@gs.apple.com:443 HTTP/1.1\r\nHost: x\r\n\r\n",
         b"CONNECT gs.apple.com:443 HTTP/1.1\r\n" + b"X: y\r\n" * 2000,
         b"\x16\x03\x01" + bytes(5000),
+        b"CONNECT gs.apple.com:443 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n",
+        b"CONNECT gs.apple.com:443 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nnever\r\n",
     ],
 )
 async def test_what_is_no_request_is_answered_so(said):
