@@ -9,6 +9,7 @@ damaged chain never takes the place of a good copy.
 """
 
 import errno
+import fcntl
 import hashlib
 import os
 import re
@@ -16,10 +17,12 @@ import shutil
 import sqlite3
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from station.adapters import audit, chain, durable
 from station.adapters.chain import ChainFiles
@@ -41,6 +44,17 @@ _WORDS = {
     errno.EFBIG: ("its format holds no file of this size", "Format it with exFAT or ext4."),
 }
 _FAILS = "It is gone, or it fails: take another one."
+_NOT_ITS_WORD = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+}
+"""What SQLite says of the disk, the memory or the moment, and not of what the database holds."""
+_OUR_DISK = "See with “station doctor” whether the station's own disk has room, and try it again."
 _ABOUT = """\
 These are the records of a Restore Station, as they were at {at}.
 
@@ -84,43 +98,72 @@ def copy_records(state: Path, place: Path, *, keep: int, at: str) -> Copied | No
         RecordsBroken: the records are not what was once written; all copies are as they were.
     """
     _require_another_disk(state, place)
-    work = state / ".copying-records"
-    shutil.rmtree(work, ignore_errors=True)
+    target = place / f"restore-station-records-{at.replace('-', '').replace(':', '')}.zip"
     try:
-        work.mkdir(mode=0o700)
-        count = 0
-        for kind in (StationKey, DemonstrationKey):
-            files = chain_files(state, kind)
-            if files.head.exists():
-                count += _gather(files, ChainFiles(work / kind.name))
-        if not count:
-            return None
-        (work / "README.txt").write_text(_ABOUT.format(at=at))
-        target = place / f"restore-station-records-{at.replace('-', '').replace(':', '')}.zip"
-        return _put_there(work, target, count, keep=keep)
+        with _workshop(state) as work:
+            count = 0
+            for kind in (StationKey, DemonstrationKey):
+                files = chain_files(state, kind)
+                if files.head.exists():
+                    count += _gather(files, ChainFiles(work / kind.name))
+            if not count:
+                return None
+            (work / "README.txt").write_text(_ABOUT.format(at=at))
+            return _put_there(work, target, count, keep=keep)
     except OSError as error:
-        raise StorageError(f"The records could not be gathered: {error.strerror or error}.") from error
-    finally:
+        raise StorageError(
+            f"The records could not be gathered: {error.strerror or error}.", remedy=_OUR_DISK
+        ) from error
+
+
+@contextmanager
+def _workshop(state: Path) -> Iterator[Path]:
+    """An empty directory beside the records, for one copy at a time. Raises StorageError, OSError."""
+    work = state / ".copying-records"
+    held = os.open(state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(mode=0o700)
+        try:
+            yield work
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except BlockingIOError:
+        raise StorageError("The records are being copied already.", remedy="Wait for it.") from None
+    finally:
+        os.close(held)
 
 
 def _require_another_disk(state: Path, place: Path) -> None:
     try:
-        same = place.stat().st_dev == state.stat().st_dev
+        there = place.stat().st_dev
+        ours = {disk_of(path.stat().st_dev) for path in (state, Path("/"), Path("/run"))}
     except OSError as error:
         raise StorageError(
             f"The place for copies, {place}, is not there: {error.strerror}.",
             remedy="Plug in and mount its disk, or make the directory on it.",
         ) from error
-    if same:
+    if disk_of(there) in ours:  # where no disk is mounted, the directory for it is on the system's, or in memory
         raise StorageError(
-            f"The place for copies, {place}, is on the same disk as the records.",
+            f"The place for copies, {place}, is on the same disk as the records or the system.",
             remedy="Mount another disk there: a copy is to outlive this one.",
         )
 
 
+def disk_of(number: int, *, sys: Path = Path("/sys")) -> str:
+    """The whole disk that a file system (its st_dev) is on: another partition of it dies with it."""
+    name = f"{os.major(number)}:{os.minor(number)}"
+    try:
+        device = (sys / "dev/block" / name).resolve(strict=True)
+    except OSError:  # not of a disk: memory, a network, or btrfs, which has numbers of its own
+        return name
+    return (device.parent if (device / "partition").exists() else device).name
+
+
 def _gather(files: ChainFiles, work: ChainFiles) -> int:
     """Put one whole chain together. Returns how many records it has. Raises RecordsBroken, StorageError."""
+    trouble = False
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(PAUSE)
@@ -129,11 +172,14 @@ def _gather(files: ChainFiles, work: ChainFiles) -> int:
             _lay_out(files, work)
             report = audit.verify(work.path, PublicKey.read(work.public_key))
         except (sqlite3.Error, FileNotFoundError) as error:
-            found = str(error)
+            # Extended codes have the kind in their lowest byte; what Python itself complains about has none.
+            found, trouble = str(error), getattr(error, "sqlite_errorcode", -1) & 0xFF in _NOT_ITS_WORD
             continue
         if report.good:
             return report.records
-        found = report.findings[0]
+        found, trouble = report.findings[0], False
+    if trouble:
+        raise StorageError(f"The records could not be gathered: {found}.", remedy=_OUR_DISK)
     raise RecordsBroken(
         f"The records are not as they were written, and were not copied: {found}",
         remedy="Keep the directory as it is, and run “station records verify” to see what is wrong.",
@@ -180,10 +226,12 @@ def _put_there(work: Path, target: Path, count: int, *, keep: int) -> Copied:
             raise StorageError("The disk for copies gave back something else than was written.", remedy=_FAILS)
         part.replace(target)
         durable.sync_directory(target.parent)
-        old = copies(target.parent)[:-keep]
+        # Whatever the clock says, the one that was just made is not the oldest.
+        others = [path for path in copies(target.parent) if path != target]
+        old = others[: max(0, len(others) - (keep - 1))]
         for path in old:
             path.unlink()
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         says, remedy = _WORDS.get(getattr(error, "errno", None) or 0, ("it fails", _FAILS))
         raise StorageError(f"The copy could not be written to {target.parent}: {says}.", remedy=remedy) from error
     finally:
@@ -197,14 +245,17 @@ def _require_room(place: Path, needed: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _write(file: object, work: Path, everything: Sequence[Path]) -> dict[str, str]:
+def _write(file: IO[bytes], work: Path, everything: Sequence[Path]) -> dict[str, str]:
     """Write the archive; the SHA-256 of each file in it."""
     digests = {}
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]
+    with zipfile.ZipFile(file, "w") as archive:
         for path in everything:
             name = str(path.relative_to(work))
             hasher = hashlib.sha256()
-            with path.open("rb") as source, archive.open(zipfile.ZipInfo.from_file(path, name), "w") as member:
+            # A zip knows no time before 1980, and a clock that was never set says 1970.
+            info = zipfile.ZipInfo.from_file(path, name, strict_timestamps=False)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            with path.open("rb") as source, archive.open(info, "w") as member:
                 while chunk := source.read(_CHUNK):
                     hasher.update(chunk)
                     member.write(chunk)

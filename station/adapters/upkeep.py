@@ -33,6 +33,11 @@ class Notes:
             return _decoder.decode((self._path / f"{chore.value}.json").read_bytes())
         return None
 
+    def forget(self, chore: Chore) -> None:
+        """There is nothing of it to tell any more. One that cannot be removed is told on."""
+        with suppress(OSError):
+            (self._path / f"{chore.value}.json").unlink(missing_ok=True)
+
     def bad(self) -> tuple[Chore, ...]:
         """What ended badly the last time."""
         return tuple(chore for chore in Chore if (note := self.of(chore)) is not None and not note.good)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+import msgspec
 import structlog
 
 from station.adapters.api import connect
@@ -66,7 +67,7 @@ class Quiet:
     async def follow(self) -> None:
         """Listen to the daemon for ever; look for locks where there is none."""
         while True:
-            with suppress(Refused):
+            with suppress(Refused, msgspec.MsgspecError):  # the latter: it is of another version
                 async with connect(self._settings.socket) as client:
                     while True:
                         self._know(busy=is_busy(await client.snapshot()))
@@ -90,7 +91,9 @@ class Quiet:
                 await asyncio.wait({ends, stirs}, return_when=asyncio.FIRST_COMPLETED)
                 if ends.done():
                     said, _ = await ends
-                    return Done(process.returncode or 0, said.decode(errors="replace").strip())
+                    code = process.returncode or 0
+                    words = said.decode(errors="replace").strip()
+                    return Done(code, words or (f"It ended with {code}, and said nothing." if code else ""))
                 log.info("broken off: something is going on", what=" ".join(arguments))
             finally:
                 stirs.cancel()
@@ -123,6 +126,4 @@ async def _end(process: asyncio.subprocess.Process, ends: "asyncio.Task[tuple[by
     if process.returncode is None:
         with suppress(ProcessLookupError):
             process.kill()
-    with suppress(TimeoutError, asyncio.CancelledError):
-        async with asyncio.timeout(END_SECONDS):
-            await ends
+    await asyncio.wait({ends}, timeout=END_SECONDS)  # one that is stuck in the kernel ends when it can

@@ -1,5 +1,6 @@
 """`station records`: the records and certificates, and whether they are what was once written."""
 
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -145,7 +146,8 @@ def copy_the_records() -> None:
         try:
             copied = copy_records(ours.state, ours.records_copies, keep=ours.records_copies_kept, at=clock.utc_now())
         except StationError as error:
-            notes.keep(ChoreNote(chore=Chore.COPY, at=clock.utc_now(), good=False, detail=in_words(error)))
+            with suppress(StationError):  # on a full disk there is no room for that either
+                notes.keep(ChoreNote(chore=Chore.COPY, at=clock.utc_now(), good=False, detail=in_words(error)))
             raise
         if copied is None:
             typer.echo("There are no records yet.")

@@ -72,6 +72,7 @@ def _do(chore: Callable[[Settings, Quiet], Awaitable[bool]], hours: float, lasti
 
 async def _copy(settings: Settings, quiet: Quiet) -> bool:
     if settings.records_copies is None:
+        Notes(settings.state).forget(Chore.COPY)  # of a place that is set no more
         log.info("no place is set for copies of the records (records_copies)")
         return True
     done = await quiet.run(("records", "copy"))
@@ -128,6 +129,7 @@ def _note_firmware(settings: Settings, store: FirmwareStore, read: dict[str, str
     """Write down how all of it is; what was removed meanwhile is nobody's trouble any more."""
     damaged, there = [each.name for each in store.unusable()], _names(store)
     if not damaged and not there:
+        Notes(settings.state).forget(Chore.FIRMWARE)
         return True
     says = [f"Damaged: {', '.join(damaged)}."] if damaged else []
     says += [words for name, words in wrong.items() if name in there]

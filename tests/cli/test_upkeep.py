@@ -16,7 +16,7 @@ from station.adapters.api import ApiServer
 from station.adapters.firmware import FirmwareStore
 from station.adapters.upkeep import Notes
 from station.cli.quiet import Quiet, is_busy
-from station.cli.upkeep import _check, _names, _note_firmware
+from station.cli.upkeep import _check, _copy, _names, _note_firmware
 from station.cli.upkeep_checkup import examine_upkeep
 from station.daemon.settings import Settings, load
 from station.model.api import Answer, BayState, Command, Snapshot
@@ -173,6 +173,16 @@ def test_firmware_is_as_fresh_as_what_was_read_longest_ago(tmp_path, sockets):
         assert note is not None
         assert note.at == at
         assert "gone" not in note.read
+
+
+def test_what_is_gone_is_nobodys_trouble(tmp_path, sockets):
+    ours, notes = settings(tmp_path, sockets), Notes(tmp_path)
+    for chore in (Chore.FIRMWARE, Chore.COPY):
+        notes.keep(ChoreNote(chore=chore, at="2026-03-01T03:00:00Z", good=False, detail="Damaged."))
+    assert notes.bad() == (Chore.FIRMWARE, Chore.COPY)
+    assert _note_firmware(ours, FirmwareStore(ours.firmware_store, reserve=0), {}, {})
+    assert asyncio.run(_copy(ours, Quiet(ours, lasting=0)))
+    assert notes.bad() == ()
 
 
 def test_the_doctor_says_when_it_was_too_long_ago(tmp_path, sockets):

@@ -1,6 +1,9 @@
 """Copies of the records on another disk: whole, verified, read back, so many and no more."""
 
+import fcntl
 import os
+import resource
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -12,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from station.adapters import audit, records_copy
-from station.adapters.records_copy import copies, copy_records
+from station.adapters.records_copy import copies, copy_records, disk_of
 from station.adapters.upkeep import Notes
 from station.cli.main import app
 from station.errors import RecordsBroken, StorageError
@@ -65,6 +68,46 @@ def test_so_many_are_kept(state, place):
     assert (place / "something else.zip").exists()
 
 
+def test_the_newest_stays_whatever_the_clock_says(state, place):
+    for day in (8, 9):
+        copy_records(state, place, keep=2, at=AT.format(day))
+    copied = copy_records(state, place, keep=2, at="1970-01-01T00:00:09Z")
+    assert copied is not None
+    assert [path.name[-20:-12] for path in copies(place)] == ["19700101", "20260309"]
+    assert copied.path.exists()
+    copied = copy_records(state, place, keep=1, at="1970-01-01T00:00:19Z")
+    assert copied is not None
+    assert copies(place) == [copied.path]
+
+
+def test_what_was_written_before_the_clock_was_set_is_copied(state, place, files):
+    os.utime(files.record(2), (9, 9))
+    assert copy_records(state, place, keep=1, at=AT.format(1)) is not None
+
+
+def test_a_full_disk_of_the_stations_own_is_not_called_broken_records(state, place, monkeypatch):
+    monkeypatch.setattr(records_copy, "PAUSE", 0)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(StorageError, match="The records could not be gathered: ") as caught:
+            copy_records(state, place, keep=1, at=AT.format(1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "whether the station's own disk has room" in caught.value.remedy
+
+
+def test_two_copies_do_not_get_into_each_others_way(state, place):
+    held = os.open(state, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(StorageError, match="being copied already"):
+            copy_records(state, place, keep=1, at=AT.format(1))
+    finally:
+        os.close(held)
+    assert not list(place.iterdir())
+
+
 def test_a_broken_chain_takes_no_good_copys_place(state, place, files, monkeypatch):
     monkeypatch.setattr(records_copy, "PAUSE", 0)
     copy_records(state, place, keep=1, at=AT.format(1))
@@ -94,6 +137,28 @@ def test_a_link_on_the_disk_leads_nowhere(state, place, tmp_path):
 def test_the_same_disk_is_no_place(state, tmp_path):
     with pytest.raises(StorageError, match="on the same disk"):
         copy_records(state, tmp_path, keep=3, at=AT.format(1))
+
+
+def test_where_no_disk_is_mounted_is_no_place(state, place, tmp_path):
+    """The records have a disk of their own, and the stick was not plugged in."""
+    if tmp_path.stat().st_dev != Path("/").stat().st_dev:
+        pytest.skip("files for tests are on a disk of their own")
+    shutil.copytree(state, place / "state")
+    with pytest.raises(StorageError, match="or the system"):
+        copy_records(place / "state", tmp_path, keep=3, at=AT.format(1))
+
+
+def test_partitions_of_a_disk_are_one_disk(tmp_path):
+    disk = tmp_path / "devices/mmc0/block/mmcblk0"
+    for name, part in (("179:0", ""), ("179:1", "mmcblk0p1"), ("179:4", "mmcblk0p4")):
+        (disk / part).mkdir(parents=True, exist_ok=True)
+        if part:
+            (disk / part / "partition").write_text("1\n")
+        (tmp_path / "dev/block").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "dev/block" / name).symlink_to(disk / part)
+    numbers = [os.makedev(179, minor) for minor in (0, 1, 4)]
+    assert {disk_of(number, sys=tmp_path) for number in numbers} == {"mmcblk0"}
+    assert disk_of(os.makedev(0, 27), sys=tmp_path) == "0:27"
 
 
 def test_a_disk_that_is_not_there(state, tmp_path):
