@@ -40,7 +40,7 @@ def is_connected(process: int | None = None) -> bool:
     """
     with suppress(OSError):
         there = os.fstat(2) if process is None else os.stat(f"/proc/{process}/fd/2")  # noqa: PTH116 (a name of the kernel's)
-        return os.environ.get(STREAM) == f"{there.st_dev}:{there.st_ino}" and os.path.exists(SOCKET)  # noqa: PTH110
+        return os.environ.get(STREAM) == f"{there.st_dev}:{there.st_ino}" and os.path.exists(SOCKET)  # noqa: PTH110 (another)
     return False
 
 
@@ -54,7 +54,7 @@ def send(message: str, level: str, about: Mapping[str, object]) -> bool:
         write(
             message, CODE_FILE="station", PRIORITY=str(PRIORITIES.get(level, 6)), SYSLOG_IDENTIFIER=IDENTIFIER, **fields
         )
-    except OSError:
+    except (OSError, UnicodeEncodeError):  # the latter: a name of a file that is no text, for one
         return False
     return True
 

@@ -102,7 +102,7 @@ class _MockChip(MockFactory):  # type: ignore[misc]  # gpiozero has no types
 def _kernels(number: int) -> Any:
     """One of the kernel's chips. Raises lgpio.error when it is not there, ImportError without that library."""
     import lgpio  # noqa: PLC0415 (only a machine with such a chip has the library)
-    from gpiozero.pins.lgpio import LGPIOFactory  # noqa: PLC0415
+    from gpiozero.pins.lgpio import LGPIOFactory  # noqa: PLC0415 (it needs that one)
 
     class Chip(LGPIOFactory):  # type: ignore[misc]  # gpiozero has no types
         def __init__(self) -> None:

@@ -87,7 +87,7 @@ def verify_backups(
 def _verify(chosen: Settings, vault: Vault, note: BackupNote) -> tuple[str, ...]:
     """What is wrong with a backup; nothing: it is as it came from the phone."""
     from station.worker.received import Received  # noqa: PLC0415 (what reads backups is slow to import)
-    from station.worker.reread import reread  # noqa: PLC0415
+    from station.worker.reread import reread  # noqa: PLC0415 (the same)
 
     memory = MemoryShelf(chosen.runtime)
     memory.open()

@@ -115,8 +115,9 @@ def run(line: bytes, stop: threading.Event) -> tuple[int, str]:
 
 def _watch(stop: threading.Event) -> None:
     """End when nobody waits for the answer any more: soon, or at once when that is too long."""
-    while os.read(0, 1 << 12):
-        pass
+    with suppress(OSError):  # it died, and what was said to it was not read
+        while os.read(0, 1 << 12):
+            pass
     stop.set()
     time.sleep(END_SECONDS)
     os._exit(1)

@@ -274,7 +274,7 @@ class Backups:
         """Tell when the phone asks for its passcode; a phone that does not tell is asked all the same."""
         async with NotificationProxyService(self._lockdown) as proxy:
             await request._observe_backup_notifications(proxy)  # noqa: SLF001 (as the library does for a backup)
-            watching = asyncio.create_task(request._log_backup_notifications(proxy))  # noqa: SLF001
+            watching = asyncio.create_task(request._log_backup_notifications(proxy))  # noqa: SLF001 (the same)
             try:
                 yield
             finally:

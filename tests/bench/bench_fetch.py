@@ -73,7 +73,7 @@ def make_image(file: Path, size: int) -> str:
         archive.writestr(MANIFEST, MANIFEST_DATA, zipfile.ZIP_DEFLATED)
         packed = zipfile.ZipInfo("cryptex.dmg")
         packed.compress_type = zipfile.ZIP_DEFLATED
-        packed._compresslevel = 1  # type: ignore[attr-defined]
+        packed._compresslevel = 1  # type: ignore[attr-defined]  # no public name before 3.13
         for info, wanted, content in ((packed, size // 5, text), (zipfile.ZipInfo("os.dmg"), size * 4 // 5, noise)):
             start = file.stat().st_size
             with archive.open(info, "w", force_zip64=True) as entry:

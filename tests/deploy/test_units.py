@@ -118,6 +118,6 @@ def sysusers() -> str:
 def unit(name: str, section: str = "Service") -> dict[str, str]:
     """What it says in a section; of what is said twice, the last."""
     parser = configparser.ConfigParser(strict=False, interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # as its documentation says to
     parser.read(ROOT / "systemd" / name)
     return dict(parser[section])

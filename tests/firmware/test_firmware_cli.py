@@ -136,7 +136,7 @@ def exported(store: FirmwareStore, folder: Path, mounts: Path) -> Path:
 
 def test_a_stick_that_cannot_hold_it_is_named_first(store, old, tmp_path, monkeypatch):
     store.import_ipsw(old)
-    device = os.stat(tmp_path).st_dev  # noqa: PTH116
+    device = tmp_path.stat().st_dev
     mounts, folder = tmp_path / "mountinfo", tmp_path / "stick"
     mounts.write_text(FAT.format(f"{os.major(device)}:{os.minor(device)}", "/", "vfat"))
     with pytest.raises(InputRejected, match="no folder"):
@@ -165,7 +165,7 @@ def test_what_is_damaged_does_not_travel(station, store, old, tmp_path):
 
 def settle(tmp_path: Path, **supply: object) -> None:
     lines = (f"{key} = {msgspec.json.encode(value).decode()}" for key, value in supply.items() if key != "pins")
-    pins = (f'"{key}" = "{value}"' for key, value in supply.get("pins", {}).items())  # type: ignore[attr-defined]
+    pins = (f'"{key}" = "{value}"' for key, value in supply.get("pins", {}).items())  # type: ignore[attr-defined]  # tests know
     text = "\n".join(["[supply]", *lines, "[supply.pins]", *pins])
     (tmp_path / "station.toml").write_text(text + "\n")
 

@@ -169,7 +169,7 @@ async def test_those_who_take_nothing_are_not_waited_for(address, store, tmp_pat
 
     monkeypatch.setattr(server._Connection, "connection_lost", connection_lost)
     reader, writer = await asyncio.open_connection(*address)
-    reader._transport.pause_reading()  # type: ignore[attr-defined]
+    reader._transport.pause_reading()  # type: ignore[attr-defined]  # nothing public stops its reading
     writer.write(f"GET /v1/objects/{sha256} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     await lost.wait()
     writer.close()

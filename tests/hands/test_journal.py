@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from station.adapters.journal import MOST_JOBS, Fields, is_connected
+from station.adapters.journal import MOST_JOBS, Fields, JournalLogger, is_connected
 from tests.hands.journal_reader import parse, receive
 from tests.namespaces import UNSHARE, needs_namespaces
 
@@ -144,6 +144,12 @@ def test_a_stream_that_systemd_did_not_give_is_none(monkeypatch):
     monkeypatch.setenv("JOURNAL_STREAM", "1:2")  # of the terminal that this was started in
     assert not is_connected()
     assert not is_connected(os.getppid())
+
+
+def test_a_line_that_is_no_text_is_written_all_the_same(capfd):
+    line = "odd: " + os.fsdecode(b"Andr\xe9")
+    JournalLogger().msg(line, level="info", about={"job": line})
+    assert capfd.readouterr().err == "odd: Andr?\n"
 
 
 def test_what_is_known_of_jobs_is_bounded():

@@ -90,7 +90,7 @@ def _locked(state: ActivationLock, activation: str = "Activated") -> PhoneFacts:
 
 
 def _ill(service: Service, **health: object) -> Case:
-    situation = Situation(firmware={FACTS.product_type: NEWEST}, health=Health(**health))  # type: ignore[arg-type]
+    situation = Situation(firmware={FACTS.product_type: NEWEST}, health=Health(**health))  # type: ignore[arg-type]  # tests know
     return phone(service, situation=situation)
 
 

@@ -86,7 +86,7 @@ async def take_turn(station: Station, bay: str, *, pace: float = 0.0, seconds: f
     seen: list[tuple[str, float]] = []
 
     def recorded(view: object) -> bool:
-        state, title, record = view.state, view.title, view.result  # type: ignore[attr-defined]
+        state, title, record = view.state, view.title, view.result  # type: ignore[attr-defined]  # that of a finished bay
         name = f"{state.value}: {title}"
         if not seen or seen[-1][0] != name:
             seen.append((name, time.monotonic()))

@@ -23,6 +23,6 @@ def _reach(settings: Settings) -> Reach:
 
 
 if __name__ == "__main__":
-    Settings.reach = _reach  # type: ignore[assignment, method-assign]
-    Settings.reach_file = property(lambda _: APPLE)  # type: ignore[assignment, method-assign]
+    Settings.reach = _reach  # type: ignore[assignment, method-assign]  # what leads to Apple leads to us
+    Settings.reach_file = property(lambda _: APPLE)  # type: ignore[assignment, method-assign]  # what leads to Apple leads to us
     app()

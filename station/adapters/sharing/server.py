@@ -47,7 +47,7 @@ class _Connection(H11Protocol):
 
     _patience: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Serve it, unless there are too many."""
         super().connection_made(transport)
         ours = sum(_host(other) == _host(self) for other in self.connections)

@@ -75,7 +75,7 @@ def offer_of(file: Path, url: str, **changes: object) -> Offer:
         "sha256": hashlib.sha256(data).hexdigest(),
         "sources": (Source.IPSW_ME,),
     }
-    return Offer(**(values | changes))  # type: ignore[arg-type]
+    return Offer(**(values | changes))  # type: ignore[arg-type]  # tests know
 
 
 @dataclass
