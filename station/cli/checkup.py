@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from ctypes.util import find_library
 from pathlib import Path
 
+import msgspec
+
 from station.adapters.api import connect
 from station.adapters.firmware import FirmwareStore
 from station.cli.finding import AS_ROOT, Finding
@@ -22,6 +24,7 @@ from station.cli.machine_checkup import (
     examine_memory,
     examine_strength,
 )
+from station.cli.places_checkup import examine_places
 from station.cli.supply_checkup import examine_supply
 from station.cli.upkeep_checkup import examine_upkeep
 from station.daemon.settings import Settings
@@ -51,6 +54,7 @@ def examine(settings: Settings, *, root: Path = Path("/")) -> Iterator[Finding]:
         yield from examine_pins(settings, daemon_runs=daemon.fine, root=root)
         yield from examine_screen(root)
     yield from examine_disks(settings)
+    yield from examine_places(settings, root=root)
     yield examine_keys(settings.state / "keys")
     yield _firmware(settings.firmware_store, fetches=settings.supply.fetch is not Fetching.NEVER)
     yield from examine_upkeep(settings)
@@ -118,6 +122,8 @@ def _what_it_says(path: Path) -> Iterator[Finding]:
         says = asyncio.run(notice())
     except (StationError, TimeoutError):
         says = "It answers nobody."
+    except msgspec.MsgspecError:
+        says = "It is of another version than this program: sudo systemctl restart station (no job minds)."
     yield Finding(
         "daemon's word", not says, says or "nothing is in its way", "Look into its log: journalctl -u station."
     )

@@ -24,6 +24,8 @@ from station.cli.finding import Finding
 
 ANSWER_SECONDS = 5.0
 """How long a host may take to answer."""
+LEAST_SECONDS = 1.0
+"""How long each of a host's addresses has at least, where it has many."""
 PORTAL = "http://captive.apple.com/hotspot-detect.html"
 """What phones ask to find out whether a network wants a login first. Apple answers `Success`."""
 HERE = ("localhost", "127.", "[::1]", "::1")
@@ -76,7 +78,7 @@ class _Reached:
 
 
 def examine_network(servers: Sequence[Server], *, root: Path = Path("/"), portal: str = PORTAL) -> Iterator[Finding]:
-    """Look whether all of them are reached. Takes some seconds at most.
+    """Look whether all of them are reached. Takes some seconds; where no name server answers, the resolver's patience.
 
     Args:
         servers: who is needed.
@@ -139,8 +141,10 @@ def has_way_out(root: Path = Path("/")) -> bool:
 def wants_login(portal: str = PORTAL) -> bool:
     """Whether somebody else answers in Apple's place, as networks do that want a login."""
     with suppress(httpx.HTTPError, httpx.InvalidURL):
-        answer = httpx.get(portal, timeout=ANSWER_SECONDS, trust_env=False, follow_redirects=False)
-        return answer.status_code != httpx.codes.OK or "Success" not in answer.text[:1000]
+        plainly = {"Accept-Encoding": "identity"}
+        with httpx.stream("GET", portal, headers=plainly, timeout=ANSWER_SECONDS, trust_env=False) as answer:
+            # Apple's page is one short line; whoever answers in its place may go on for ever.
+            return answer.status_code != httpx.codes.OK or b"Success" not in next(answer.iter_raw(), b"")
     return False
 
 
@@ -185,7 +189,7 @@ def _ask(server: Server, address: str, trusting: ssl.SSLContext) -> _Reached:
         # Of virtual phones' servers, those that are known by host and port speak in plain.
         encrypted = parts.scheme == "https" or not (parts.scheme or host.startswith(HERE))
         port = parts.port or (80 if parts.scheme == "http" else 443)
-        with socket.create_connection((host, port), timeout=ANSWER_SECONDS) as line:
+        with _line(host, port) as line:
             if encrypted:
                 trusting.wrap_socket(line, server_hostname=host).close()
     except ssl.SSLError as error:
@@ -194,6 +198,24 @@ def _ask(server: Server, address: str, trusting: ssl.SSLContext) -> _Reached:
         ill = Ill.NAME if isinstance(error, socket.gaierror) else Ill.SILENT
         return _Reached(host, ill, _words(error))
     return _Reached(host)
+
+
+def _line(host: str, port: int) -> socket.socket:
+    """A connection to one of a host's addresses: all of them together have the time. Raises OSError."""
+    failed = OSError(f"{host} has no address")
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for family, kind, protocol, _, address in found:
+        line = socket.socket(family, kind, protocol)
+        try:
+            line.settimeout(max(LEAST_SECONDS, ANSWER_SECONDS / len(found)))
+            line.connect(address)
+        except OSError as error:
+            line.close()
+            failed = error
+        else:
+            line.settimeout(ANSWER_SECONDS)
+            return line
+    raise failed
 
 
 def _words(error: OSError | ValueError) -> str:
@@ -233,7 +255,7 @@ def _issuer(host: str, address: str) -> str:
     port = urlsplit(address if "//" in address else f"//{address}").port or 443
     with suppress(OSError, ValueError):
         with (
-            socket.create_connection((host, port), timeout=ANSWER_SECONDS) as line,
+            _line(host, port) as line,
             context.wrap_socket(line, server_hostname=host) as shown,
         ):
             certificate = x509.load_der_x509_certificate(shown.getpeercert(binary_form=True) or b"")

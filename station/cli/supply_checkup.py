@@ -18,7 +18,7 @@ _NOT_INSTALLED = "Without it nothing can be installed. Erasing works."
 
 
 def examine_supply(settings: Settings, *, root: Path = Path("/"), portal: str = PORTAL) -> Iterator[Finding]:
-    """Look at who is needed for restoring, and where firmware comes from. Takes some seconds at most."""
+    """Look at who is needed for restoring, and where firmware comes from. Takes as long as `examine_network`."""
     try:
         yield from examine_network(tuple(_servers(settings)), root=root, portal=portal)
     except ConfigError as error:

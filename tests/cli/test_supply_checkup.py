@@ -4,14 +4,15 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from station.cli.network_checkup import Server, examine_network, has_way_out, wants_login
+from station.cli.network_checkup import Server, _line, examine_network, has_way_out, wants_login
 from station.cli.supply_checkup import examine_supply
 from station.daemon.settings import Settings
 from station.model.catalog import Fetching, FirmwareHosts
@@ -173,6 +174,35 @@ def web_server(answer: bytes) -> Iterator[str]:
 def test_a_login_page_is_known(page, login):
     with web_server(page) as address:
         assert wants_login(address) is login
+
+
+def test_a_login_page_without_end_is_known():
+    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as stack:
+
+        def talk() -> None:
+            line, _ = server.accept()
+            with line, suppress(OSError):  # until whoever asks has seen enough
+                line.recv(4096)
+                line.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                while True:
+                    line.sendall(b"Welcome! " * 1000)
+
+        thread = threading.Thread(target=talk)
+        thread.start()
+        stack.callback(thread.join)
+        assert wants_login(f"http://127.0.0.1:{server.getsockname()[1]}")
+
+
+def test_all_of_a_hosts_addresses_are_tried(monkeypatch, listening):
+    port = int(listening.rpartition(":")[2])
+    real = socket.getaddrinfo
+
+    def several(host: str, *rest: object, **more: object) -> list[Any]:
+        others = ("127.0.0.2", "127.0.0.1") if host == "many.test" else (host,)
+        return [found for other in others for found in real(other, *rest, **more)]  # type: ignore[arg-type]  # as they came
+
+    monkeypatch.setattr(socket, "getaddrinfo", several)
+    _line("many.test", port).close()
 
 
 def test_nobody_at_all_is_no_login_page(silent):
