@@ -11,7 +11,8 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from msgspec.structs import replace
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Table
 
-from station.adapters import durable, once, pin_hash
+from station.adapters import durable, once, pin_hash, unit_places
 from station.adapters.choices import ChoicesFile
 from station.adapters.machine import Machine, Wifi, host_name
 from station.daemon.lease import lease
@@ -215,7 +216,10 @@ def _settings(given: Given, file: Path) -> bytes:
         trial = Path(directory, file.name)
         trial.write_bytes(written)
         try:
-            load(trial)
+            chosen = load(trial)
+            unit_places.wanted(
+                unit_places.Places(vault=chosen.vault, firmware=chosen.firmware, records_copies=chosen.records_copies)
+            )
         except ConfigError as error:
             raise ConfigError(str(error).replace(str(trial), file.name), remedy=error.remedy) from error
     return written
@@ -223,7 +227,7 @@ def _settings(given: Given, file: Path) -> bytes:
 
 def _choose(given: Given, state: Path) -> None:
     """What an operator chose before gives way to what the file says now. Raises ConfigError while a daemon runs."""
-    with lease(state):
+    with _as_its_owner(state), lease(state):
         file = ChoicesFile(state)
         before = file.read().choices
         choices = before
@@ -239,16 +243,22 @@ def _choose(given: Given, state: Path) -> None:
             choices = replace(choices, bays=None)
         if choices != before:
             file.write(choices)
-        _hand_over(state)
 
 
-def _hand_over(state: Path) -> None:
-    """Root made files in the station's directory: they are the station's."""
-    if os.geteuid() == 0:
-        owner = state.stat()
-        for path in state.iterdir():
-            if path.is_file():
-                os.chown(path, owner.st_uid, owner.st_gid)
+@contextmanager
+def _as_its_owner(directory: Path) -> Iterator[None]:
+    """Do as the directory's owner what is done in it: what is made is that one's, and root follows nobody's links."""
+    if os.geteuid() != 0 or not directory.exists():  # systemd hands over what is not there yet (StateDirectory=)
+        yield
+        return
+    owner = directory.stat()
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
 
 
 def _without_secrets(document: tomlkit.TOMLDocument) -> bytes:

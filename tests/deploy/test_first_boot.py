@@ -4,7 +4,11 @@ import asyncio
 import os
 import re
 import tomllib
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import pytest
@@ -20,7 +24,7 @@ from station.daemon.first_boot import Places, take
 from station.daemon.office import BOOT_PROBLEM, Office
 from station.daemon.presets import Preset
 from station.daemon.settings import load
-from station.errors import ConfigError
+from station.errors import ConfigError, StorageError
 from station.model.base import BayId, SocketPath
 from station.model.choices import Choices
 from station.model.face import Face, Language, Turn
@@ -223,6 +227,7 @@ def test_a_power_cut_before_the_secrets_are_out_costs_nothing(card: Card, monkey
         ('name = ""', "1 to 64 characters"),
         ("cap = 0", "a whole number from 1 to 64"),
         ('state = "/tmp"', "“state” cannot be set here"),
+        ('vault = "/home/pi/backups"', "people's homes are hidden from the station"),
         ("pin = 2580", "4 to 12 digits in quotes"),
         ('pin = "12"', "4 to 12 digits"),
         ('pin = "12ab"', "4 to 12 digits"),
@@ -276,12 +281,37 @@ def test_a_system_without_networkmanager_says_so(card: Card):
         card.take(NETWORK)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to another")
-def test_what_root_makes_in_the_state_directory_is_the_stations(card: Card):
-    card.state.mkdir()
-    os.chown(card.state, 12345, 12345)
+@pytest.fixture
+def owned() -> Iterator[Path]:
+    """A state directory of somebody who is not root, where that one can reach it."""
+    with TemporaryDirectory(dir="/tmp") as directory:
+        Path(directory).chmod(0o711)
+        state = Path(directory, "state")
+        state.mkdir(0o700)
+        os.chown(state, 12345, 12345)
+        yield state
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can do as another")
+def test_what_root_makes_in_the_state_directory_is_the_stations(card: Card, owned: Path):
+    card.state, card.places = owned, replace(card.places, state=owned)
     card.take('pin = "2580"\n')
-    assert {path.stat().st_uid for path in card.state.iterdir()} == {12345}
+    assert card.choices.pin is not None
+    assert {path.name: path.stat().st_uid for path in owned.iterdir()} == {"choices.json": 12345, "daemon.lock": 12345}
+    assert os.geteuid() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can do as another")
+@pytest.mark.parametrize("name", ["choices.json", ".choices.json.part", "daemon.lock"])
+def test_a_link_in_the_state_directory_does_not_lead_root_to_others_files(card: Card, owned: Path, name: str):
+    others = card.root / "etc/shadow"
+    others.write_text("root:*")
+    (owned / name).symlink_to(others)
+    card.places = replace(card.places, state=owned)
+    with suppress(ConfigError, StorageError):
+        card.take('pin = "2580"\n')
+    assert others.read_text() == "root:*"
+    assert others.stat().st_uid == 0
 
 
 @pytest.mark.parametrize(
