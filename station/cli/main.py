@@ -41,13 +41,14 @@ COMMANDS = {
     "demo": "demo",
     "doctor": "doctor",
     "configure": "configure",
+    "places": "places",
 }
 
 
 PANELS = {
     "The phones": ("status", "watch", "offers", "advise", "did-not-help", "guide", "start", "cancel", "dismiss"),
     "What an operator decides": ("confirm", "decide", "overrule", "release", "order"),
-    "The station itself": ("use", "bays", "face", "pin"),
+    "The station itself": ("use", "bays", "face", "pin", "places"),
     "What the station keeps": ("records", "backups", "firmware"),
     "Trying and mending": ("demo", "virtual", "doctor", "logs"),
     "What the units run": ("daemon", "screen", "worker", "gateway", "upkeep", "configure"),

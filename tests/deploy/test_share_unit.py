@@ -16,9 +16,10 @@ def test_exposure():
 
 def test_it_sees_the_store_and_can_be_reached_at_its_port_only():
     shares = unit("station-share.service")
-    *_, store = shares["ExecStart"].split()
+    assert shares["ExecStart"].endswith("--store ${STORE}")
+    store = shares["Environment"].removeprefix("STORE=")
     assert store.removesuffix("/firmware") == f"/var/lib/{unit('station.service')['StateDirectory']}"
-    assert f"BindReadOnlyPaths={store}\n" in (ROOT / "systemd/station-share.service").read_text()
+    assert f"BindReadOnlyPaths=-{store}\n" in (ROOT / "systemd/station-share.service").read_text()
     assert shares["SocketBindAllow"] == "tcp:8750"
 
 
