@@ -44,7 +44,9 @@ def await_job() -> Path | None:
     gc.freeze()  # the keeper and its child go on with the same pages of memory; a collection would copy them all
     while not select.select([0], [], [], _RENEWAL)[0]:
         notify.extend(RUNTIME_SECONDS)
-    told = sys.stdin.readline()
+    told = ""
+    with suppress(ConnectionResetError):  # who would have told it was killed
+        told = sys.stdin.readline()
     if not told.endswith("\n"):
         return None
     path = Path(told.removesuffix("\n"))
