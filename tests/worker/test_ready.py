@@ -62,7 +62,9 @@ async def test_a_worker_that_is_told_no_job_goes(told):
 async def test_a_worker_whose_daemon_was_killed_goes():
     ours, its = socket.socketpair()
     with ours, its:
-        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "station.worker", stdin=its, stderr=PIPE)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "station.worker", stdin=its.fileno(), stderr=PIPE
+        )
         await asyncio.to_thread(ours.recv, 1, socket.MSG_PEEK)  # its hello, which nobody has read when the line is cut
     _, said = await process.communicate()
     assert (process.returncode, said) == (0, b"")
