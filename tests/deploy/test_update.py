@@ -6,6 +6,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -126,6 +127,34 @@ class TestFallenBack:
     @pytest.mark.parametrize(("slot", "trial"), [("B", "trial=B"), ("A", "")])
     def test_who_was_not_tried_in_vain_changes_nothing(self, state: Path, slot: str, trial: str):
         assert self.begin(state, slot=slot, trial=trial) == ""
+        assert self.form(state / CHAIN) == 2
+
+    def test_what_is_in_the_log_beside_it_comes_along(self, state: Path):
+        for directory, word in ((state, "new"), (state / "before-update", "old")):
+            # as a process leaves it that was killed
+            code = "import os, sqlite3, sys; d = sqlite3.connect(sys.argv[1]); d.execute('PRAGMA journal_mode = WAL');"
+            code += "d.execute('CREATE TABLE t (x)'); d.execute('INSERT INTO t VALUES (?)', sys.argv[2:]);"
+            code += "d.commit(); os._exit(0)"
+            subprocess.run([sys.executable, "-c", code, directory / CHAIN, word], check=True, timeout=30)
+            assert (directory / f"{CHAIN}-wal").exists()
+        self.begin(state, slot="A", trial="trial=B")
+        for database, word in ((state / CHAIN, "old"), (state / "of-another-version/chain.sqlite", "new")):
+            with closing(sqlite3.connect(database)) as connection:
+                assert connection.execute("SELECT x FROM t").fetchall() == [(word,)]
+
+    def test_a_power_cut_in_the_middle_costs_nothing(self, state: Path):
+        self.begin(state, slot="A", trial="trial=B")
+        (state / CHAIN).unlink()
+        (state / CHAIN).with_name(".chain.sqlite.part").write_bytes(b"half")
+        assert "as they were" in self.begin(state, slot="A", trial="trial=B")
+        assert self.form(state / CHAIN) == 1
+        assert self.form(state / "of-another-version/chain.sqlite") == 2
+
+    def test_what_was_kept_and_cannot_be_read_takes_nothings_place(self, state: Path):
+        (state / "before-update" / CHAIN).write_bytes(b"no database at all, of any form")
+        with pytest.raises(subprocess.CalledProcessError) as failed:
+            self.begin(state, slot="A", trial="trial=B")
+        assert "cannot be read; they stay" in failed.value.stderr
         assert self.form(state / CHAIN) == 2
 
     def test_records_that_were_not_changed_stay(self, state: Path):
