@@ -34,6 +34,8 @@ class Limits(Message, frozen=True, kw_only=True):
     first_pause: float = 1.0
     """Seconds between two rounds; doubled from one to the next."""
     longest_pause: float = 60.0
+    in_vain_bytes: int = 64 << 20
+    """Bytes that a server may send before the part that it was asked for, where another may send just that part."""
     near_seconds: float = 60.0
     """Another station that sends less than `near_bytes` in that time is no help."""
     near_bytes: int = 8 << 20

@@ -31,6 +31,8 @@ class Remote:
         """ETag of the file at each address, as far as that means anything."""
         self._tags_differ = False
         """Whether one and the same file was seen with two."""
+        self._whole: list[str] = []
+        """Addresses that send all of a file, whatever part they are asked for (python3 -m http.server does)."""
         self._total = offer.size
         self._fruitless = 0
         """How often in a row nothing new came."""
@@ -43,6 +45,8 @@ class Remote:
     def look(self) -> tuple[Plan, bytes]:
         """Read the table of contents and the manifest, from whichever server has the right ones.
 
+        One that sends no parts is good for all of the file, and is gone back to for that.
+
         Raises:
             InputRejected: none has.
             Unreachable: no server gives it; the cause is a SourceFailed.
@@ -51,10 +55,14 @@ class Remote:
         for _ in range(len(self._sources)):
             try:
                 plan = self.read_plan()
-                return plan, check_manifest(plan, self._offer, self.read)
+                manifest = check_manifest(plan, self._offer, self.read)
             except InputRejected as error:
                 refused = error
                 self.turn()
+            else:
+                if self._whole:
+                    self._sources.use(self._whole[0])
+                return plan, manifest
         raise refused
 
     def read_plan(self) -> Plan:
@@ -74,6 +82,7 @@ class Remote:
         def go_on() -> None:
             buffer = memoryview(bytearray(min(self._limits.buffer, end - start)))
             with self.open(start + len(data), end) as answer:
+                self._require_part(start + len(data) - answer.offset)
                 while (wanted := end - start - len(data)) > 0:
                     skip = start + len(data) - answer.offset
                     count = self._line.some(answer, buffer[: min(skip, len(buffer)) if skip > 0 else wanted])
@@ -84,6 +93,12 @@ class Remote:
         while len(data) < end - start:
             self.insist(go_on)
         return bytes(data)
+
+    def _require_part(self, before: int) -> None:
+        """Raise SourceFailed when gigabytes come first that nobody wants. The second time nobody else has it."""
+        if before > self._limits.in_vain_bytes and self._sources.current not in self._whole:
+            self._whole.append(self._sources.current)
+            raise SourceFailed("it does not send parts of a file")
 
     @contextmanager
     def open(self, start: int | None, end: int | None) -> Iterator[Answer]:

@@ -116,6 +116,10 @@ class Sources:
         """Ask the next one from now on."""
         self._now = (self._now + 1) % len(self._urls)
 
+    def use(self, url: str) -> None:
+        """Ask this one of them from now on."""
+        self._now = self._urls.index(url)
+
     def close(self) -> None:
         """Let go of all connections."""
         self._asker.close()

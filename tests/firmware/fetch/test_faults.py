@@ -91,6 +91,23 @@ async def test_a_server_without_ranges(apple, fetcher, zipped):
     assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
 
 
+async def test_a_mirror_without_ranges_is_good_for_all_of_it(apple, mirror, fetcher, zipped):
+    behave(mirror, Behaviour.WHOLE)
+    limits(fetcher, in_vain_bytes=100 * KIB)
+    assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
+    assert [seen.range for seen in mirror.requests][-1] == "bytes=0-"
+    assert apple.requests
+    assert not any(seen.range.endswith("-") for seen in apple.requests)
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_server_without_ranges_is_waited_for_when_there_is_no_other(apple, mirror, fetcher, zipped, there):
+    behave(mirror, Behaviour.WHOLE)
+    behave(apple, Behaviour.WHOLE if there else Behaviour.UNAVAILABLE)
+    limits(fetcher, in_vain_bytes=100 * KIB)
+    assert_right(fetcher, zipped, await asyncio.to_thread(fetcher))
+
+
 async def test_it_goes_on_where_it_was(apple, fetcher, zipped):
     offset = await until(fetcher, 200 * KIB)
     (arrival,) = arrivals(fetcher.store.path)
