@@ -3,6 +3,7 @@
 # $notes holds what is remembered between runs:
 #   files         "DIGEST PATH" of each that is ours
 #   directories   those that were made for them, the outer ones first
+#   begun         of both, what a run has made that has not come to its end (a power cut): "DIGEST PATH" or "directory PATH"
 #   options, and what other parts of deploy/install write there
 
 declare -A ours=() # path → digest of what we wrote there
@@ -15,6 +16,20 @@ read_notes() {
         while read -r digest path; do ours[$path]=$digest; done <"$notes/files"
     fi
     if [ -e "$notes/directories" ]; then mapfile -t directories <"$notes/directories"; fi
+    [ -e "$notes/begun" ] || return 0
+    while read -r digest path; do
+        if [ "$digest" = directory ]; then
+            [[ " ${directories[*]} " == *" $path "* ]] || directories+=("$path")
+        elif [ "$(digest_of "$into$path")" = "$digest" ]; then
+            ours[$path]=$digest
+        fi
+    done <"$notes/begun"
+}
+
+# begin DIGEST PATH: it is ours as soon as it is there.
+begin() {
+    mkdir -p "$notes"
+    echo "$1 $2" >>"$notes/begun"
 }
 
 # Written only when something is different: a run without changes changes no time of any file either.
@@ -26,6 +41,8 @@ write_notes() {
     write_note options "$(for key in name policy kiosk usb-guard; do
         if [ -n "${option[$key]-}" ]; then echo "$key=${option[$key]}"; fi
     done)"
+    sync -f "$notes"
+    rm -f "$notes/begun"
 }
 
 write_note() {
@@ -66,13 +83,16 @@ take_away() {
     esac
 }
 
+# Whole or not at all, and known for ours: what a power cut leaves half, nobody would dare to replace.
 write() {
     make_room "$(dirname "$2")"
+    begin "$3" "$2"
     if [ -L "$1" ]; then
         cp --no-dereference --remove-destination "$1" "$into$2"
     else
         rendered "$1" >"$into$2.new"
         chmod "$([ -x "$1" ] && echo 755 || echo 644)" "$into$2.new"
+        sync "$notes/begun" "$into$2.new"
         mv "$into$2.new" "$into$2"
     fi
     ours[$2]=$3
@@ -83,7 +103,7 @@ remove() {
     if [[ $1 == */system/*.@(service|socket|timer) ]] && [ ! -L "$into$1" ]; then
         local unit=${1##*/}
         systemctl ${into:+--root="$into"} --quiet disable "$unit" 2>/dev/null || true
-        if booted; then systemctl stop "$unit" || true; fi
+        if booted && [[ $unit != *@.* ]]; then systemctl stop "$unit" || true; fi
     fi
     rm "$into$1"
     unset "ours[$1]"
@@ -112,6 +132,7 @@ digest_of() {
 make_room() {
     [ -d "$into$1" ] && return
     make_room "$(dirname "$1")"
+    begin directory "$1"
     mkdir "$into$1"
     directories+=("$1")
 }

@@ -32,8 +32,10 @@ apt_install() {
         command -v sudo >/dev/null || fail "these packages are missing and there is no sudo: ${missing[*]}"
         as_root=(sudo)
     fi
-    "${as_root[@]}" apt-get update -qq
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    # A machine that has just started may be installing updates by itself: that is waited for.
+    local apt=(apt-get -o DPkg::Lock::Timeout=600 -qq)
+    "${as_root[@]}" "${apt[@]}" update
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null
 }
 
 # venv_stamp REQUIREMENTS…: what a virtual environment is made from, and where it is.
@@ -55,10 +57,13 @@ venv_install() {
     venv_is_ready "$@" && return
     local files=("$root/deploy/requirements-build.txt") name
     for name in "$@"; do files+=("$root/deploy/$name"); done
-    if [ ! -x "$venv/bin/python" ] || [ "$("$venv/bin/python" --version)" != "$("$python" --version)" ]; then
+    # One without any stamp was never finished: after a power cut, files may be empty that pip believes to be there.
+    if [ -z "$(ls "$venv"/.stamp-* 2>/dev/null)" ] || [ ! -x "$venv/bin/python" ] ||
+        [ "$("$venv/bin/python" --version)" != "$("$python" --version)" ]; then
         say "Making a virtual environment in .venv"
         "$python" -m venv --clear "$venv"
     fi
+    rm -f "$venv/.stamp-$#"
     local pip=("$venv/bin/python" -m pip --disable-pip-version-check --quiet --quiet install)
     say "Installing Python packages (pinned, hashes checked); the first time takes a minute or two"
     "${pip[@]}" --require-hashes -r "${files[0]}"
@@ -69,6 +74,7 @@ venv_install() {
         cat "$venv/editable.log" >&2
         fail "the project itself could not be installed"
     }
+    sync -f "$venv"
     venv_stamp "$@" >"$venv/.stamp-$#"
 }
 

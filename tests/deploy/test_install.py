@@ -5,10 +5,13 @@ import os
 import re
 import shutil
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from station.adapters import unit_places
+from station.adapters.unit_places import Places
 from station.daemon.presets import Preset
 from station.daemon.settings import load
 from tests.deploy.conftest import COMMAND_LINE, DEBIANS, INSTALL, ROOT, Install, listing
@@ -30,6 +33,7 @@ def test_a_dry_run_says_what_a_run_does_and_changes_nothing(system: Path, instal
 @as_root
 def test_a_second_run_changes_nothing_and_says_so(system: Path, install: Install):
     install("--name", "Counter 1", "--policy", "walk-up")
+    (system / "etc/hostname").write_text("as-its-owner-calls-it\n")
     before = listing(system)
     assert "Nothing to change" in install()
     assert listing(system) == before
@@ -53,6 +57,7 @@ def test_nothing_is_changed_while_something_is_worked_on(system: Path, install: 
 def test_what_is_left_when_it_is_uninstalled(system: Path, install: Install):
     before = listing(system)
     install("--name", "Counter 1", "--usb-guard")
+    unit_places.write(unit_places.different(system, unit_places.wanted(Places(vault=Path("/mnt/disk/backups")))))
     records = system / "var/lib/restore-station/records.db"
     records.parent.mkdir(parents=True)
     records.write_text("a record")
@@ -69,6 +74,7 @@ def test_what_is_left_when_it_is_uninstalled(system: Path, install: Install):
         "etc/.pwd.lock",
     }
     assert left - by_others == {"etc/restore-station/station.toml", "var/lib/restore-station/records.db"}
+    assert "/etc/systemd/system/station.service.d/restore-station-places.conf" in says
     assert "Left: /var/lib/restore-station" in says
     assert "Left: /etc/restore-station/station.toml" in says
     assert records.stat().st_uid == 0  # that user's number may become somebody else's
@@ -111,6 +117,23 @@ def test_what_the_owner_changed_stays(system: Path, install: Install):
     assert "somebody has changed it" in install("--uninstall")
     assert "1G" in limits.read_text()
     assert settings.read_text() == 'name = "Mine"\n'
+
+
+@as_root
+def test_a_run_that_the_power_cut_off_is_taken_up_again(system: Path, install: Install):
+    path = "/etc/systemd/journald.conf.d/restore-station.conf"
+    limits, notes = system / path[1:], system / "opt/restore-station/.installed"
+    install()
+    for name in ("files", "directories"):
+        lines = (notes / name).read_text().splitlines(keepends=True)
+        (notes / name).write_text("".join(line for line in lines if "journald" not in line))
+    limits.write_text("[Journal] # as another version has it\n")
+    digest = sha256(limits.read_bytes()).hexdigest()
+    (notes / "begun").write_text(f"directory {Path(path).parent}\n{digest} {path}\n")
+    assert f"Writing {path}" in install()
+    assert not (notes / "begun").exists()
+    install("--uninstall")
+    assert not limits.parent.exists()
 
 
 @as_root
@@ -160,9 +183,18 @@ def test_systemd_finds_nothing_wrong_with_the_units(system: Path, install: Insta
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
+def test_the_program_goes_nowhere_where_something_else_is(tmp_path: Path):
+    (tmp_path / "usr/bin").mkdir(parents=True)
+    line = [INSTALL, "--dry-run", "--root", tmp_path, "--prefix", "/usr"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert "there is something else in it" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
+        (["--prefix", "/opt/../usr"], "absolute path"),
         (["--policy", "nonsense"], "walk-up, bench or overnight"),
         (["--name", 'a "quoted" one'], "no quotes"),
         (["--prefix", "relative"], "absolute path"),

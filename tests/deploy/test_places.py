@@ -1,6 +1,5 @@
 """Directories that the settings name, and the units: what is written beside which unit, and taken away again."""
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,7 +13,7 @@ from station.cli.main import app
 from station.cli.places_checkup import examine_places
 from station.daemon.settings import load
 from station.errors import ConfigError
-from tests.deploy.conftest import ROOT, Install, listing
+from tests.deploy.conftest import ROOT, listing
 from tests.deploy.test_units import unit
 
 VAULT = Places(vault=Path("/mnt/disk/backups"))
@@ -202,15 +201,3 @@ def test_systemd_reads_them(root: Path):
     line = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", f"--root={root}", *units]
     done = subprocess.run(line, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
-
-
-@pytest.mark.system
-@pytest.mark.skipif(os.getuid() != 0, reason="makes users in another root file system")
-def test_they_go_with_the_station(system: Path, install: Install):
-    install()
-    write(different(system, wanted(VAULT)))
-    assert drop_ins(system) == {"station.service", "station-worker@.service"}
-    assert "The units" not in install()  # it changes none of them in a system that is not running
-    assert "/etc/systemd/system/station.service.d/" in install("--uninstall")
-    assert drop_ins(system) == set()
-    assert not (system / UNITS / "station.service.d").exists()
