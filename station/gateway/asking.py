@@ -48,16 +48,18 @@ class Asking:
         said = self._http.send(h11.Response(status_code=HTTPStatus.OK, headers=[], reason=b"Tunnel"))
         return said or b"", self._http.trailing_data[0]
 
-    def refused(self, status: HTTPStatus, why: str) -> bytes:
-        """What to answer when there is no tunnel: the reason is for people, who find it in the job's log."""
-        body = (why + "\n").encode()
-        head = [
-            ("Content-Type", "text/plain; charset=utf-8"),
-            ("Content-Length", str(len(body))),
-            ("Connection", "close"),
-        ]
-        answer = h11.Response(status_code=status, headers=head, reason=status.phrase.encode())
-        return b"".join(self._http.send(event) or b"" for event in (answer, h11.Data(data=body), h11.EndOfMessage()))
+
+def refusal(status: HTTPStatus, why: str) -> bytes:
+    """What to answer when there is no tunnel: the reason is for people, who find it in the job's log."""
+    body = (why + "\n").encode()
+    head = [
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Length", str(len(body))),
+        ("Connection", "close"),
+    ]
+    answer = h11.Response(status_code=status, headers=head, reason=status.phrase.encode())
+    http = h11.Connection(h11.SERVER)  # whatever was asked, if anything could be understood: to HEAD, it would be cut
+    return b"".join(http.send(event) or b"" for event in (answer, h11.Data(data=body), h11.EndOfMessage()))
 
 
 def sought(target: str, listed: Places) -> Place:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 from station.errors import InputRejected, Refused, StationError, Unreachable
 from station.gateway.addresses import addresses
-from station.gateway.asking import Asking, sought
+from station.gateway.asking import Asking, refusal, sought
 from station.gateway.hello import Hello
 from station.gateway.places import Place, Places
 
@@ -102,7 +102,7 @@ class Gateway:
         except tuple(_ANSWERS) as error:
             log.warning("no tunnel: %s", error)
             status = _ANSWERS[type(error)]
-            writer.write(asking.refused(status, str(error)))
+            writer.write(refusal(status, str(error)))
             await writer.drain()
             return
         try:

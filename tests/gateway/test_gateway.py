@@ -271,6 +271,7 @@ def test_a_beginning_without_end_is_refused():
     "said",
     [
         b"GET http://gs.apple.com/ HTTP/1.1\r\nHost: gs.apple.com\r\n\r\n",
+        b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
         b"CONNECT gs.apple.com HTTP/1.1\r\nHost: x\r\n\r\n",
         b"CONNECT user@gs.apple.com:443 HTTP/1.1\r\nHost: x\r\n\r\n",
         b"CONNECT gs.apple.com:443 HTTP/1.1\r\n" + b"X: y\r\n" * 2000,
