@@ -19,6 +19,8 @@ _NEEDED = ("station.worker.job", "station.worker.services.look", "station.worker
 
 HOME = "/proc/self/cwd/../home"
 """The library notes at its import where its home is. Read later, in a job's `cwd`, this is the job's own."""
+_NO_HOME = "/proc/self"
+"""Beside this there is no `home`. Elsewhere it could be somebody's, or one that may not be looked at."""
 
 
 RUNTIME_SECONDS = 15 * 3600
@@ -38,6 +40,7 @@ def await_job() -> Path | None:
         with suppress(BrokenPipeError):  # nobody waits any more: there will be no job
             os.write(0, b"\n")
     os.environ["HOME"] = HOME
+    os.chdir(_NO_HOME)
     for name in _NEEDED:
         importlib.import_module(name)
     gc.collect()

@@ -19,18 +19,21 @@ import io, os, pathlib, sys, tempfile, threading
 from station.worker import ready
 sys.stdin = io.StringIO("")
 assert ready.await_job() is None
+assert not os.path.exists(ready.HOME)
 from pymobiledevice3 import common
-os.makedirs("job/home"), os.makedirs("job/cwd"), os.chdir("job/cwd")
+job = sys.argv[1]
+os.makedirs(job + "/home"), os.makedirs(job + "/cwd"), os.chdir(job + "/cwd")
 print(tempfile.tempdir, threading.active_count(), common._HOMEFOLDER.resolve())
 """
 
 
 def test_getting_ready_settles_nothing_that_is_a_jobs_own(tmp_path: Path):
-    home = tmp_path / "somebody"
+    home, beside = tmp_path / "home", tmp_path / "beside"  # as /home is beside where systemd starts it
     home.mkdir()
+    beside.mkdir()
     environment = os.environ | {"HOME": str(home)}
-    command = [sys.executable, "-c", STATE]
-    told = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=30)
+    command = [sys.executable, "-c", STATE, str(tmp_path / "job")]
+    told = subprocess.run(command, cwd=beside, env=environment, check=True, capture_output=True, timeout=30)
     temporary, threads, kept = told.stdout.decode().split()
     assert (temporary, threads) == ("None", "1")
     assert Path(kept).is_relative_to(tmp_path / "job" / "home")
