@@ -48,6 +48,16 @@ class TestIdle:
     def test_with_one_that_runs(self, tmp_path: Path):
         assert subprocess.run([IDLE, tmp_path], check=False, timeout=30).returncode == 1
 
+    def test_with_firmware_that_is_fetched_into_a_store_elsewhere(self, tmp_path: Path):
+        settings, lock = tmp_path / "station.toml", tmp_path / "disk/i OS/.fetch-one/lock"
+        settings.write_text(f'name = "One"\nfirmware = "{tmp_path}/disk/i OS" # the "large" one\n')
+        lock.parent.mkdir(parents=True)
+        told = os.environ | {"STATION_CONFIG": str(settings)}
+        with lock.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            assert subprocess.run([IDLE, tmp_path], check=False, timeout=30, env=told).returncode == 1
+        assert subprocess.run([IDLE, tmp_path], check=False, timeout=30, env=told).returncode == 0
+
     def test_it_waits_for_its_end(self, tmp_path: Path, locked: int):
         with subprocess.Popen([IDLE, "--wait", tmp_path], stdin=subprocess.DEVNULL) as waiting:
             lock = (tmp_path / "jobs/one/lock").stat().st_ino
