@@ -147,6 +147,15 @@ def test_imagers_list_says_what_is_written_to_the_card(tmp_path: Path):
 
 
 @pytest.mark.system
+@pytest.mark.parametrize(("options", "devices"), [([], ["pi5-64bit", "pi4-64bit"]), (["--device", "none"], None)])
+def test_an_image_for_pcs_is_not_offered_for_a_pi(tmp_path: Path, options: list[str], devices: list[str] | None):
+    (tmp_path / "station.img").write_bytes(b"an image")
+    command = [sys.executable, str(ROOT / "deploy/image-manifest"), str(tmp_path / "station.img"), *options]
+    (entry,) = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=30).stdout)["os_list"]
+    assert entry.get("devices") == devices
+
+
+@pytest.mark.system
 def test_an_image_that_is_none_is_said_in_words(tmp_path: Path):
     (tmp_path / "x.xz").write_bytes(b"no")
     command = [sys.executable, str(ROOT / "deploy/image-manifest"), str(tmp_path / "x.xz")]
@@ -167,6 +176,7 @@ def test_an_image_that_is_none_is_said_in_words(tmp_path: Path):
         (["--out"], "needs a value"),
         (["--bundle", "one"], "a certificate and its key"),
         (["--keyring", "/nowhere"], "cannot be read"),
+        (["--bundle", "/dev/null", "/dev/null"], "needs --keyring"),
     ],
 )
 def test_nonsense_is_refused(options: list[str], says: str):
