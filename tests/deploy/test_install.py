@@ -58,10 +58,16 @@ def test_what_is_left_when_it_is_uninstalled(system: Path, install: Install):
     before = listing(system)
     install("--name", "Counter 1", "--usb-guard")
     unit_places.write(unit_places.different(system, unit_places.wanted(Places(vault=Path("/mnt/disk/backups")))))
+    settings = system / "etc/restore-station/station.toml"
+    settings.write_text('vault = "/mnt/disk/backups" # "large"\n' + settings.read_text())
+    found = re.search("^restore-station:[^:]*:([0-9]+):", (system / "etc/passwd").read_text(), re.MULTILINE)
+    assert found is not None
+    backup, others = system / "mnt/disk/backups/backup", system / "mnt/disk/backups/others"
     records = system / "var/lib/restore-station/records.db"
-    records.parent.mkdir(parents=True)
-    records.write_text("a record")
-    os.chown(records, 990, 990)
+    for file, number in ((records, 990), (backup, int(found[1])), (others, 4321)):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("what is kept")
+        os.chown(file, number, number)
     says = install("--uninstall")
     left = {path for path in listing(system).keys() - before.keys() if (system / path).is_file()}
     by_others = {
@@ -73,7 +79,10 @@ def test_what_is_left_when_it_is_uninstalled(system: Path, install: Install):
         "etc/gshadow",
         "etc/.pwd.lock",
     }
-    assert left - by_others == {"etc/restore-station/station.toml", "var/lib/restore-station/records.db"}
+    by_itself = {"mnt/disk/backups/backup", "mnt/disk/backups/others", "var/lib/restore-station/records.db"}
+    assert left - by_others == {"etc/restore-station/station.toml"} | by_itself
+    assert "Left: /mnt/disk/backups" in says
+    assert (backup.stat().st_uid, others.stat().st_uid) == (0, 4321)
     assert "/etc/systemd/system/station.service.d/restore-station-places.conf" in says
     assert "Left: /var/lib/restore-station" in says
     assert "Left: /etc/restore-station/station.toml" in says
