@@ -57,13 +57,15 @@ venv_install() {
     venv_is_ready "$@" && return
     local files=("$root/deploy/requirements-build.txt") name
     for name in "$@"; do files+=("$root/deploy/$name"); done
-    # One without any stamp was never finished: after a power cut, files may be empty that pip believes to be there.
-    if [ -z "$(ls "$venv"/.stamp-* 2>/dev/null)" ] || [ ! -x "$venv/bin/python" ] ||
+    # One that was not finished is made anew: after a power cut, files may be empty that pip believes to be there.
+    if [ -e "$venv/.unfinished" ] || ! "$venv/bin/python" -m pip --version >/dev/null 2>&1 ||
         [ "$("$venv/bin/python" --version)" != "$("$python" --version)" ]; then
         say "Making a virtual environment in .venv"
         "$python" -m venv --clear "$venv"
     fi
     rm -f "$venv/.stamp-$#"
+    touch "$venv/.unfinished"
+    sync "$venv/.unfinished"
     local pip=("$venv/bin/python" -m pip --disable-pip-version-check --quiet --quiet install)
     say "Installing Python packages (pinned, hashes checked); the first time takes a minute or two"
     "${pip[@]}" --require-hashes -r "${files[0]}"
@@ -76,6 +78,7 @@ venv_install() {
     }
     sync -f "$venv"
     venv_stamp "$@" >"$venv/.stamp-$#"
+    rm "$venv/.unfinished"
 }
 
 # What systemd-python and, where it has no wheel, sslpsk-pmd3 are built with.
