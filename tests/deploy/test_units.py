@@ -45,6 +45,12 @@ def test_a_worker_may_work_as_long_as_it_believes():
     assert unit("station-worker@.service")["RuntimeMaxSec"] == f"{RUNTIME_SECONDS // 3600}h"
 
 
+def test_what_begins_as_root_may_do_as_the_station():
+    first_boot = (FILES / "first-boot/etc/systemd/system/restore-station-first-boot.service").read_text()
+    (may,) = re.findall("^CapabilityBoundingSet=(.*)", first_boot, re.MULTILINE)
+    assert {"CAP_SETUID", "CAP_SETGID"} < set(may.split())
+
+
 def test_few_units_have_a_network():
     with_network = {
         file.name
