@@ -64,10 +64,10 @@ def test_what_is_left_when_it_is_uninstalled(system: Path, install: Install):
     assert found is not None
     backup, others = system / "mnt/disk/backups/backup", system / "mnt/disk/backups/others"
     records = system / "var/lib/restore-station/records.db"
-    for file, number in ((records, 990), (backup, int(found[1])), (others, 4321)):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("what is kept")
-        os.chown(file, number, number)
+    for kept, number in ((records, 990), (backup, int(found[1])), (others, 4321)):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text("what is kept")
+        os.chown(kept, number, number)
     says = install("--uninstall")
     left = {path for path in listing(system).keys() - before.keys() if (system / path).is_file()}
     by_others = {
@@ -194,7 +194,7 @@ def test_systemd_finds_nothing_wrong_with_the_units(system: Path, install: Insta
 
 def test_the_program_goes_nowhere_where_something_else_is(tmp_path: Path):
     (tmp_path / "usr/bin").mkdir(parents=True)
-    line = [INSTALL, "--dry-run", "--root", tmp_path, "--prefix", "/usr"]
+    line = [str(INSTALL), "--dry-run", "--root", str(tmp_path), "--prefix", "/usr"]
     done = subprocess.run(line, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1
     assert "there is something else in it" in done.stderr
