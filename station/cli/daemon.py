@@ -18,7 +18,7 @@ def daemon(
     virtual: Annotated[Path | None, typer.Option(help="Directory of a virtual host, in place of real phones.")] = None,
 ) -> None:
     """Own the station: watch phones, run jobs, keep records, until told to end."""
-    gc.disable()  # what is loaded stays: to search it for what could go, while it is loaded, takes an eighth of the start
+    gc.disable()  # what is loaded stays; to search it for what could go meanwhile takes an eighth of the start
     from station.daemon import main, settings  # noqa: PLC0415 heavy, and this command's alone
 
     gc.freeze()
