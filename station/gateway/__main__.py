@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from station.adapters import notify
 from station.gateway.places import Places, places
 from station.gateway.tunnels import Gateway
 from station.model.job import Reach
@@ -54,7 +55,12 @@ async def _serve(listed: Places, listening: socket.socket, pipe: int | None) -> 
     loop.add_signal_handler(signal.SIGTERM, serving.cancel)
     if pipe is not None:
         loop.add_reader(pipe, serving.cancel)  # nobody writes to it: what can be read is its end
-    await serving
+    feeding = asyncio.create_task(notify.keep_watchdog_fed())
+    notify.ready("Open to Apple.")
+    try:
+        await serving
+    finally:
+        feeding.cancel()
 
 
 if __name__ == "__main__":

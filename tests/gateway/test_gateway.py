@@ -1,11 +1,14 @@
 """The gateway: where a tunnel may lead, what may be said in it, and what nobody gets more of."""
 
 import asyncio
+import os
 import socket
 import ssl
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -352,3 +355,22 @@ async def test_a_gateway_that_talks_nonsense_or_nothing_is_no_way_out(tmp_path):
         async with await asyncio.start_unix_server(talks, path):
             with pytest.raises(Unreachable, match="The way out of this station is closed"):
                 await asyncio.to_thread(dial, str(path), "gs.apple.com", 443, SECONDS)
+
+
+@pytest.mark.system
+async def test_it_tells_systemd_that_it_serves_and_does_not_hang(tmp_path: Path):
+    place = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told, socket.socket(socket.AF_UNIX) as listening:
+        told.bind(place)
+        listening.bind(str(tmp_path / "gateway"))
+        listening.listen()
+        environment = os.environ | {"NOTIFY_SOCKET": place, "WATCHDOG_USEC": "300000"}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "station.gateway"), stdin=listening.fileno(), env=environment
+        )
+        try:
+            said = {(await asyncio.to_thread(told.recv, 100)).split(b"\n")[0] for _ in range(3)}
+            assert said == {b"READY=1", b"WATCHDOG=1"}
+        finally:
+            process.terminate()
+            assert await process.wait() == 0
