@@ -1,12 +1,12 @@
 """A station that is switched on, and off by pulling the plug: a guest with a disk of its own, and what is on it.
 
 The units, users and rules are as they are delivered; they lie where `deploy/install` lays them, and systemd starts them
-at boot. Otherwise are only where the program lies, how long systemd waits on emulated processors, and Apple's address.
+at boot. Otherwise are only how long systemd waits on emulated processors, Apple's address, and how Python finds the
+program, of which one half lies on another file system.
 """
 
 import asyncio
 import socket
-import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from itertools import count
@@ -27,7 +27,8 @@ from station.virtual.hosting.host import VirtualHost
 from station.virtual.phones.phone import VirtualPhone
 from tests.vm import delivered
 from tests.vm.disk import Disk
-from tests.vm.guest import HOST, ROOT, Guest, shared
+from tests.vm.guest import HOST, PROGRAM, PYTHON, ROOT, Guest, of_the_program, shared
+from tests.vm.kiosk import TOUCHSCREEN
 
 PATIENCE = 300.0
 """Seconds for whatever takes less than thirty on an idle machine."""
@@ -44,13 +45,10 @@ WATCHDOG = 20
 
 HERE = f"""\
 [Unit]
-RequiresMountsFor={ROOT} {sys.prefix}
+RequiresMountsFor={" ".join(str(place) for _, place in of_the_program())}
 [Service]
 ExecStart=
-Environment=PYTHONPATH={ROOT} PYTHONUNBUFFERED=1
-# Where tests run, the program may lie in /tmp or below somebody's home.
-PrivateTmp=no
-ProtectHome=no
+Environment=PYTHONPATH={PROGRAM} PYTHONUNBUFFERED=1
 TimeoutStartSec=300
 """
 SETTINGS = {
@@ -74,16 +72,16 @@ MORE = {
     # Mesa draws in threads, which emulated processors only lose time with.
     "station-screen.service": "Environment=LP_NUM_THREADS=0\n",
 }
-THERE = "/opt/restore-station/.venv/bin"
+COMMAND = PROGRAM / ".venv/bin/station"
 PROGRAMS = {
     # How what units start is started here. The first that fits counts.
-    f"{THERE}/station daemon": f"{sys.executable} -m tests.vm.delivered daemon",
-    f"{THERE}/python -m station.gateway": f"{sys.executable} -m station.gateway --reach {delivered.APPLE}",
-    f"{THERE}/python": sys.executable,
-    f"{THERE}/station": f"{sys.executable} -m station",
+    f"{COMMAND} daemon": f"{PYTHON} -m tests.vm.delivered daemon",
+    f"{PYTHON} -m station.gateway": f"{PYTHON} -m station.gateway --reach {delivered.APPLE}",
+    # It says with which Python it begins: with that of the host's.
+    f"{COMMAND}": f"{PYTHON} -m station",
 }
-BEGIN = ("station.service",)
-"""What is enabled; what else it needs it wants. Not the screen: to draw takes the processors of all others."""
+BEGIN = ("station.service", "station-screen.service")
+"""What is enabled; what else they need they want."""
 WORLD = """\
 # What is a machine's own, before the station is started on it: users, as the packages make them; a Raspberry Pi's pins.
 [Unit]
@@ -132,6 +130,16 @@ ExecStart=socat TCP-LISTEN:{PORT},fork,reuseaddr UNIX-CONNECT:{SOCKET}
 [Install]
 WantedBy=multi-user.target
 """
+GLASS = f"""\
+# The touchscreen of this machine.
+[Unit]
+RequiresMountsFor={PROGRAM}/tests
+[Service]
+ExecStartPre=modprobe uinput
+ExecStart={" ".join(TOUCHSCREEN)}
+[Install]
+WantedBy=multi-user.target
+"""
 NINE = "9p trans=virtio,version=9p2000.L,msize=512000,ro,cache=loose"
 WORKERS = f"""
 import fcntl, json, pathlib
@@ -150,12 +158,13 @@ for job in sorted(pathlib.Path("{STATE}/jobs").iterdir()):
 """Which process works in which bay: whoever holds the lock of the job's directory (`JobDirectory.alive`)."""
 RESTARTED = """
 unit=$1; action=$2
-was=$(systemctl show --property=MainPID --value $unit)
+since() { systemctl show --property=ActiveEnterTimestampMonotonic --value $unit; }
+was=$(since)
 read -r begun _ < /proc/uptime
-kill -$action $was
-until [ "$(systemctl show --property=ActiveState --value $unit)" = active ] &&
-    [ "$(systemctl show --property=MainPID --value $unit)" != $was ]; do sleep 0.2; done
-echo $begun $(systemctl show --property=ActiveEnterTimestampMonotonic --value $unit)
+systemctl kill --kill-whom=main --signal=$action $unit
+is_back() { [ "$(systemctl show --property=ActiveState --value $unit)" = active ] && [ "$(since)" -gt $was ]; }
+until is_back; do sleep 0.2; done
+echo $begun $(since)
 """
 
 
@@ -165,7 +174,8 @@ class Appliance:
     def __init__(self, guest: Guest, host: VirtualHost, forwarded: int) -> None:
         self.guest = guest
         self.host = host
-        self._forwarded = forwarded
+        self.forwarded = forwarded
+        """The port here that leads to the daemon's socket."""
         self._numbers = count(1)
 
     # -- eyes
@@ -216,7 +226,7 @@ class Appliance:
 
     async def records(self, *command: str) -> str:
         """What `station records` says, of emulated phones, as the station's own user."""
-        program = ("runuser", "--user", "restore-station", "--", "env", f"PYTHONPATH={ROOT}", sys.executable)
+        program = ("runuser", "--user", "restore-station", "--", "env", f"PYTHONPATH={PROGRAM}", str(PYTHON))
         options = ("--state", str(STATE), "--emulated")
         return await self.guest.check(*program, "-m", "station", "records", *command, *options, seconds=PATIENCE)
 
@@ -244,11 +254,10 @@ class Appliance:
         await self.obeyed(OperatorConfirm, bay, ecid=phone.identity.ecid)
 
     async def kill(self, unit: str, signal: str = "KILL") -> float:
-        """Send a signal to a unit's main process; seconds until another one was ready, as `since_boot` counts them."""
-        waited = self.guest.waited()
+        """Send a signal to a unit's main process; seconds of the guest's clock until another one was ready."""
         restarted = ("sh", "-c", RESTARTED, "sh", unit, signal)
         begun, active = map(float, (await self.guest.check(*restarted, seconds=PATIENCE)).split())
-        return max(0.0, active / 1e6 - begun - (self.guest.waited() - waited))
+        return active / 1e6 - begun
 
     async def since_boot(self, unit: str) -> float:
         """Seconds of the guest's clock from the kernel's first moment until a unit was ready.
@@ -260,7 +269,7 @@ class Appliance:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncGenerator[ApiClient, None]:
-        wire = await asyncio.to_thread(socket.create_connection, ("127.0.0.1", self._forwarded), timeout=30)
+        wire = await asyncio.to_thread(socket.create_connection, ("127.0.0.1", self.forwarded), timeout=30)
         async with connect("ws://station/", sock=wire, max_size=MAX_FRAME, compression=None) as connection:
             yield ApiClient(connection)
 
@@ -272,8 +281,8 @@ def _bays(snapshot: Snapshot, bay: str) -> Iterator[BayView]:
 def _program(unit: str) -> str:
     """What a unit starts, as it is started here."""
     (line,) = (line for line in unit.splitlines() if line.startswith("ExecStart="))
-    there = next(there for there in PROGRAMS if there in line)
-    return f"{line.replace(there, PROGRAMS[there])}\n"
+    there = next((there for there in PROGRAMS if there in line), line)
+    return f"{line.replace(there, PROGRAMS.get(there, line))}\n"
 
 
 def installed(host: VirtualHost, firmware: Path) -> Disk:
@@ -298,6 +307,7 @@ def installed(host: VirtualHost, firmware: Path) -> Disk:
     disk.lay("/etc/world.sh", PINS)
     disk.unit("world.service", WORLD, wanted_by="sysinit.target")
     disk.unit("outside.service", OUTSIDE, wanted_by="multi-user.target")
+    disk.unit("glass.service", GLASS, wanted_by="multi-user.target")
     apple = host.apple
     reach = Reach(
         usbmuxd="/var/run/usbmuxd",
@@ -310,8 +320,9 @@ def installed(host: VirtualHost, firmware: Path) -> Disk:
     disk.unit("firmware.service", FIRMWARE.format(firmware=firmware), wanted_by="multi-user.target")
     shares = [*shared(), firmware]
     mounts = [f"share{number} {path} {NINE} 0 0" for number, path in enumerate(shares)]
+    mounts += [f"{source} {place} none bind 0 0" for source, place in of_the_program()]
     disk.lay("/etc/fstab", "\n".join(["/dev/vda / ext4 noatime 0 0", *mounts, ""]))
-    for path in shares:
+    for path in (*shares, *(place for _, place in of_the_program())):
         disk.directory(str(path))
     return disk
 
@@ -329,5 +340,5 @@ async def connect_cables(guest: Guest, host: VirtualHost) -> None:
     """Have the guest's USB sockets be those of the virtual phones."""
     assert host.tcp is not None
     addresses = [str(address).replace("127.0.0.1", HOST) for address in (host.tcp.feed, host.tcp.usbip)]
-    service = ["systemd-run", "--quiet", "--unit=attacher", f"--working-directory={ROOT}"]
-    await guest.check(*service, sys.executable, "-m", "station.virtual.usb.vhci", *addresses)
+    service = ["systemd-run", "--quiet", "--unit=attacher", f"--working-directory={PROGRAM}"]
+    await guest.check(*service, str(PYTHON), "-m", "station.virtual.usb.vhci", *addresses)

@@ -12,6 +12,7 @@ import asyncio
 import itertools
 import json
 import platform
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -22,6 +23,9 @@ from typing import Any, NamedTuple, Self
 
 ROOT = Path(__file__).parents[2]
 IMAGE = ROOT / ".vm"
+PROGRAM = Path("/opt/restore-station")
+"""Where the guest has the project and its virtual environment, as where it was installed: units see nothing of /tmp."""
+PYTHON = PROGRAM / ".venv/bin/python"
 HOST = "10.0.2.2"
 """The host's 127.0.0.1, as seen from the guest."""
 
@@ -114,7 +118,7 @@ class Guest:
                 await self._writer.drain()
                 return await answer
         except (TimeoutError, OSError) as error:
-            raise self.error(f"the guest does not answer to {command}") from error
+            raise self.error(f"the guest does not answer to {command}; {await self._where()}") from error
         finally:
             del self._pending[number]
 
@@ -157,6 +161,14 @@ class Guest:
         table: str = await self.monitor("human-monitor-command", **{"command-line": "info usernet"})
         rows = [line.split() for line in table.splitlines() if "HOST_FORWARD" in line]
         return next(int(row[3]) for row in rows if row[5] == str(port))
+
+    async def _where(self) -> str:
+        """Where its processors are: /proc/kallsyms of the same kernel has names for the addresses."""
+        try:
+            said = await self.monitor("human-monitor-command", **{"command-line": "info registers -a"})
+        except (OSError, TimeoutError, GuestError) as error:
+            return f"nor does QEMU: {error}"
+        return "; ".join(re.findall(r"CPU#\d+|[ER]IP=\w+|PC=\w+|HLT=\d", said))
 
     def waited(self) -> float:
         """Seconds that it could not go on since it was switched on, because others had this machine's processors."""
@@ -214,7 +226,7 @@ class Guest:
         line = [machine.qemu, "-accel", "tcg,thread=multi", *machine.options, "-smp", "2", "-m", "1G"]
         line += ["-nodefaults", "-display", "none", "-no-reboot"]
         line += ["-kernel", f"{IMAGE}/vmlinuz", "-initrd", f"{IMAGE}/initrd"]
-        line += ["-append", f"console={machine.console} mitigations=off panic=-1"]
+        line += ["-append", f"console={machine.console} mitigations=off panic=-1 nokaslr"]
         line += ["-drive", f"format=raw,if=none,id=disk,file={self._disk}", "-rtc", f"base={self._clock}"]
         line += ["-device", "virtio-blk-pci,drive=disk"]
         line += ["-netdev", "user,id=network,ipv6=off", "-device", "virtio-net-pci,netdev=network,romfile="]
@@ -251,6 +263,9 @@ class Guest:
             await self.check("mkdir", "--parents", str(path))
             mount = f'mountpoint --quiet "$0" || mount --types 9p --options {options} share{number} "$0"'
             await self.check("sh", "-c", mount, str(path))
+        for source, place in of_the_program() if ROOT in self._shares else ():
+            bind = 'mkdir --parents "$1" && { mountpoint --quiet "$1" || mount --bind "$0" "$1"; }'
+            await self.check("sh", "-c", bind, str(source), str(place))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take what the agent says until QEMU hangs up."""
@@ -290,6 +305,15 @@ def shared() -> list[Path]:
     """What a guest needs to run the project: its tree, and the virtual environment if that is elsewhere."""
     environment = Path(sys.prefix)
     return [ROOT] if environment.is_relative_to(ROOT) else [ROOT, environment]
+
+
+def of_the_program() -> list[tuple[Path, Path]]:
+    """Which directories of those that are shared are to be seen where in PROGRAM."""
+    return [
+        (ROOT / "station", PROGRAM / "station"),
+        (ROOT / "tests", PROGRAM / "tests"),
+        (Path(sys.prefix), PROGRAM / ".venv"),
+    ]
 
 
 async def _end(qemu: asyncio.subprocess.Process) -> None:

@@ -10,21 +10,21 @@ import pygame
 import pytest
 import pytest_asyncio
 
-from station.model.api import BayState, BayView, Choose, Command, Decide, Describe, Dismiss, Lamp, Order
+from station.model.api import BayState, BayView, Choose, Decide, Describe, Dismiss, Lamp, Order
 from station.model.gates import Choice
 from station.model.job import Phase
-from station.model.panel import Control
 from station.model.phone import PhoneMode
 from station.model.record import Outcome
 from station.model.service import Service
 from station.model.symptoms import Symptom
 from station.screen.canvas import Target
 from station.screen.office import ENTER, Key, NightDraft, Office, Room
-from station.screen.pages import Page, Place, Turn
+from station.screen.pages import Page, Turn
 from station.virtual.hosting.host import VirtualHost
 from station.virtual.phones.phone import VirtualPhone
 from tests.vm.guest import DISPLAY, Guest
 from tests.vm.kiosk import DAEMONS_USER, USER, Kiosk, kiosk_in
+from tests.vm.person import Meant, opens, sends
 from tests.vm.sockets import Sockets
 
 pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(1200)]
@@ -34,7 +34,6 @@ BAYS = '{"1": "1-1", "2": "1-2"}'
 """vhci's USB sockets, in the order in which phones are plugged in."""
 HANGS = 90.0
 """Seconds for what takes ten on a busy machine."""
-Meant = Callable[[Target], bool]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -45,27 +44,6 @@ async def kiosk(guest: Guest, tmp_path_factory: pytest.TempPathFactory) -> Async
     async with kiosk_in(guest, tmp_path_factory.mktemp("pictures")) as kiosk:
         yield kiosk
     pygame.display.quit()
-
-
-def sends(kind: type[Command], **fields: object) -> Meant:
-    """What gives this command, at once or with a page that it opens."""
-
-    def meant(target: Target) -> bool:
-        command = target.command
-        sent = command.sends if isinstance(command, Turn) else (command,)
-        return any(isinstance(one, kind) and all(getattr(one, f) == v for f, v in fields.items()) for one in sent)
-
-    return meant
-
-
-def opens(page: Page | Room) -> Meant:
-    """What opens this page."""
-
-    def meant(target: Target) -> bool:
-        to = target.command.to if isinstance(target.command, Turn) else None
-        return (isinstance(to, Place) and to.page is page) or (isinstance(to, Office) and to.room is page)
-
-    return meant
 
 
 def key(name: Key | str) -> Meant:
@@ -86,17 +64,6 @@ def settles_on(service: Service) -> Meant:
 def in_state(*states: BayState) -> Callable[[BayView], bool]:
     """A bay in one of these states."""
     return lambda bay: bay.state in states
-
-
-async def start_and_confirm(kiosk: Kiosk, bay: str = "1") -> None:
-    """Press START, and hold CONFIRM until the phone is worked on."""
-    person = kiosk.person
-    await person.pins.press(Control.START)
-    await kiosk.until(in_state(BayState.ARMED), bay)
-    await person.pins.release(Control.START)
-    await person.sees()
-    await person.pins.show(Lamp.PERSON)
-    await kiosk.hold_confirm(bay)
 
 
 async def erased(kiosk: Kiosk, sockets: Sockets, phone: VirtualPhone, bay: str = "1") -> None:
@@ -170,7 +137,7 @@ async def test_walk_up(kiosk: Kiosk, host: VirtualHost, sockets: Sockets):
         await person.touch(opens(Page.BACKUP))
         await person.touch(sends(Decide, choice=Choice.DECLINED))
         await kiosk.until(lambda bay: not any(one.findings for one in bay.offers if one.service is Service.ERASE))
-        await start_and_confirm(kiosk)
+        await kiosk.start_and_confirm()
         await person.pins.show(Lamp.WORKING)
         await erased(kiosk, sockets, phone)
         await person.touch(sends(Dismiss))
@@ -193,7 +160,7 @@ async def test_bench(kiosk: Kiosk, host: VirtualHost, sockets: Sockets):
         await person.touch(opens(Page.SERVICES))
         await person.touch(sends(Choose, service=Service.ERASE))
         await kiosk.until(lambda bay: bay.chosen is Service.ERASE)
-        await start_and_confirm(kiosk)
+        await kiosk.start_and_confirm()
         await erased(kiosk, sockets, phone)
         assert phone.socket is not None
         await host.bus.unplug(phone.socket)

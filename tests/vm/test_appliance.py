@@ -1,0 +1,334 @@
+"""The whole station at work: booted, used by touch and buttons; then everything around it fails.
+
+One station, switched on twice (`tests.vm.appliance`); the tests are one story, in this order. Its clock begins in 1970,
+as on a machine without a battery. Each failure ends in the same way: nothing that was written is lost, every phone's
+job is found, what became of it has a name, a person is told, and the records verify.
+
+How fast something is back is measured by the guest's own clock. Its processors are emulated, and so the limits are
+those of a machine as fast as the one that emulates it: five seconds there are `slowness` times five seconds here.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import msgspec
+import pygame
+import pytest
+import pytest_asyncio
+
+from station.adapters.chain import ChainFiles, record_of
+from station.adapters.firmware import FirmwareStore
+from station.adapters.signing import DemonstrationKey
+from station.model.api import BayState, Choose, Dismiss, Lamp, Start
+from station.model.causes import Cause
+from station.model.certificate import Certificate
+from station.model.job import Phase
+from station.model.record import Outcome, Record, SealedRecord
+from station.model.service import Service
+from station.screen.pages import Page
+from station.virtual.hosting.control import Installed, Plug
+from station.virtual.hosting.host import VirtualHost
+from station.virtual.phones.phone import VirtualPhone
+from tests.system.faults import ERASE_SENT, OF_PHASE
+from tests.system.rig import Window
+from tests.vm.appliance import CHIP, STATE, Appliance, connect_cables, installed, switched_on
+from tests.vm.firmware import NEW
+from tests.vm.guest import DISPLAY, HOST, PROGRAM, PYTHON, ROOT
+from tests.vm.kiosk import Kiosk, kiosk_before
+from tests.vm.person import opens, sends
+from tests.vm.sockets import RESTART
+
+pytestmark = [
+    pytest.mark.vm,
+    pytest.mark.story,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(1200),
+]
+
+Measured = Callable[[str], None]
+
+BEGUN = "1970-01-01T00:00:20"
+BOOT_SECONDS = 60.0
+BUSY = 10.0
+"""Seconds of waiting for a processor from which on a boot is held to nothing: they can only be guessed at."""
+BACK_SECONDS = 5.0
+"""From the death of the daemon, or of the screen, until it is ready again, on a machine that is not emulated."""
+OLD = Installed(version="26.1", build="23B85")
+AT_RAMDISK, AT_IMAGE, AT_RETURN = (OF_PHASE[phase] for phase in (Phase.RAMDISK, Phase.IMAGE, Phase.RETURN))
+FAILED = (Outcome.FAILED_UNTOUCHED, Outcome.FAILED_ERASED)
+OUTSIDE = 600.0
+"""Seconds until four phones at once are where they are to be held."""
+FILL = f"""
+free=$(stat --file-system --format='%a %S' {STATE} | {{ read -r blocks size; echo $((blocks * size)); }})
+fallocate --length $((free - (100 << 20))) /filled
+"""
+WORK = "import station.model.api"
+"""A tenth of what a daemon does until it is ready."""
+
+
+class Story:
+    """The station and its plug."""
+
+    def __init__(self, directory: Path, host: VirtualHost, disk: Path, measured: Measured) -> None:
+        self.host = host
+        self.measured = measured
+        self.slowness = 0.0
+        """0: not measured yet."""
+        self.told = 0
+        """Records that somebody was told of."""
+        self._directory = directory
+        self._disk = disk
+        self._times = 0
+        self._power = AsyncExitStack()
+
+    async def switch_on(self, *, clock: str) -> Appliance:
+        """Give it power, and put cables into its sockets when its daemon is ready (`ready`, see `since_boot`)."""
+        self._times += 1
+        directory = self._directory / str(self._times)
+        directory.mkdir()
+        self.appliance = await self._power.enter_async_context(
+            switched_on(directory, self.host, self._disk, firmware=self._disk.parent / "firmware", clock=clock)
+        )
+        self.ready = await self.appliance.since_boot("station")
+        self.waited = self.appliance.guest.waited()
+        await connect_cables(self.appliance.guest, self.host)
+        return self.appliance
+
+    async def is_back(self, unit: str) -> None:
+        """Kill a unit's process; another is ready soon."""
+        if not self.slowness:
+            self.slowness = await _slowness(self.appliance)
+            self.measured(f"the guest takes {self.slowness:.1f} times as long as this machine")
+        seconds = await self.appliance.kill(unit)
+        self.measured(f"{unit} was killed: another was ready after {seconds:.1f} s of the guest's clock")
+        assert seconds < BACK_SECONDS * self.slowness, f"{unit}, slowness {self.slowness:.1f}"
+
+    async def cut_power(self) -> None:
+        """Take it away: QEMU is killed, and what the guest has not brought to its disk is gone."""
+        await self._power.aclose()
+
+    async def plug(self, bay: str) -> VirtualPhone:
+        """Plug a phone into the first socket that is free: in recovery mode, with somebody's data on it."""
+        phone = self.host.hands.plug(Plug(model="iPhone 12", installed=OLD, auto_boot=False))
+        phone.pace.least_restart = RESTART
+        view = await self.appliance.until_bay(bay, lambda view: view.state is BayState.READY)
+        assert view.phone is not None
+        assert view.phone.ecid == phone.identity.ecid
+        return phone
+
+    async def held(self, *windows: Window) -> None:
+        """Wait until all these phones are where they are to be held."""
+        try:
+            async with asyncio.timeout(OUTSIDE):
+                for window in windows:
+                    await window.reached.wait()
+        except TimeoutError:
+            histories = [window.phone.history[-3:] for window in windows]
+            raise AssertionError(f"{histories}\n{await self.appliance.logs()}") from None
+
+    async def ended(self, bay: str, *outcomes: Outcome) -> Record:
+        """A job's end: it has a name, it is told, and it is on the disk."""
+        view = await self.appliance.until_recorded(bay)
+        assert view.result is not None
+        assert view.result.title
+        file = ChainFiles(STATE / "proof" / DemonstrationKey.name).record(view.result.record)
+        record = record_of(msgspec.json.decode(await self.appliance.guest.check("cat", str(file)), type=SealedRecord))
+        assert record.outcome in outcomes, f"{record}\n{await self.appliance.logs()}"
+        assert (view.result.outcome, view.result.cause) == (record.outcome, record.cause)
+        assert record.cause is not Cause.INTERNAL
+        assert record.outcome is Outcome.VERIFIED or view.result.remedy
+        self.told = max(self.told, view.result.record)
+        return record
+
+    async def clear(self, bay: str, phone: VirtualPhone) -> None:
+        """Take a phone away, and put away what was said of it."""
+        if phone.socket is not None:
+            await self.host.bus.unplug(phone.socket)
+        await self.appliance.give(Dismiss, bay)
+        await self.appliance.until_bay(bay, lambda view: view.state is BayState.EMPTY)
+
+    async def nothing_lost(self) -> None:
+        """All records that anybody was told of are there, and verify."""
+        said = await self.appliance.records("verify")
+        assert f"Records: {self.told}." in said, said
+        assert "Everything is as it was written." in said
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def story(tmp_path_factory: pytest.TempPathFactory, measured: Measured) -> AsyncIterator[Story]:
+    """A station that was just switched on for the first time, with cables in its sockets, and firmware."""
+    directory = tmp_path_factory.mktemp("station")
+    place = directory / "made"
+    place.mkdir()
+    async with VirtualHost(tmp_path_factory.mktemp("phones"), tcp=True, name=HOST) as host:
+        unpacked, _ = await asyncio.to_thread(NEW.make, place)
+        host.apple.register(unpacked)
+        await asyncio.to_thread(FirmwareStore(place / "firmware", reserve=0).import_ipsw, unpacked)
+        disk = await installed(host, place / "firmware").make(place)
+        story = Story(directory, host, disk, measured)
+        try:
+            await story.switch_on(clock=BEGUN)
+            yield story
+        finally:
+            await story.cut_power()
+            await asyncio.to_thread(disk.unlink)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def kiosk(story: Story, tmp_path: Path) -> AsyncIterator[Kiosk]:
+    """Its screen, and who stands before it."""
+    pygame.display.init()
+    pygame.display.set_mode(DISPLAY)
+    station = story.appliance
+    lines = (await station.guest.check("cat", str(CHIP))).strip()
+    yield await kiosk_before(station.guest, lines, station.forwarded, tmp_path)
+    pygame.display.quit()
+
+
+async def _slowness(station: Appliance) -> float:
+    """How many times as long the guest takes now for what a daemon does when it starts."""
+    work = f"{PYTHON} -c '{WORK}'"
+    there = f"cd {PROGRAM} && {work} && read -r a _ < /proc/uptime && {work} && read -r b _ < /proc/uptime"
+    here = []
+    for _ in range(3):
+        begun = time.monotonic()
+        program = await asyncio.create_subprocess_exec(sys.executable, "-c", WORK, cwd=ROOT)
+        assert await program.wait() == 0
+        here.append(time.monotonic() - begun)
+    begun_there, ended = (await station.guest.check("sh", "-c", f"{there} && echo $a $b", seconds=300)).split()
+    return (float(ended) - float(begun_there)) / min(here)
+
+
+async def test_boot_to_ready(story: Story):
+    story.measured(f"boot: the daemon ready after {story.ready:.1f} s, without {story.waited:.1f} s")
+    assert not (await story.appliance.until(lambda snapshot: True)).clock_trusted
+    assert story.ready < BOOT_SECONDS or story.waited > BUSY
+
+
+async def test_a_restore_outlives_screen_daemon_and_usbmuxd(story: Story, kiosk: Kiosk):
+    """Chosen by touch, confirmed by the buttons. Another phone is at work beside it."""
+    station = story.appliance
+    phone = await story.plug("1")
+    image, back = Window(phone, AT_IMAGE), Window(phone, AT_RETURN)
+    async with kiosk.following():
+        await kiosk.until(lambda view: view.state is BayState.READY)
+        await kiosk.person.touch(opens(Page.PHONE))
+        await kiosk.person.touch(opens(Page.SERVICES))
+        await kiosk.person.touch(sends(Choose, service=Service.RESTORE))
+        await kiosk.until(lambda view: view.chosen is Service.RESTORE)
+        await kiosk.start_and_confirm()
+    neighbour = await story.plug("2")
+    other = Window(neighbour, AT_IMAGE)
+    await station.restore("2", neighbour)
+    await story.held(image, other)
+    workers = await station.workers()
+    assert workers.keys() == {"1", "2"}
+
+    await story.is_back("station-screen")
+    kiosk.person.forget()
+    await story.is_back("station")
+    for bay in workers:
+        await station.until_bay(bay, lambda view: view.state is BayState.WORKING)
+    assert await station.workers() == workers
+    async with kiosk.following():
+        await kiosk.person.sees()
+    await station.guest.check("systemctl", "stop", "station-screen")  # to draw takes the processors of all others
+
+    image.go()
+    await story.held(back)
+    seconds = await station.kill("usbmuxd")
+    story.measured(f"usbmuxd was killed: another was ready after {seconds:.1f} s of the guest's clock")
+    other.go()
+    back.go()
+    # In the middle of its image a phone is lost with usbmuxd; one that has all of it is found again.
+    await story.ended("2", Outcome.FAILED_ERASED)
+    record = await story.ended("1", Outcome.VERIFIED)
+    assert phone.history.count(ERASE_SENT) == 1
+    assert phone.system is not None
+    assert (phone.system.build, phone.system.canary) == (NEW.build, None)
+
+    # No certificate says when, before the clock is known to be right.
+    assert not record.clock_trusted
+    view = await station.until_recorded("1")
+    assert view.result is not None
+    assert view.result.certificate is not None
+    paper = await station.guest.check("cat", str(Path(view.result.certificate).with_suffix(".json")))
+    assert not msgspec.json.decode(paper, type=Certificate).clock_trusted
+    await story.clear("1", phone)
+    await story.clear("2", neighbour)
+
+
+async def test_a_worker_dies_a_hub_drops_and_the_power_goes(story: Story):
+    station, host = story.appliance, story.host
+    phones = {bay: await story.plug(bay) for bay in "123"}
+    cut = Window(phones["1"], AT_IMAGE)
+    begun = {bay: Window(phones[bay], AT_RAMDISK, hold=False) for bay in "23"}
+    for bay, phone in phones.items():
+        await station.restore(bay, phone)
+
+    # A worker: its phone's job ends, its neighbours' go on.
+    await story.held(begun["2"])
+    workers = await station.workers()
+    assert workers.keys() == phones.keys()
+    await station.guest.check("kill", "-KILL", str(workers["2"]))
+    assert (await story.ended("2", Outcome.FAILED_UNTOUCHED)).cause is Cause.WORKER_DIED
+    assert await station.workers() == {bay: workers[bay] for bay in "13"}
+
+    # A hub: its phones leave at the same moment, one of them at work.
+    await asyncio.gather(*(host.bus.unplug(socket) for bay in "23" if (socket := phones[bay].socket) is not None))
+    assert (await story.ended("3", *FAILED)).cause is Cause.DISCONNECTED
+    for bay in "23":
+        await story.clear(bay, phones[bay])
+
+    # The power, with a phone in the middle of its image. The phone itself has a battery.
+    await story.held(cut)
+    await story.cut_power()
+    cut.go()
+    station = await story.switch_on(clock="utc")
+    story.measured(f"after a power cut: the daemon ready after {story.ready:.1f} s, without {story.waited:.1f} s")
+    assert story.ready < BOOT_SECONDS or story.waited > BUSY
+    record = await story.ended("1", Outcome.FAILED_ERASED)
+    story.measured(f"after a power cut: the restore ended as {record.outcome.value}, because of {record.cause}")
+    assert record.ecid == phones["1"].identity.ecid
+    assert await station.workers() == {}
+    await station.until_lit(Lamp.FAULT)
+    await story.nothing_lost()
+    await story.clear("1", phones["1"])
+
+
+@pytest.mark.long
+async def test_the_watchdog_bites_a_daemon_that_hangs(story: Story):
+    seconds = await story.appliance.kill("station", "STOP")
+    story.measured(f"the daemon hung: another was ready after {seconds:.1f} s of the guest's clock")
+    said = await story.appliance.guest.check("journalctl", "--unit=station", "--no-pager", "--lines=200")
+    assert "Watchdog timeout" in said
+
+
+@pytest.mark.long
+async def test_the_disk_is_full(story: Story):
+    station = story.appliance
+    bay = "1"
+    phone = await story.plug(bay)
+    await station.guest.check("sh", "-c", FILL)
+    await station.until(lambda snapshot: "disk is nearly full" in snapshot.notice)
+    answer = await station.give(Start, bay, service=Service.RESTORE)
+    assert "disk is nearly full" in answer.refused
+    assert answer.remedy
+    await station.until_lit(Lamp.FAULT)
+    await station.guest.check("rm", "/filled")
+    await station.until(lambda snapshot: not snapshot.notice)
+    assert phone.history == []
+
+
+@pytest.mark.long
+async def test_the_clock_is_trusted_once_somebody_has_set_it(story: Story):
+    station = story.appliance
+    assert not (await station.until(lambda snapshot: True)).clock_trusted
+    # What systemd-timesyncd does after the first answer of an NTP server.
+    mark = "mkdir --parents /run/systemd/timesync && touch /run/systemd/timesync/synchronized"
+    await station.guest.check("sh", "-c", mark)
+    await station.until(lambda snapshot: snapshot.clock_trusted)
