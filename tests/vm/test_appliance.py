@@ -216,9 +216,8 @@ async def test_a_restore_outlives_screen_daemon_and_usbmuxd(story: Story, kiosk:
     image, back = Window(phone, AT_IMAGE), Window(phone, AT_RETURN)
     async with kiosk.following():
         await kiosk.until(lambda view: view.state is BayState.READY)
-        await kiosk.person.touch(opens(Page.PHONE))
-        await kiosk.person.touch(opens(Page.SERVICES))
-        await kiosk.person.touch(sends(Choose, service=Service.RESTORE))
+        restore = sends(Choose, service=Service.RESTORE)
+        await kiosk.person.go(opens(Page.PHONE), opens(Page.SERVICES), restore)
         await kiosk.until(lambda view: view.chosen is Service.RESTORE)
         await kiosk.start_and_confirm()
     neighbour = await story.plug("2")

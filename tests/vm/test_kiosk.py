@@ -156,9 +156,7 @@ async def test_bench(kiosk: Kiosk, host: VirtualHost, sockets: Sockets):
     async with kiosk.station(policy="bench", bays=BAYS):
         phone = await sockets.plug_known(*PHONE)
         await kiosk.until(lambda bay: bay.state is BayState.READY and bool(bay.offers))
-        await person.touch(opens(Page.PHONE))
-        await person.touch(opens(Page.SERVICES))
-        await person.touch(sends(Choose, service=Service.ERASE))
+        await person.go(opens(Page.PHONE), opens(Page.SERVICES), sends(Choose, service=Service.ERASE))
         await kiosk.until(lambda bay: bay.chosen is Service.ERASE)
         await kiosk.start_and_confirm()
         await erased(kiosk, sockets, phone)
