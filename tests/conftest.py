@@ -10,6 +10,7 @@ from functools import cache
 from itertools import count
 from typing import Any
 
+import hypothesis
 import pytest
 import structlog
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -33,6 +34,10 @@ structlog.configure(
     ],
     logger_factory=structlog.PrintLoggerFactory(sys.stderr),
 )
+
+# How long an example takes says nothing where others use the processors.
+hypothesis.settings.register_profile("station", deadline=None)
+hypothesis.settings.load_profile("station")
 
 KEYS = 8
 """Different ones: more than any test needs to tell phones and hosts apart."""

@@ -81,7 +81,7 @@ def check(kept: list[Kept], policy: Policy, wanted: int, other: int, random: Ran
     assert made.freed == sum(before.values()) - sum(after.values())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(stores(), policies, wanted, wanted, st.randoms())
 def test_every_plan(kept, policy, wanted, other, random):
     check(kept, policy, wanted, other, random)
@@ -89,7 +89,7 @@ def test_every_plan(kept, policy, wanted, other, random):
 
 @pytest.mark.long
 @pytest.mark.timeout(120)
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(stores(), policies, wanted, wanted, st.randoms())
 def test_thousands_of_plans(kept, policy, wanted, other, random):
     check(kept, policy, wanted, other, random)

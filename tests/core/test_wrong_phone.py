@@ -31,7 +31,6 @@ EXAMPLES = int(os.environ.get("TESTS_EXAMPLES", "40"))
 QUICK = settings(
     max_examples=EXAMPLES,
     stateful_step_count=50,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 UNTIL_CAUGHT = settings(QUICK, max_examples=3000, phases=[Phase.generate], derandomize=True)

@@ -22,9 +22,7 @@ from tests.records.conftest import RECORDS
 from tests.records.damage import zero_an_index
 from tests.records.samples import failed, record
 
-ON_ONE_COPY = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
-)
+ON_ONE_COPY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None)
 """Every example puts back what it changed, so that one copy serves them all."""
 
 

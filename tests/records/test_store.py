@@ -318,7 +318,7 @@ async def test_broken_records_are_not_opened(opened, state, files, breakage):
             pass
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None)
 @given(st.data())
 def test_a_bit_that_flips_is_never_a_surprise(pristine, data):
     whole = bytearray(chain_files(pristine, StationKey).database.read_bytes())

@@ -136,7 +136,7 @@ def views(draw: st.DrawFn) -> View:
     return View(snapshot, draw(WORDS), Office(room, part=draw(st.integers(0, 9)), draft=draft))
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(view=views(), size=st.sampled_from([*SIZES, (1920, 1080), (480, 800)]))
 def test_whatever_it_is_called(view: View, size: tuple[int, int]) -> None:
     canvas = Recorder(Surface(size), NOW)
@@ -151,7 +151,7 @@ def test_whatever_it_is_called(view: View, size: tuple[int, int]) -> None:
     hittable(canvas)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(view=views(), size=st.tuples(st.integers(1, 400), st.integers(1, 400)))
 def test_a_window_of_any_size_can_be_drawn(view: View, size: tuple[int, int]) -> None:
     render(view, Canvas(Surface(size), NOW))

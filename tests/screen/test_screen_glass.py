@@ -338,7 +338,7 @@ class TestGhosts:
         stage.tap(Start)
         assert stage.link.sent == [START]
 
-    @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
         st.lists(
             st.tuples(

@@ -163,7 +163,7 @@ def views(draw: st.DrawFn) -> View:
 
 
 @pytest.mark.system
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(view=views(), size=SIZES)
 def test_everything_is_in_its_place(view: View, size: tuple[int, int]) -> None:
     canvas = Recorder(Surface(size), NOW)
@@ -183,7 +183,7 @@ def test_everything_is_in_its_place(view: View, size: tuple[int, int]) -> None:
 
 
 @pytest.mark.system  # takes seconds
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(view=views(), size=SIZES)
 def test_targets_are_large_apart_and_on_the_screen(view: View, size: tuple[int, int]) -> None:
     canvas = Canvas(Surface(size), NOW)
@@ -195,7 +195,7 @@ def test_targets_are_large_apart_and_on_the_screen(view: View, size: tuple[int, 
 
 
 @pytest.mark.system
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(view=views(), size=st.tuples(st.integers(1, 400), st.integers(1, 400)))
 def test_a_window_of_any_size_can_be_drawn(view: View, size: tuple[int, int]) -> None:
     render(view, Canvas(Surface(size), NOW))

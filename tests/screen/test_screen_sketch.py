@@ -81,7 +81,7 @@ STEPS = st.tuples(
 )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.lists(STEPS, min_size=2, max_size=4))
 def test_whatever_follows_whatever(steps: list[tuple[View, float, int | None]]) -> None:
     partly = Surface(SIZE)

@@ -66,7 +66,7 @@ async def test_files_of_every_length_survive(plug, tmp_path, password):
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_keybag_that_was_touched_opens_or_is_refused(data):
     bag = KEYBAG.data
     start = data.draw(st.integers(0, len(bag)))

@@ -26,7 +26,7 @@ SETTINGS = st.lists(st.tuples(BYTE, ENDPOINTS, EXTRA), min_size=1, max_size=3)
 INTERFACES = st.dictionaries(st.integers(0, 31), SETTINGS, max_size=4)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(INTERFACES, BYTE, EXTRA)
 def test_configuration_is_read_as_it_was_made(interfaces, value, extra):
     parts = [extra] if extra else []
@@ -60,7 +60,7 @@ RIGHT = make_configuration(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.data())
 def test_nothing_else_is_taken_for_a_configuration(data):
     at = data.draw(st.integers(0, len(RIGHT) - 1))

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from station.model.base import SocketPath
@@ -302,7 +302,6 @@ def test_example_from_the_document():
     assert command.address == 0x81
 
 
-@settings(deadline=None)
 @given(st.binary(min_size=48, max_size=48), st.integers(0, 5))
 def test_hostile_headers_fail_in_one_way(data, command):
     header = struct.pack(">I", command) + data[4:]
@@ -313,7 +312,6 @@ def test_hostile_headers_fail_in_one_way(data, command):
             continue
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.booleans(), st.integers(0, 15))
 def test_commands_are_read_as_they_were_made(seqnum, devid, into_host, endpoint):
     submit = Submit(seqnum, devid, into_host, endpoint, 512, b"\x80\x06\x00\x01\x00\x00\x12\x00")

@@ -197,8 +197,8 @@ async def test_following_another_process(person, offered):
 async def test_ctrl_c_keeps_what_is_here(person, offered):
     person.settings("[supply]\nkbytes_per_second = 100\n")
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "typer", "station.cli.firmware", "run", "fetch", PHONE),
+        *("env", "--default-signal=INT"),  # a shell's background job, as these tests may be, ignores it
+        *(sys.executable, "-m", "typer", "station.cli.firmware", "run", "fetch", PHONE),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=os.environ,

@@ -80,7 +80,7 @@ def spoil(path: Path, right: int) -> None:
 
 
 @pytest.mark.system
-@settings(max_examples=500 if LONG else 40, deadline=None)
+@settings(max_examples=500 if LONG else 40)
 @given(
     entries=st.lists(entries_, min_size=1, max_size=5),
     far=st.booleans(),
