@@ -261,6 +261,7 @@ async def test_a_restore_outlives_screen_daemon_and_usbmuxd(story: Story, kiosk:
     await story.clear("2", neighbour)
 
 
+@pytest.mark.long
 async def test_a_worker_dies_a_hub_drops_and_the_power_goes(story: Story):
     station, host = story.appliance, story.host
     phones = {bay: await story.plug(bay) for bay in "123"}
