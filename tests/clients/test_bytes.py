@@ -33,6 +33,7 @@ async def run_backup2(phone, *arguments, last):
     assert ran.out.rstrip().endswith(last), ran
 
 
+@pytest.mark.long
 @pytest.mark.client("idevicebackup2", f"encrypted {WAY}")
 @on(OLD, NEW)
 async def test_what_was_backed_up_comes_back(phone, host, tmp_path):

@@ -115,13 +115,13 @@ async def test_an_update_needs_something_to_update(phone, ipsw):
     ("path", "status", "erased"),
     [
         ("000-00001-001.dmg", 6, True),
-        pytest.param("000-00002-001.dmg", 100, True, marks=pytest.mark.system),
-        pytest.param("Firmware/000-00003-001.dmg.trustcache", 100, True, marks=pytest.mark.system),
+        pytest.param("000-00002-001.dmg", 100, True, marks=pytest.mark.long),
+        pytest.param("Firmware/000-00003-001.dmg.trustcache", 100, True, marks=pytest.mark.long),
         ("Firmware/all_flash/sep-firmware.d53g.RELEASE.im4p", 50, False),
         ("Firmware/all_flash/iBoot.d53g.RELEASE.im4p", 14, False),
-        pytest.param("Firmware/AOP/d53g_aop.im4p", 14, True, marks=pytest.mark.system),
-        pytest.param("Firmware/SE/Stockholm7.RELEASE.sefw", 14, True, marks=pytest.mark.system),
-        pytest.param("kernelcache.release.iphone13", 14, True, marks=pytest.mark.system),
+        pytest.param("Firmware/AOP/d53g_aop.im4p", 14, True, marks=pytest.mark.long),
+        pytest.param("Firmware/SE/Stockholm7.RELEASE.sefw", 14, True, marks=pytest.mark.long),
+        pytest.param("kernelcache.release.iphone13", 14, True, marks=pytest.mark.long),
     ],
 )
 async def test_a_flipped_bit_is_never_installed(phone, ipsw, tmp_path, path, status, erased):
@@ -160,7 +160,7 @@ async def test_a_host_that_is_too_old(phone, ipsw, monkeypatch):
     assert phone.destructions == []
 
 
-@pytest.mark.system
+@pytest.mark.long
 async def test_an_encrypted_cryptex_needs_a_key_of_its_own(phone, apple, tmp_path):
     ipsw = make_ipsw(
         tmp_path / "ipsw",
@@ -188,7 +188,7 @@ async def test_without_apple_there_is_no_key(phone, ipsw, apple):
     assert "restored:StreamedImageDecryptionKey" in phone.history
 
 
-@pytest.mark.system
+@pytest.mark.long
 async def test_a_key_that_is_refused_once_is_fetched_the_other_way(phone, ipsw):
     phone.faults.add(Fault(at="restored:URLAsset", kind=FaultKind.REFUSE))
     restore = await in_restore_mode(phone, ipsw)
@@ -208,9 +208,9 @@ async def test_without_apple_there_is_no_factory_data(phone, ipsw, apple):
     [
         "restored:StartRestore",
         "fdr:ctrl",
-        pytest.param("restored:status", marks=pytest.mark.system),
-        pytest.param("asr:payload", marks=pytest.mark.system),
-        pytest.param("restored:checkpoint:0x669", marks=pytest.mark.system),
+        pytest.param("restored:status", marks=pytest.mark.long),
+        pytest.param("asr:payload", marks=pytest.mark.long),
+        pytest.param("restored:checkpoint:0x669", marks=pytest.mark.long),
     ],
 )
 async def test_a_phone_that_gives_up_says_so(phone, ipsw, at):
@@ -225,8 +225,8 @@ async def test_a_phone_that_gives_up_says_so(phone, ipsw, at):
     [
         "restored:StartRestore",
         "asr:payload",
-        pytest.param("restored:KernelCache", marks=pytest.mark.system),
-        pytest.param("fdr:proxy", marks=pytest.mark.system),
+        pytest.param("restored:KernelCache", marks=pytest.mark.long),
+        pytest.param("fdr:proxy", marks=pytest.mark.long),
     ],
 )
 async def test_an_unplugged_phone_is_gone(phone, ipsw, bus, at):
@@ -237,7 +237,7 @@ async def test_an_unplugged_phone_is_gone(phone, ipsw, bus, at):
     assert phone.history[-1] == at
 
 
-@pytest.mark.system
+@pytest.mark.long
 async def test_a_silent_phone_restarts_when_the_host_hangs_up(phone, ipsw):
     phone.history = history = History()
     phone.faults.add(Fault(at="restored:KernelCache", kind=FaultKind.SILENCE))
@@ -282,7 +282,7 @@ async def test_firmware_updates_that_are_skipped(phone, ipsw, monkeypatch):
     assert phone.system is None
 
 
-@pytest.mark.system
+@pytest.mark.long
 async def test_a_phone_that_falls_back_to_recovery(phone, ipsw):
     phone.faults.add(Fault(at="restored:restart", kind=FaultKind.STAY))
     restore = await in_restore_mode(phone, ipsw)

@@ -184,7 +184,7 @@ async def paired(udid):
         return client.ecid
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.system) for seed in range(2, 16))])
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 16))])
 async def test_a_pairing_that_is_cut_anywhere_leaves_everybody_well(plug, bus, seed):
     """The client gets an error that it can tell from any other; the phone pairs when it is plugged in again."""
     phone = plug(1)

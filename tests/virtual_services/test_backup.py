@@ -40,7 +40,7 @@ async def test_a_backup_holds_the_owners_files(plug, tmp_path):
     assert not (tmp_path / phone.identity.udid / "Snapshot").exists()
 
 
-@pytest.mark.parametrize("password", [pytest.param(None, marks=pytest.mark.system), SECRET])
+@pytest.mark.parametrize("password", [pytest.param(None, marks=pytest.mark.long), SECRET])
 async def test_the_next_backup_sends_only_what_changed(plug, tmp_path, password):
     phone = plug(backup_password=password)
     files = phone.system.files

@@ -52,7 +52,7 @@ def test_no_path_leaves_its_domain(domain, path):
     assert Layout(FileSystem()).path(domain, path) is None
 
 
-@pytest.mark.parametrize("password", [pytest.param(None, marks=pytest.mark.system), SECRET])
+@pytest.mark.parametrize("password", [pytest.param(None, marks=pytest.mark.long), SECRET])
 async def test_files_of_every_length_survive(plug, tmp_path, password):
     phone = plug(backup_password=password)
     sizes = [0, 1, 15, 16, 17, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK]

@@ -30,7 +30,7 @@ from tests.virtual_services.helpers import started
 PATH = CANARY.removeprefix(MEDIA)
 
 
-@pytest.mark.parametrize("password", [pytest.param(None, marks=pytest.mark.system), SECRET])
+@pytest.mark.parametrize("password", [pytest.param(None, marks=pytest.mark.long), SECRET])
 async def test_an_erased_phone_gets_everything_back(plug, bus, tmp_path, password):
     old = plug(1, backup_password=password)
     await back_up(old, tmp_path)
@@ -122,7 +122,7 @@ def _forget_keybag(path):
         ("Status.plist", _garble, 205, "Error reading status"),
     ],
 )
-@pytest.mark.system
+@pytest.mark.long
 async def test_a_damaged_backup_is_refused(plug, tmp_path, name, damage, code, text):
     phone = plug()
     await back_up(phone, tmp_path)
@@ -215,7 +215,7 @@ async def test_a_pulled_cable_leaves_the_phone_as_it_was(plug, bus, tmp_path):
     assert (await media(phone))[PATH] == contents(tmp_path, phone)[PICTURE]
 
 
-@pytest.mark.system
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("moment", "comes_back"), [("moving", b"first"), ("moving:files", b"second"), ("moving:manifest", b"second")]
 )

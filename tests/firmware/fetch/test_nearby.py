@@ -311,6 +311,7 @@ async def test_it_goes_on_where_it_was(neighbour, theirs, fetcher, zipped):
     assert (OBJECTS + sha256, f"bytes={offset}-") in neighbour.asked
 
 
+@pytest.mark.long
 async def test_what_was_not_compared_yet_is_after_a_crash(apple, neighbour, theirs, fetcher, zipped, monkeypatch):
     """It dies when all of a file is here, written down, and wrong; there is no checksum of Apple's either."""
     apple.behaviours[AppleService.CDN], fetcher.limits = Behaviour.HANG, STALLING
@@ -361,6 +362,7 @@ async def test_a_list_that_drips_is_not_waited_for(apple, neighbour, fetcher, zi
     assert_it_came_from_apple(fetcher, zipped, apple, "too slow")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", ["shorter", pytest.param("gone", marks=pytest.mark.long), "state"])
 async def test_a_disk_that_changed_where_it_was(neighbour, theirs, fetcher, zipped, change):
     sha256 = digest_of(theirs, "os.dmg")
@@ -398,6 +400,7 @@ async def test_without_apple_it_is_believed_as_a_stick_is(apple, neighbour, fetc
     assert_it_came_from(fetcher, zipped, neighbour, Vouching.NOBODY)
 
 
+@pytest.mark.long
 async def test_without_apple_too_it_has_to_be_what_was_asked_for(apple, neighbour, fetcher):
     fetcher.limits = STALLING
     apple.behaviours[AppleService.CDN] = Behaviour.HANG
@@ -415,6 +418,7 @@ async def test_an_apple_that_answers_otherwise_is_not_one_that_is_away(apple, ne
     assert neighbour.contents == []
 
 
+@pytest.mark.long
 async def test_what_began_to_come_from_apple_goes_on_there(apple, neighbour, fetcher, zipped):
     nearby, fetcher.rules = fetcher.rules.nearby, msgspec.structs.replace(fetcher.rules, nearby=())
     apple.behaviours[AppleService.CDN], apple.cut_after = Behaviour.CUT, 1 * MIB
