@@ -19,7 +19,7 @@ from station.model.api import BayState, BayView, Lamp, Snapshot
 from station.model.panel import Control
 from station.screen.app import boottime
 from tests.vm.guest import DISPLAY, PROGRAM, PYTHON, ROOT, Guest
-from tests.vm.person import FIFO, PATIENCE, Person, Pins
+from tests.vm.person import FIFO, PATIENCE, TRIES, Person, Pins
 
 UNITS = Path("/run/systemd/system")
 USER = "restore-station-screen"
@@ -130,7 +130,6 @@ SUPPLY = '{"fetch": "never"}'
 """From here no list of firmware can be reached; that it is looked for would change the picture under the finger."""
 HOLD = 5.0
 """Seconds of a hold: it takes two, and a button that is held for ten is taken for broken."""
-HOLDS = 4
 
 
 class Kiosk:
@@ -203,38 +202,46 @@ class Kiosk:
         return (await self._guest.run("sh", "-c", logs)).output
 
     async def start_and_confirm(self, bay: str = "1") -> None:
-        """Press START, and hold CONFIRM until the phone is worked on."""
-        await self.person.pins.press(Control.START)
-        await self.until(lambda view: view.state is BayState.ARMED, bay)
-        await self.person.pins.release(Control.START)
-        await self.person.sees()
-        await self.person.pins.show(Lamp.PERSON)
-        await self.hold_confirm(bay)
+        """Press START, and hold CONFIRM until the phone is worked on.
 
-    async def hold_confirm(self, bay: str) -> None:
-        """Hold CONFIRM until what is armed begins.
-
-        On a machine as slow as this the daemon may look at its clock too late, and then a hold is none: held again.
+        What nobody confirms in time is taken back: on a machine as slow as this it may be while the display is looked
+        at, and then all is begun again.
         """
-        for _ in range(HOLDS):
+        for _ in range(TRIES):
+            await self.person.pins.press(Control.START)
+            await self.until(lambda view: view.state is BayState.ARMED, bay)
+            await self.person.pins.release(Control.START)
+            if await self._asks(bay):
+                await self.person.sees()
+                if await self._hold_confirm(bay):
+                    return
+        raise AssertionError(f"START and CONFIRM came to nothing {TRIES} times: {self.snapshot}")
+
+    async def _asks(self, bay: str) -> bool:
+        """Wait until no lamp is lit but the one that asks for a person; False: the bay is no more armed."""
+        while self._sees(bay, lambda view: view.state is BayState.ARMED):
+            if await self.person.pins.lit() == {Lamp.PERSON}:
+                return True
+        return False
+
+    async def _hold_confirm(self, bay: str) -> bool:
+        """Hold CONFIRM until the phone is worked on; False: the bay is no more armed.
+
+        The daemon may look at its clock too late, and then a hold is none: held again.
+        """
+        while self._sees(bay, lambda view: view.state is BayState.ARMED):
             await self.person.pins.press(Control.CONFIRM)
             try:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(HOLD):
-                        await self._begun(bay)
-                        return
+                    async with asyncio.timeout(HOLD), self._news:
+                        await self._news.wait_for(lambda: self._sees(bay, lambda view: view.job is not None))
             finally:
                 await self.person.pins.release(Control.CONFIRM)
-        raise AssertionError(f"CONFIRM was held {HOLDS} times, to no effect: {self.snapshot}")
+        return self._sees(bay, lambda view: view.job is not None)
 
-    async def _begun(self, bay: str) -> None:
-        async with self._news:
-            await self._news.wait_for(
-                lambda: (
-                    self.snapshot is not None
-                    and all(view.state is not BayState.ARMED for view in _bays(self.snapshot, bay))
-                )
-            )
+    def _sees(self, bay: str, seen: Callable[[BayView], bool]) -> bool:
+        """Whether that is to be seen in a bay now."""
+        return self.snapshot is not None and any(map(seen, _bays(self.snapshot, bay)))
 
     async def _follow(self, client: ApiClient) -> None:
         try:

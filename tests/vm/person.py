@@ -28,7 +28,7 @@ from tests.vm.guest import DISPLAY, Guest
 PATIENCE = 240.0
 """Seconds for whatever takes less than twenty on an idle machine."""
 TRIES = 6
-"""How often a way through some pages is begun, on processors so slow that a page may close meanwhile."""
+"""How often something is begun, on processors so slow that the station may take it back meanwhile."""
 FIFO = Path("/run/touchscreen")
 Meant = Callable[[Target], bool]
 """Whether a place of the picture is the one that is meant."""
