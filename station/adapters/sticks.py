@@ -1,4 +1,4 @@
-"""USB sticks that are mounted: found where desktops and udev rules mount what people plug in.
+"""USB sticks that are mounted: found where the station (station-stick@.service) and desktops mount what people plug in.
 
 From /proc/self/mountinfo (proc_pid_mountinfo(5)), and what udev says of the device below a mount.
 """
@@ -20,12 +20,19 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 def mounted(*, mounts: Path = MOUNTS) -> dict[str, Path]:
-    """The sticks that are plugged in and mounted to be written to: label to directory. Blocks for milliseconds."""
+    """The sticks that are plugged in and mounted to be written to: label to directory. Blocks for milliseconds.
+
+    Not whatever else is on USB: a station may have its own system there.
+    """
+    # A unit that has /media once more to write to (ReadWritePaths=) has each mount in it twice.
+    there = {
+        directory: device
+        for device, directory in _mounts(mounts)
+        if os.major(device) and str(directory).startswith(PLACES)
+    }
     found: dict[str, Path] = {}
-    for device, directory in _mounts(mounts):
-        label = _usb_label(device) or (directory.name if str(directory).startswith(PLACES) else "")
-        if label and len(found) < MAX_STICKS:
-            _add(found, label, directory)
+    for directory, device in list(there.items())[:MAX_STICKS]:
+        _add(found, _usb_label(device) or directory.name, directory)
     return found
 
 

@@ -325,9 +325,13 @@ def test_mounted_sticks_are_found(tmp_path):
         "36 35 98:0 / / rw,noatime shared:1 - ext4 /dev/root rw\n"
         "40 35 8:1 / /media/pi/MY\\040STICK rw,nosuid shared:2 - vfat /dev/sda1 rw\n"
         "41 35 8:17 / /run/media/pi/B ro,nosuid shared:3 - vfat /dev/sdb1 ro\n"
+        "42 35 8:33 / /media/DISK rw,nosuid shared:4 - ext4 /dev/sdc1 rw\n"
+        "43 35 8:49 / /boot/firmware rw - vfat /dev/sdd1 rw\n"
+        "44 35 0:31 / /media/root-rw rw - tmpfs tmpfs rw\n"
+        "52 50 8:33 / /media/DISK rw,nosuid master:4 - ext4 /dev/sdc1 rw\n"
         "broken\n"
     )
-    assert sticks.mounted(mounts=mounts) == {"MY STICK": Path("/media/pi/MY STICK")}
+    assert sticks.mounted(mounts=mounts) == {"MY STICK": Path("/media/pi/MY STICK"), "DISK": Path("/media/DISK")}
 
 
 def test_sticks_have_names_that_can_be_shown(tmp_path):
