@@ -85,7 +85,7 @@ venv_install() {
 build_packages=(python3-venv python3-dev gcc libc6-dev pkg-config libsystemd-dev libssl-dev)
 
 # What the virtual machine of the tests is built and run with.
-vm_packages=(mmdebstrap busybox-static cpio kmod e2fsprogs xz-utils gcc make libelf1)
+vm_packages=(mmdebstrap busybox-static cpio kmod e2fsprogs dosfstools exfatprogs fdisk xz-utils gcc make libelf1)
 case $(dpkg --print-architecture) in
 amd64) vm_packages+=(qemu-system-x86) ;;
 arm64) vm_packages+=(qemu-system-arm) ;;

@@ -18,6 +18,7 @@ JOURNAL_LINES = 50_000
 UNITS = (
     *("station.service", "station-worker@*", "station-gateway.service", "station-fetcher@*", "station-share.service"),
     *("station-screen.service", "station-web.service", "station-check.service", "station-copy.service"),
+    "station-stick@*",
 )
 MAX_JOBS = 30
 """Of the last so many jobs the workers' logs are taken."""

@@ -145,6 +145,7 @@ def test_a_run_that_the_power_cut_off_is_taken_up_again(system: Path, install: I
     assert not limits.parent.exists()
 
 
+@pytest.mark.long
 @as_root
 @pytest.mark.parametrize("has_header", [True, False])
 def test_the_settings_are_what_was_asked_for(system: Path, install: Install, *, has_header: bool):
@@ -186,7 +187,7 @@ def test_systemd_finds_nothing_wrong_with_the_units(system: Path, install: Insta
     for name in ("touch", "udevadm", "rm", "sh"):
         shutil.copy("/bin/true", system / "usr/bin" / name)
     units = [f"/etc/systemd/system/station{part}.service" for part in ("", "-screen", "-usb-guard")]
-    units.append("usbmuxd.service")
+    units += ["station-stick@sda1.service", "usbmuxd.service"]
     command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", f"--root={system}", *units]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")

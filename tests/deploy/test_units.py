@@ -81,6 +81,14 @@ def test_what_is_done_at_night_waits_for_nobody_and_slows_nobody(chore: str):
 
 
 @needs_systemd
+def test_exposure_of_what_mounts_sticks(tmp_path: Path):
+    """It mounts for others, so most of what would confine it is not for it (station-stick@.service)."""
+    instance = tmp_path / "station-stick@sda1.service"
+    shutil.copy(ROOT / "systemd/station-stick@.service", instance)
+    assert exposure(instance) <= 3.8
+
+
+@needs_systemd
 def test_exposure_of_usbmuxd(tmp_path: Path):
     shutil.copytree(ROOT / "systemd/usbmuxd.service.d", tmp_path / "usbmuxd.service.d")
     (tmp_path / "usbmuxd.service").write_text(DEBIANS)
