@@ -142,7 +142,7 @@ def _require_another_disk(state: Path, place: Path) -> None:
     except OSError as error:
         raise StorageError(
             f"The place for copies, {place}, is not there: {error.strerror}.",
-            remedy="Plug in and mount its disk, or make the directory on it.",
+            remedy="Plug in its disk, or make the directory on it.",
         ) from error
     if disk_of(there) in ours:  # where no disk is mounted, the directory for it is on the system's, or in memory
         raise StorageError(

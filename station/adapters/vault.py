@@ -74,7 +74,7 @@ class Vault:
         try:
             if self._elsewhere and not self.path.is_dir():
                 raise StorageError(
-                    f"The vault {self.path} is not there.", remedy="Mount its disk, or make the directory on it."
+                    f"The vault {self.path} is not there.", remedy="Plug in its disk, or make the directory on it."
                 )
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             (self.path / OWED).mkdir(mode=0o700, exist_ok=True)

@@ -37,7 +37,7 @@ def examine_disks(settings: Settings) -> Iterator[Finding]:
     if settings.vault is not None and not settings.vault.exists():
         # A disk of its own that is not there must not be mistaken for a directory on the card.
         found = f"{settings.vault} is not there"
-        yield Finding("disk for vault", fine=False, found=found, remedy="Mount its disk, or make the directory.")
+        yield Finding("disk for vault", fine=False, found=found, remedy="Plug in its disk, or make the directory.")
     else:
         yield examine_disk("vault", settings.vault_directory, LOW_DISK)
 

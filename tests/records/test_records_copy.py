@@ -180,7 +180,7 @@ def test_what_came_of_it_is_noted(state, place, monkeypatch):
     note = Notes(state).of(Chore.COPY)
     assert note is not None
     assert not note.good
-    assert "Plug in and mount its disk" in note.detail
+    assert "Plug in its disk" in note.detail
     monkeypatch.setenv("STATION_RECORDS_COPIES", str(place))
     assert "4 records are in" in CliRunner().invoke(app, ["records", "copy"]).output
     note = Notes(state).of(Chore.COPY)
