@@ -3,33 +3,21 @@
 Whoever has a phone's pair record can read the phone, and usbmuxd keeps records on its disk for ever. A worker pairs;
 nobody knows for how long a worker, a phone or this daemon lives. So it is written down first that a phone is going to
 be paired, and struck out when usbmuxd has forgotten it.
-
-usbmuxd's protocol, as its own sources and libusbmuxd have it: a header of four little-endian words (length, version
-1, message 8, tag), then a property list.
 """
 
 import errno
-import plistlib
-import socket
-import struct
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from xml.parsers.expat import ExpatError
 
-from station.errors import StationError, StorageError
+from station.adapters import usbmuxd
+from station.adapters.usbmuxd import UsbmuxdSilent
+from station.errors import StorageError
 from station.model.base import Udid
 
 SECONDS = 5.0
 """How long usbmuxd may take for an answer."""
-MAX_ANSWER = 1 << 20
-_HEADER = struct.Struct("<LLLL")
-_PLIST_VERSION, _PLIST_MESSAGE = 1, 8
-
-
-class UsbmuxdSilent(StationError):
-    """usbmuxd cannot be reached, or does not do what it is asked."""
 
 
 class Pairings:
@@ -82,43 +70,7 @@ class Pairings:
         return {Udid(udid) for serial in serials for udid in (serial, _dashed(serial))}
 
     def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
-        body = plistlib.dumps(message | {"ClientVersionString": "restore-station", "ProgName": "restore-station"})
-        try:
-            with self._connected() as stream:
-                stream.sendall(_HEADER.pack(_HEADER.size + len(body), _PLIST_VERSION, _PLIST_MESSAGE, 1) + body)
-                length, *_ = _HEADER.unpack(_receive(stream, _HEADER.size))
-                if not _HEADER.size <= length <= MAX_ANSWER:
-                    raise UsbmuxdSilent("usbmuxd answers something else.")
-                answer = plistlib.loads(_receive(stream, length - _HEADER.size))
-        except OSError as error:
-            raise UsbmuxdSilent(f"usbmuxd does not answer at {self._address}: {error}.") from error
-        except (ValueError, EOFError, ExpatError) as error:
-            raise UsbmuxdSilent("usbmuxd answers something else.") from error
-        if not isinstance(answer, dict):
-            raise UsbmuxdSilent("usbmuxd answers something else.")
-        return answer
-
-    def _connected(self) -> socket.socket:
-        host, colon, port = self._address.rpartition(":")
-        if colon and port.isdecimal() and "/" not in self._address:
-            return socket.create_connection((host, int(port)), SECONDS)
-        stream = socket.socket(socket.AF_UNIX)
-        try:
-            stream.settimeout(SECONDS)
-            stream.connect(self._address.removeprefix("UNIX:"))
-        except BaseException:
-            stream.close()
-            raise
-        return stream
-
-
-def _receive(stream: socket.socket, size: int) -> bytes:
-    data = bytearray()
-    while len(data) < size:
-        if not (chunk := stream.recv(size - len(data))):
-            raise EOFError
-        data += chunk
-    return bytes(data)
+        return usbmuxd.ask(self._address, message, SECONDS)
 
 
 def _dashed(serial: str) -> str:

@@ -13,6 +13,7 @@ COMMANDS = {
     "daemon": "daemon",
     "worker": "worker",
     "gateway": "gateway",
+    "usbmuxd": "usbmuxd",
     "screen": "screen",
     "status": "client",
     "watch": "client",
@@ -51,7 +52,7 @@ PANELS = {
     "The station itself": ("use", "bays", "face", "pin", "places"),
     "What the station keeps": ("records", "backups", "firmware"),
     "Trying and mending": ("demo", "virtual", "doctor", "logs"),
-    "What the units run": ("daemon", "screen", "worker", "gateway", "upkeep", "configure"),
+    "What the units run": ("daemon", "screen", "worker", "gateway", "usbmuxd", "upkeep", "configure"),
 }
 """How `station --help` puts them in order."""
 

@@ -12,8 +12,9 @@ import structlog
 
 from station.adapters.jobdir import EventReader
 from station.adapters.jobshelf import JobShelf
-from station.adapters.pairings import Pairings, UsbmuxdSilent
+from station.adapters.pairings import Pairings
 from station.adapters.secrets_in_memory import MemoryShelf
+from station.adapters.usbmuxd import UsbmuxdSilent
 from station.adapters.vault import Vault
 from station.core.events import Moment
 from station.core.situation import VaultState

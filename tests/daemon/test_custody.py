@@ -15,8 +15,9 @@ import pytest
 from station.adapters.firmware import FirmwareStore
 from station.adapters.jobdir import JobDirectory
 from station.adapters.jobshelf import JobShelf
-from station.adapters.pairings import Pairings, UsbmuxdSilent
+from station.adapters.pairings import Pairings
 from station.adapters.secrets_in_memory import MemoryShelf, take
+from station.adapters.usbmuxd import UsbmuxdSilent
 from station.adapters.vault import Vault, held
 from station.adapters.workers import Worker
 from station.core.events import Moment, WorkerNotStarted

@@ -161,7 +161,7 @@ unit=$1; action=$2
 since() { systemctl show --property=ActiveEnterTimestampMonotonic --value $unit; }
 was=$(since)
 read -r begun _ < /proc/uptime
-systemctl kill --kill-whom=main --signal=$action $unit
+systemctl kill --signal=$action $unit
 is_back() { [ "$(systemctl show --property=ActiveState --value $unit)" = active ] && [ "$(since)" -gt $was ]; }
 until is_back; do sleep 0.2; done
 echo $begun $(since)
@@ -254,7 +254,7 @@ class Appliance:
         await self.obeyed(OperatorConfirm, bay, ecid=phone.identity.ecid)
 
     async def kill(self, unit: str, signal: str = "KILL") -> float:
-        """Send a signal to a unit's main process; seconds of the guest's clock until another one was ready."""
+        """Send a signal to a unit's processes; seconds of the guest's clock until another one was ready."""
         restarted = ("sh", "-c", RESTARTED, "sh", unit, signal)
         begun, active = map(float, (await self.guest.check(*restarted, seconds=PATIENCE)).split())
         return active / 1e6 - begun
@@ -280,7 +280,7 @@ def _bays(snapshot: Snapshot, bay: str) -> Iterator[BayView]:
 
 def _program(unit: str) -> str:
     """What a unit starts, as it is started here."""
-    (line,) = (line for line in unit.splitlines() if line.startswith("ExecStart="))
+    *_, line = (line for line in unit.splitlines() if line.startswith("ExecStart="))
     there = next((there for there in PROGRAMS if there in line), line)
     return f"{line.replace(there, PROGRAMS.get(there, line))}\n"
 
@@ -299,7 +299,9 @@ def installed(host: VirtualHost, firmware: Path) -> Disk:
         if file.suffix == ".service":
             disk.unit(f"{file.name}.d/guest.conf", HERE + _program(text) + MORE.get(file.name, ""))
     drop_in = "usbmuxd.service.d/restore-station.conf"
-    disk.unit(drop_in, (ROOT / "systemd" / drop_in).read_text())
+    text = (ROOT / "systemd" / drop_in).read_text()
+    disk.unit(drop_in, text)
+    disk.unit("usbmuxd.service.d/the-guests.conf", HERE + _program(text))
     for delivered_file in BASE.glob("*.d/*.conf"):
         disk.lay(f"/etc/{delivered_file.relative_to(BASE)}", delivered_file.read_text())
     for rules in BASE.glob("udev/rules.d/*"):

@@ -73,6 +73,11 @@ FETCHER = f"""
 {HERE}
 ExecStart={PYTHON} -m station.fetcher
 """
+USBMUXDS = f"""
+[Service]
+{HERE}
+ExecStart={PYTHON} -m station usbmuxd -- /usr/sbin/usbmuxd --foreground --no-preflight
+"""
 SERVICES = {
     "station.service": DAEMON,
     "station-screen.service": SCREEN,
@@ -110,8 +115,8 @@ AWAY = f"""
 systemctl stop station-screen station touchscreen outside {" ".join(LISTENING)} station-gateway 'station-worker@*'
 systemctl kill --signal=KILL usbmuxd
 systemctl stop usbmuxd
-rm -rf {STATE} {RUNTIME} {FIFO} {CPUINFO} {UNITS}/station.service* {UNITS}/station-*.s* {USBMUXD} {RULES}
-rm -f /run/usbmuxd
+rm -rf {STATE} {RUNTIME} {FIFO} {CPUINFO} {UNITS}/station.service* {UNITS}/station-*.s* {RULES}
+rm -f /run/usbmuxd {USBMUXD.with_suffix("")}.*
 udevadm control --reload
 systemctl daemon-reload
 systemctl reset-failed
@@ -269,6 +274,7 @@ async def prepare(guest: Guest) -> None:
     """Make the station's users, have usbmuxd run as it does in a station, and bring udev's rules."""
     drop_in = ROOT / "systemd/usbmuxd.service.d/restore-station.conf"
     await write(guest, USBMUXD, drop_in.read_text())
+    await write(guest, USBMUXD.with_suffix(".guest.conf"), USBMUXDS)
     await guest.check("sh", "-c", PEOPLE, seconds=PATIENCE)
 
 

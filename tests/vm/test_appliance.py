@@ -44,6 +44,7 @@ from tests.vm.sockets import RESTART
 
 pytestmark = [
     pytest.mark.vm,
+    pytest.mark.long,
     pytest.mark.story,
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.timeout(1200),
@@ -270,7 +271,6 @@ async def test_a_restore_outlives_screen_daemon_and_usbmuxd(story: Story, kiosk:
     await story.clear("2", neighbour)
 
 
-@pytest.mark.long
 async def test_a_worker_dies_a_hub_drops_and_the_power_goes(story: Story):
     station, host = story.appliance, story.host
     phones = {bay: await story.plug(bay) for bay in "123"}
@@ -309,7 +309,6 @@ async def test_a_worker_dies_a_hub_drops_and_the_power_goes(story: Story):
     await story.clear("1", phones["1"])
 
 
-@pytest.mark.long
 async def test_the_watchdog_bites_a_daemon_that_hangs(story: Story):
     seconds = await story.appliance.kill("station", "STOP")
     story.measured(f"the daemon hung: another was ready after {seconds:.1f} s of the guest's clock")
@@ -317,7 +316,6 @@ async def test_the_watchdog_bites_a_daemon_that_hangs(story: Story):
     assert "Watchdog timeout" in said
 
 
-@pytest.mark.long
 async def test_the_disk_is_full(story: Story):
     station = story.appliance
     bay = "1"
@@ -333,7 +331,6 @@ async def test_the_disk_is_full(story: Story):
     assert phone.history == []
 
 
-@pytest.mark.long
 async def test_the_clock_is_trusted_once_a_server_has_told_the_time(story: Story):
     station = story.appliance
     assert not (await station.until(lambda snapshot: True)).clock_trusted

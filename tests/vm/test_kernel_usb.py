@@ -9,7 +9,7 @@ from station.virtual.phones.phone import VirtualPhone
 from tests.vm.guest import Guest
 from tests.vm.sockets import Sockets
 
-pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.vm, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
 NEW = ("iPhone 12", "17.5", "21F79")
 OLD = ("iPhone 11", "13.7", "17H35")
