@@ -213,14 +213,25 @@ class Kiosk:
         at, and then all is begun again.
         """
         for _ in range(TRIES):
-            await self.person.pins.press(Control.START)
-            await self.until(lambda view: view.state is BayState.ARMED, bay)
-            await self.person.pins.release(Control.START)
-            if await self._asks(bay):
+            await self.person.sees()  # a press right after what it means has changed is none
+            if await self._press_start(bay) and await self._asks(bay):
                 await self.person.sees()
                 if await self._hold_confirm(bay):
                     return
         raise AssertionError(f"START and CONFIRM came to nothing {TRIES} times: {self.snapshot}")
+
+    async def _press_start(self, bay: str) -> bool:
+        """Press START; whether the bay was armed by that."""
+        await self.person.pins.press(Control.START)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HOLD), self._news:
+                    await self._news.wait_for(
+                        lambda: self._sees(bay, lambda view: view.state is BayState.ARMED),
+                    )
+        finally:
+            await self.person.pins.release(Control.START)
+        return self._sees(bay, lambda view: view.state is BayState.ARMED)
 
     async def _asks(self, bay: str) -> bool:
         """Wait until no lamp is lit but the one that asks for a person; False: the bay is no more armed."""
