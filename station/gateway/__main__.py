@@ -55,12 +55,11 @@ async def _serve(listed: Places, listening: socket.socket, pipe: int | None) -> 
     loop.add_signal_handler(signal.SIGTERM, serving.cancel)
     if pipe is not None:
         loop.add_reader(pipe, serving.cancel)  # nobody writes to it: what can be read is its end
-    feeding = asyncio.create_task(notify.keep_watchdog_fed())
-    notify.ready("Open to Apple.")
-    try:
-        await serving
-    finally:
-        feeding.cancel()
+    else:  # started by systemd; otherwise what it would tell is about the daemon, whose environment it has
+        feeding = asyncio.create_task(notify.keep_watchdog_fed())
+        serving.add_done_callback(lambda _: feeding.cancel())
+        notify.ready("Open to Apple.")
+    await serving
 
 
 if __name__ == "__main__":
