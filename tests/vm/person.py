@@ -131,7 +131,7 @@ class Person:
         except TimeoutError:
             number = next(self._numbers)
             for name, surface in (("shown", shown), ("expected", eyes.surface)):
-                pygame.image.save(surface, self._pictures / f"{number}-{name}.png")  # type: ignore[arg-type]
+                pygame.image.save(surface, self._pictures / f"{number}-{name}.png")  # type: ignore[arg-type]  # the same
             journal = await self._guest.run("journalctl", "--unit=station-screen", "--lines=30", "--no-pager")
             said = f"{share:.1%} of the display is not as it should be: {self._pictures}/{number}-*.png"
             raise AssertionError(f"{said}\n{journal.output}") from None
