@@ -69,15 +69,15 @@ class Follower:
         finally:
             self._inotify.close()
 
-    def follow(self, job: JobId, directory: JobDirectory, worker: Worker) -> bool:
-        """Tell of this job from now on; what it has said already is told of at once.
+    def follow(self, job: JobId, directory: JobDirectory, reader: EventReader, worker: Worker) -> bool:
+        """Tell of this job from now on; what it has said and `reader` has not read is told of at once.
 
         Returns whether the kernel tells what it says (it has only so many watches); its end is told in any case.
         """
         watch = None
         with suppress(OSError):
             watch = self._inotify.add_watch(directory.path, Mask.MODIFY | Mask.CREATE)
-        followed = self._jobs[job] = _Followed(directory, EventReader(directory), worker, watch)
+        followed = self._jobs[job] = _Followed(directory, reader, worker, watch)
         self._tasks.create_task(self._wait(job, worker))
         self._stir(job, followed)
         return watch is not None

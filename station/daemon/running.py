@@ -45,7 +45,8 @@ class Running:
         self._custody = custody
         self._starter = starter
         self._firmware = firmware
-        self._starting: set[JobId] = set()
+        self._starting: dict[JobId, EventReader] = {}
+        """Jobs whose workers may run already, and are not followed yet."""
         self.starts: set[asyncio.Task[None]] = set()
         """Workers that are being started: a daemon that ends of its own will waits for them."""
         self._doomed: set[JobId] = set()
@@ -59,7 +60,7 @@ class Running:
         tasks.create_task(self._follower.run())
 
     def __iter__(self) -> Iterator[JobId]:
-        return iter(self._follower)
+        return iter([*self._starting, *self._follower])
 
     async def take_up(self) -> list[Event]:
         """What an earlier daemon left, as events: results, living workers (followed from now on), dead ones."""
@@ -88,7 +89,7 @@ class Running:
     async def start(self, spec: JobSpec) -> None:
         """Write a job down and have its worker started. Raises StorageError when it cannot be written down."""
         directory = await asyncio.to_thread(self._shelf.create, spec)
-        self._starting.add(spec.job)
+        self._starting[spec.job] = EventReader(directory)
         task = self._tasks.create_task(self._start(spec, directory))
         self.starts.add(task)
         task.add_done_callback(self.starts.discard)
@@ -111,6 +112,8 @@ class Running:
 
     async def said(self, job: JobId) -> list[Event]:
         """What a job has said since the last call."""
+        if job in self._starting:
+            return await _events(job, asyncio.to_thread(self._starting[job].read))
         return await _events(job, self._follower.read(job))
 
     async def leave(self, job: JobId) -> WorkerExit | None:
@@ -146,9 +149,9 @@ class Running:
         except OSError as error:
             log.warning("job not put away", job=job, error=str(error))
 
-    def _follow(self, job: JobId, directory: JobDirectory, worker: Worker) -> None:
+    def _follow(self, job: JobId, directory: JobDirectory, reader: EventReader, worker: Worker) -> None:
         """Follow a worker; one that cannot be watched is ended, and its end is still told."""
-        if not self._follower.follow(job, directory, worker):
+        if not self._follower.follow(job, directory, reader, worker):
             log.critical("worker cannot be watched: it is ended", job=job)
             worker.kill()
 
@@ -162,7 +165,7 @@ class Running:
             if spec.job not in self._doomed:
                 await asyncio.to_thread(directory.require_unrevoked)
                 worker = await asyncio.to_thread(self._starter.start, directory)
-                self._follow(spec.job, directory, worker)
+                self._follow(spec.job, directory, self._starting[spec.job], worker)
                 what = "look" if spec.service is None else spec.service.value
                 bound.info("worker started", service=what, pid=worker.pid)
             if spec.job in self._doomed and not self._follower.kill(spec.job):
@@ -176,7 +179,7 @@ class Running:
         except (StationError, OSError) as error:  # whatever it is, it is this one job's end and not the daemon's
             never = WorkerNotStarted(job=spec.job, cause=Cause.INTERNAL, detail=str(error))
         finally:
-            self._starting.discard(spec.job)
+            del self._starting[spec.job]
             self._doomed.discard(spec.job)
         if never is not None:
             await asyncio.to_thread(self._custody.ended, spec.job)  # nobody will take the password laid down for it
@@ -198,12 +201,12 @@ class Running:
     async def _take_up_job(self, found: Found) -> list[Event]:
         job = found.spec.job
         worker = await asyncio.to_thread(adopt, found.directory)
+        reader = EventReader(found.directory)
         events: list[Event] = [JobFound(spec=found.spec, revoked=await asyncio.to_thread(_revoked, found.directory))]
         if worker is not None:
             log.info("worker adopted", job=job, bay=found.spec.bay, ecid=_number(found.spec), pid=worker.pid)
-            self._follow(job, found.directory, worker)
+            self._follow(job, found.directory, reader, worker)
             return events + await self.said(job)
-        reader = EventReader(found.directory)
         events += await _events(job, asyncio.to_thread(reader.read))
         return [*events, WorkerEnded(job=job, exit=await asyncio.to_thread(found.directory.ended))]
 

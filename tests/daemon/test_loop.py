@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import signal
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from station.adapters.jobshelf import JobShelf
 from station.adapters.records import chain_files
 from station.adapters.signing import DemonstrationKey
 from station.adapters.unpacked import FirmwareDamaged
+from station.adapters.workers import LocalStarter
 from station.core.events import ButtonChanged, Tick
 from station.core.situation import Health
 from station.daemon.follow import Follower
@@ -108,6 +110,29 @@ async def test_what_a_worker_wrote_before_its_phone_left_is_read_first(house, mo
         daemon.tell(*IN_RECOVERY)
         await daemon.until(lambda bay: bay.job and bay.job.phase is Phase.RECOVERY)
         assert not (house.state / "jobs" / worker.job / "revoked").exists()
+        await worker.exit(1)
+
+
+async def test_what_a_worker_wrote_before_it_was_known_to_run_is_read_too(house, monkeypatch):
+    """It runs at once; that it does, the daemon may learn after its phone has left for recovery."""
+    known, start = threading.Event(), LocalStarter.start
+
+    def slowly(starter, directory):
+        worker = start(starter, directory)
+        if spec_of(house.state, directory.path.name).service is not None:
+            known.wait(PATIENCE)
+        return worker
+
+    monkeypatch.setattr(LocalStarter, "start", slowly)
+    async with house.daemon() as daemon:
+        worker = await confirmed(house, daemon)
+        await worker.begin(Phase.RECOVERY)
+        daemon.tell(*IN_RECOVERY)
+        await daemon.until(lambda bay: bay.phone and bay.phone.mode is PhoneMode.RECOVERY)
+        assert not (house.state / "jobs" / worker.job / "revoked").exists()
+        known.set()
+        await worker.begin(Phase.RAMDISK)
+        await daemon.until(lambda bay: bay.job and bay.job.phase is Phase.RAMDISK)
         await worker.exit(1)
 
 
