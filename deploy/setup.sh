@@ -6,6 +6,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$root/.venv
 python=/usr/bin/python3 # Debian's own: the versions that are tested, whatever else a machine has
+unset PYTHONDONTWRITEBYTECODE # our programs are started a thousand times: each module is compiled once
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
 fail() {

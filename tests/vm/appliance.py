@@ -27,8 +27,9 @@ from station.virtual.hosting.host import VirtualHost
 from station.virtual.phones.phone import VirtualPhone
 from tests.vm import delivered
 from tests.vm.disk import Disk
-from tests.vm.guest import HOST, PROGRAM, PYTHON, ROOT, Guest, of_the_program, shared
+from tests.vm.guest import HOST, PROGRAM_DISK, Guest
 from tests.vm.kiosk import TOUCHSCREEN
+from tests.vm.program import PROGRAM, PYTHON, ROOT
 
 PATIENCE = 300.0
 """Seconds for whatever takes less than thirty on an idle machine."""
@@ -45,7 +46,7 @@ WATCHDOG = 20
 
 HERE = f"""\
 [Unit]
-RequiresMountsFor={" ".join(str(place) for _, place in of_the_program())}
+RequiresMountsFor={PROGRAM}
 [Service]
 ExecStart=
 Environment=PYTHONPATH={PROGRAM} PYTHONUNBUFFERED=1
@@ -133,7 +134,7 @@ WantedBy=multi-user.target
 GLASS = f"""\
 # The touchscreen of this machine.
 [Unit]
-RequiresMountsFor={PROGRAM}/tests
+RequiresMountsFor={PROGRAM}
 [Service]
 ExecStartPre=modprobe uinput
 ExecStart={" ".join(TOUCHSCREEN)}
@@ -320,21 +321,19 @@ def installed(host: VirtualHost, firmware: Path) -> Disk:
     )
     disk.lay(str(delivered.APPLE), msgspec.json.encode(reach).decode())
     disk.unit("firmware.service", FIRMWARE.format(firmware=firmware), wanted_by="multi-user.target")
-    shares = [*shared(), firmware]
-    mounts = [f"share{number} {path} {NINE} 0 0" for number, path in enumerate(shares)]
-    mounts += [f"{source} {place} none bind 0 0" for source, place in of_the_program()]
-    disk.lay("/etc/fstab", "\n".join(["/dev/vda / ext4 noatime 0 0", *mounts, ""]))
-    for path in (*shares, *(place for _, place in of_the_program())):
+    mounts = ["/dev/vda / ext4 noatime 0 0", f"{PROGRAM_DISK} {PROGRAM} ext4 ro 0 0", f"share0 {firmware} {NINE} 0 0"]
+    disk.lay("/etc/fstab", "\n".join([*mounts, ""]))
+    for path in (PROGRAM, firmware):
         disk.directory(str(path))
     return disk
 
 
 @asynccontextmanager
 async def switched_on(
-    directory: Path, host: VirtualHost, disk: Path, *, firmware: Path, clock: str = "utc"
+    directory: Path, host: VirtualHost, disk: Path, *, program: Path, firmware: Path, clock: str = "utc"
 ) -> AsyncGenerator[Appliance, None]:
     """Switch a station on that is on this disk. When the context ends, the plug is pulled."""
-    async with Guest(directory, shares=[*shared(), firmware], disk=disk, clock=clock) as guest:
+    async with Guest(directory, program=program, shares=[firmware], disk=disk, clock=clock) as guest:
         yield Appliance(guest, host, await guest.forward(PORT))
 
 

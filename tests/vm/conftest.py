@@ -1,8 +1,7 @@
 """One guest for all tests of a run: booting takes longer than each of them. They share one event loop with it."""
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,8 @@ from station.virtual.apple.servers import AppleServers
 from station.virtual.hosting.host import VirtualHost
 from station.virtual.sockets import TcpAddress
 from tests.vm.firmware import Release
-from tests.vm.guest import HOST, ROOT, Guest, shared
+from tests.vm.guest import HOST, Guest
+from tests.vm.program import PROGRAM, PYTHON, write_program
 from tests.vm.sockets import Sockets
 
 running = pytest.StashKey[Guest]()
@@ -22,10 +22,20 @@ Measured = Callable[[str], None]
 """Takes a line of what was measured, which is shown at the end also when everything is as it should be."""
 
 
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The disk with the project, as it is now."""
+    disk = write_program(tmp_path_factory.mktemp("program"))
+    yield disk
+    disk.unlink()
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def guest(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> AsyncIterator[Guest]:
+async def guest(
+    program: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> AsyncIterator[Guest]:
     """A machine that has booted. What a test changes in it, it puts back."""
-    async with Guest(tmp_path_factory.mktemp("guest"), shares=shared()) as guest:
+    async with Guest(tmp_path_factory.mktemp("guest"), program=program) as guest:
         request.config.stash[running] = guest
         yield guest
 
@@ -38,8 +48,8 @@ async def host(guest: Guest, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
         assert isinstance(host.tcp.feed, TcpAddress)
         assert isinstance(host.tcp.usbip, TcpAddress)
         addresses = [f"{HOST}:{address.port}" for address in (host.tcp.feed, host.tcp.usbip)]
-        service = ["systemd-run", "--unit=attacher", f"--working-directory={ROOT}"]
-        await guest.check(*service, sys.executable, "-m", "station.virtual.usb.vhci", *addresses)
+        service = ["systemd-run", "--unit=attacher", f"--working-directory={PROGRAM}"]
+        await guest.check(*service, str(PYTHON), "-m", "station.virtual.usb.vhci", *addresses)
         yield host
 
 

@@ -1,8 +1,8 @@
 """A virtual machine with a kernel of its own, in which the real udev, usbmuxd and libusb run: `Guest`.
 
-Booted from what `tests/vm/build_image` makes; nothing it writes is kept. What is shared with it (`shares`, `out`) has
-the same path on both sides, so that a command line that works here works there. The host's 127.0.0.1 is 10.0.2.2 in
-the guest, and there is no way from it to any other address.
+Booted from what `tests/vm/build_image` makes; nothing it writes is kept. It has the project on a second disk
+(`tests.vm.program`). What is shared with it (`shares`, `out`) has the same path on both sides. The host's 127.0.0.1 is
+10.0.2.2 in the guest, and there is no way from it to any other address.
 
 Processors are emulated (QEMU's TCG), since where tests run there is rarely an accelerator: everything takes about ten
 times as long as on the host.
@@ -13,7 +13,6 @@ import itertools
 import json
 import platform
 import re
-import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -21,11 +20,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-ROOT = Path(__file__).parents[2]
+from tests.vm.program import PROGRAM, ROOT
+
 IMAGE = ROOT / ".vm"
-PROGRAM = Path("/opt/restore-station")
-"""Where the guest has the project and its virtual environment, as where it was installed: units see nothing of /tmp."""
-PYTHON = PROGRAM / ".venv/bin/python"
+PROGRAM_DISK = "/dev/vdb"
 HOST = "10.0.2.2"
 """The host's 127.0.0.1, as seen from the guest."""
 
@@ -74,19 +72,27 @@ class Guest:
 
     Args:
         directory: where its sockets, its console and `out` are. Must be short (sockets: 107 bytes).
+        program: the disk with the project.
         shares: directories of the host that the guest can read.
         disk: a copy of the image (`Disk`), which keeps what the guest has brought to it; None: nothing is kept.
         clock: what its clock shows when it is switched on, as QEMU takes it.
     """
 
     def __init__(
-        self, directory: Path, *, shares: Sequence[Path] = (), disk: Path | None = None, clock: str = "utc"
+        self,
+        directory: Path,
+        *,
+        program: Path,
+        shares: Sequence[Path] = (),
+        disk: Path | None = None,
+        clock: str = "utc",
     ) -> None:
         self.out = directory / "out"
         """A folder that both sides can write to."""
         self.console = directory / "console"
         """What the guest's kernel and systemd say while it boots, then kernel messages."""
         self._directory = directory
+        self._program = program
         self._shares = shares
         self._disk = f"{IMAGE}/root.img,snapshot=on" if disk is None else str(disk)
         self._clock = clock
@@ -229,6 +235,8 @@ class Guest:
         line += ["-append", f"console={machine.console} mitigations=off panic=-1 nokaslr"]
         line += ["-drive", f"format=raw,if=none,id=disk,file={self._disk}", "-rtc", f"base={self._clock}"]
         line += ["-device", "virtio-blk-pci,drive=disk"]
+        line += ["-drive", f"format=raw,if=none,id=program,readonly=on,file={self._program}"]
+        line += ["-device", "virtio-blk-pci,drive=program"]
         line += ["-netdev", "user,id=network,ipv6=off", "-device", "virtio-net-pci,netdev=network,romfile="]
         line += ["-serial", f"file:{self.console}"]
         line += ["-device", "virtio-serial-pci", "-chardev", f"socket,id=agent,path={self._directory}/agent"]
@@ -256,6 +264,12 @@ class Guest:
             raise self.error("QEMU ended" if died.done() else f"not booted within {BOOT_SECONDS:.0f} s")
 
     async def _mount(self) -> None:
+        await self.check(
+            "sh",
+            "-c",
+            f'mkdir --parents "$0"; mountpoint --quiet "$0" || mount --read-only {PROGRAM_DISK} "$0"',
+            str(PROGRAM),
+        )
         for number, (path, readonly) in enumerate(self._mounts()):
             # Nobody changes what is read while tests run: the guest need not ask again and again.
             use = "ro,cache=loose" if readonly else "rw,cache=none"
@@ -263,9 +277,6 @@ class Guest:
             await self.check("mkdir", "--parents", str(path))
             mount = f'mountpoint --quiet "$0" || mount --types 9p --options {options} share{number} "$0"'
             await self.check("sh", "-c", mount, str(path))
-        for source, place in of_the_program() if ROOT in self._shares else ():
-            bind = 'mkdir --parents "$1" && { mountpoint --quiet "$1" || mount --bind "$0" "$1"; }'
-            await self.check("sh", "-c", bind, str(source), str(place))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take what the agent says until QEMU hangs up."""
@@ -299,21 +310,6 @@ def end_of(said: str) -> str:
     lines = said.splitlines()
     left_out = [f"[{len(lines) - TAIL} lines before these]"] if len(lines) > TAIL else []
     return "\n".join([*left_out, *lines[-TAIL:]])
-
-
-def shared() -> list[Path]:
-    """What a guest needs to run the project: its tree, and the virtual environment if that is elsewhere."""
-    environment = Path(sys.prefix)
-    return [ROOT] if environment.is_relative_to(ROOT) else [ROOT, environment]
-
-
-def of_the_program() -> list[tuple[Path, Path]]:
-    """Which directories of those that are shared are to be seen where in PROGRAM."""
-    return [
-        (ROOT / "station", PROGRAM / "station"),
-        (ROOT / "tests", PROGRAM / "tests"),
-        (Path(sys.prefix), PROGRAM / ".venv"),
-    ]
 
 
 async def _end(qemu: asyncio.subprocess.Process) -> None:

@@ -18,8 +18,9 @@ from station.errors import Refused
 from station.model.api import BayState, BayView, Lamp, Snapshot
 from station.model.panel import Control
 from station.screen.app import boottime
-from tests.vm.guest import DISPLAY, PROGRAM, PYTHON, ROOT, Guest
+from tests.vm.guest import DISPLAY, Guest
 from tests.vm.person import FIFO, PATIENCE, TRIES, Person, Pins
+from tests.vm.program import PROGRAM, PYTHON, ROOT
 
 UNITS = Path("/run/systemd/system")
 USER = "restore-station-screen"

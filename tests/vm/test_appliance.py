@@ -37,9 +37,10 @@ from tests.system.faults import ERASE_SENT, OF_PHASE
 from tests.system.rig import Window
 from tests.vm.appliance import CHIP, STATE, Appliance, connect_cables, installed, switched_on
 from tests.vm.firmware import NEW
-from tests.vm.guest import DISPLAY, HOST, PROGRAM, PYTHON, ROOT
+from tests.vm.guest import DISPLAY, HOST
 from tests.vm.kiosk import Kiosk, kiosk_before
 from tests.vm.person import opens, sends
+from tests.vm.program import PROGRAM, PYTHON, ROOT
 from tests.vm.sockets import RESTART
 
 pytestmark = [
@@ -60,7 +61,6 @@ BACK_SECONDS = 5.0
 """From the death of the daemon, or of the screen, until it is ready again, on a machine that is not emulated."""
 OLD = Installed(version="26.1", build="23B85")
 AT_RAMDISK, AT_IMAGE, AT_RETURN = (OF_PHASE[phase] for phase in (Phase.RAMDISK, Phase.IMAGE, Phase.RETURN))
-FAILED = (Outcome.FAILED_UNTOUCHED, Outcome.FAILED_ERASED)
 OUTSIDE = 600.0
 """Seconds until four phones at once are where they are to be held."""
 FILL = f"""
@@ -83,7 +83,7 @@ WORK = "import station.model.api"
 class Story:
     """The station and its plug."""
 
-    def __init__(self, directory: Path, host: VirtualHost, disk: Path, measured: Measured) -> None:
+    def __init__(self, directory: Path, host: VirtualHost, program: Path, disk: Path, measured: Measured) -> None:
         self.host = host
         self.measured = measured
         self.slowness = 0.0
@@ -91,6 +91,7 @@ class Story:
         self.told = 0
         """Records that somebody was told of."""
         self._directory = directory
+        self._program = program
         self._disk = disk
         self._times = 0
         self._power = AsyncExitStack()
@@ -100,9 +101,9 @@ class Story:
         self._times += 1
         directory = self._directory / str(self._times)
         directory.mkdir()
-        self.appliance = await self._power.enter_async_context(
-            switched_on(directory, self.host, self._disk, firmware=self._disk.parent / "firmware", clock=clock)
-        )
+        firmware = self._disk.parent / "firmware"
+        station = switched_on(directory, self.host, self._disk, program=self._program, firmware=firmware, clock=clock)
+        self.appliance = await self._power.enter_async_context(station)
         self.ready = await self.appliance.since_boot("station")
         self.waited = self.appliance.guest.waited()
         await connect_cables(self.appliance.guest, self.host)
@@ -169,7 +170,7 @@ class Story:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def story(tmp_path_factory: pytest.TempPathFactory, measured: Measured) -> AsyncIterator[Story]:
+async def story(program: Path, tmp_path_factory: pytest.TempPathFactory, measured: Measured) -> AsyncIterator[Story]:
     """A station that was just switched on for the first time, with cables in its sockets, and firmware."""
     directory = tmp_path_factory.mktemp("station")
     place = directory / "made"
@@ -179,7 +180,7 @@ async def story(tmp_path_factory: pytest.TempPathFactory, measured: Measured) ->
         host.apple.register(unpacked)
         await asyncio.to_thread(FirmwareStore(place / "firmware", reserve=0).import_ipsw, unpacked)
         disk = await installed(host, place / "firmware").make(place)
-        story = Story(directory, host, disk, measured)
+        story = Story(directory, host, program, disk, measured)
         try:
             await story.switch_on(clock=BEGUN)
             yield story
@@ -275,12 +276,12 @@ async def test_a_worker_dies_a_hub_drops_and_the_power_goes(story: Story):
     station, host = story.appliance, story.host
     phones = {bay: await story.plug(bay) for bay in "123"}
     cut = Window(phones["1"], AT_IMAGE)
-    begun = {bay: Window(phones[bay], AT_RAMDISK, hold=False) for bay in "23"}
+    begun = {bay: Window(phones[bay], AT_RAMDISK) for bay in "23"}
     for bay, phone in phones.items():
         await station.restore(bay, phone)
 
     # A worker: its phone's job ends, its neighbours' go on.
-    await story.held(begun["2"])
+    await story.held(*begun.values())
     workers = await station.workers()
     assert workers.keys() == phones.keys()
     await station.guest.check("kill", "-KILL", str(workers["2"]))
@@ -289,8 +290,9 @@ async def test_a_worker_dies_a_hub_drops_and_the_power_goes(story: Story):
 
     # A hub: its phones leave at the same moment, one of them at work.
     await asyncio.gather(*(host.bus.unplug(socket) for bay in "23" if (socket := phones[bay].socket) is not None))
-    assert (await story.ended("3", *FAILED)).cause is Cause.DISCONNECTED
-    for bay in "23":
+    assert (await story.ended("3", Outcome.FAILED_UNTOUCHED)).cause is Cause.DISCONNECTED
+    for bay, window in begun.items():
+        window.go()
         await story.clear(bay, phones[bay])
 
     # The power, with a phone in the middle of its image. The phone itself has a battery.

@@ -1,12 +1,12 @@
 """The virtual machine itself: that it is a real system, and that no command can make it useless to the next one."""
 
 import asyncio
-import sys
 
 import pytest
 
 from station.model.phone import PhoneMode
-from tests.vm.guest import HOST, ROOT, TAIL, Guest
+from tests.vm.guest import HOST, TAIL, Guest
+from tests.vm.program import PROGRAM, PYTHON
 
 pytestmark = [pytest.mark.vm, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
@@ -28,14 +28,14 @@ async def test_the_kernel_has_usb_sockets_for_phones(guest: Guest):
     assert all(line.split()[2] == "004" for line in high_speed)  # VDEV_ST_NULL: nothing is attached
 
 
-async def test_it_runs_the_project_with_the_same_command_line(guest: Guest):
+async def test_it_runs_the_project(guest: Guest):
     program = "from station.model.phone import PhoneMode; print(*(mode.name for mode in PhoneMode))"
-    output = await guest.check(sys.executable, "-c", program)
+    output = await guest.check("env", f"PYTHONPATH={PROGRAM}", str(PYTHON), "-c", program)
     assert output.split() == [mode.name for mode in PhoneMode]
 
 
 async def test_it_cannot_change_the_project(guest: Guest):
-    code, output = await guest.run("touch", str(ROOT / "changed"))
+    code, output = await guest.run("touch", str(PROGRAM / "changed"))
     assert code == 1
     assert "Read-only file system" in output
 

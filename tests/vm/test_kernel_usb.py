@@ -1,12 +1,11 @@
 """Virtual phones as USB devices of a real kernel, with programs that nobody here wrote: udev, usbmuxd, libusb."""
 
-import sys
-
 import pytest
 
 from station.model.phone import PhoneMode
 from station.virtual.phones.phone import VirtualPhone
 from tests.vm.guest import Guest
+from tests.vm.program import PYTHON
 from tests.vm.sockets import Sockets
 
 pytestmark = [pytest.mark.vm, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
@@ -149,7 +148,7 @@ async def test_irecovery_in_dfu(guest: Guest, sockets: Sockets):
 @pytest.mark.client("pymobiledevice3", "asks lockdown", phone="iPhone 12, iOS 17.5")
 async def test_pymobiledevice3_through_the_real_usbmuxd(guest: Guest, sockets: Sockets):
     phone = await sockets.plug_known(*NEW)
-    info = await guest.check(sys.executable, "-m", "pymobiledevice3", "lockdown", "info", seconds=120)
+    info = await guest.check(str(PYTHON), "-m", "pymobiledevice3", "lockdown", "info", seconds=120)
     assert f'"SerialNumber": "{phone.identity.serial_number}"' in info
 
 
@@ -157,7 +156,7 @@ async def test_pymobiledevice3_through_the_real_usbmuxd(guest: Guest, sockets: S
 @pytest.mark.client("pymobiledevice3", "normal → recovery → normal", phone="iPhone 12, iOS 17.5")
 async def test_pymobiledevice3_through_the_real_libusb(guest: Guest, sockets: Sockets):
     phone = await sockets.plug_known(*NEW)
-    command = (sys.executable, "-m", "pymobiledevice3", "restore")
+    command = (str(PYTHON), "-m", "pymobiledevice3", "restore")
     await guest.check(*command, "enter", seconds=120)
     await sockets.enumerated(PhoneMode.RECOVERY)
     await guest.check(*command, "exit", seconds=120)

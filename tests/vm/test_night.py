@@ -9,7 +9,8 @@ import pytest_asyncio
 from station.adapters.firmware import FirmwareStore
 from tests.firmware.tiny import tiny_ipsw
 from tests.records.conftest import fill
-from tests.vm.guest import PROGRAM, PYTHON, ROOT, Guest
+from tests.vm.guest import Guest
+from tests.vm.program import PROGRAM, PYTHON
 
 pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(1200)]
 
@@ -18,7 +19,7 @@ PATIENCE = 400.0
 UNITS = "/run/systemd/system"
 STATE = "/var/lib/restore-station"
 PLACE = "/media/copies"
-PEOPLE = ROOT / "deploy/files/base/etc/sysusers.d/restore-station.conf"
+PEOPLE = PROGRAM / "deploy/files/base/etc/sysusers.d/restore-station.conf"
 CHORES = ("check", "copy")
 HERE = f"""
 [Service]
@@ -29,7 +30,7 @@ ExecStart={PYTHON} -m station upkeep CHORE --quiet 0
 SETUP = f"""
 set -e
 systemd-sysusers {PEOPLE}
-cp {ROOT}/systemd/station-check.* {ROOT}/systemd/station-copy.* {UNITS}
+cp {PROGRAM}/systemd/station-check.* {PROGRAM}/systemd/station-copy.* {UNITS}
 for chore in {" ".join(CHORES)}; do
     mkdir -p {UNITS}/station-$chore.service.d
     printf '%s' "$HERE" | sed "s/CHORE/$chore/" >{UNITS}/station-$chore.service.d/here.conf

@@ -1,12 +1,12 @@
 """The power goes at random moments while records are written, on a disk of the kernel's that can be cut off."""
 
 import asyncio
-import sys
 from collections.abc import Callable
 
 import pytest
 
-from tests.vm.guest import ROOT, Guest
+from tests.vm.guest import Guest
+from tests.vm.program import PROGRAM, PYTHON
 
 pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
@@ -25,7 +25,7 @@ async def test_power_cuts_while_records_are_written(guest: Guest, measured: Call
     disk = "/dev/shm/records.ext4"
     await guest.check("cp", str(image), disk)
     await guest.check("modprobe", "--all", "loop", "dm-flakey")
-    program = f"cd {ROOT} && exec {sys.executable} -m tests.vm.power_cuts {disk} {SEED} {CUTS}"
+    program = f"cd {PROGRAM} && exec {PYTHON} -m tests.vm.power_cuts {disk} {SEED} {CUTS}"
     said = await guest.check("sh", "-c", program, seconds=SECONDS)
     assert said.count("told") == CUTS
     told, kept = (sum(int(line.split()[at]) for line in said.splitlines()) for at in (2, 4))

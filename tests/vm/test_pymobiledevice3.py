@@ -1,7 +1,6 @@
 """pymobiledevice3's own command line, at the kernel's USB: restores phones of the present, two at a time."""
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -12,11 +11,12 @@ from station.virtual.phones.phone import VirtualPhone
 from tests.vm.firmware import NEW, Release
 from tests.vm.guest import Guest
 from tests.vm.media import lockdown_values, media
+from tests.vm.program import PYTHON
 from tests.vm.sockets import Sockets
 
 pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
-RESTORE = (sys.executable, "-m", "pymobiledevice3", "--no-color", "restore")
+RESTORE = (str(PYTHON), "-m", "pymobiledevice3", "--no-color", "restore")
 SECONDS = 400.0
 """It takes a minute when nothing else runs."""
 

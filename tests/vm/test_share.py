@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.guest import PROGRAM, PYTHON, ROOT, Guest
+from tests.vm.guest import Guest
 from tests.vm.kiosk import UNITS, write
+from tests.vm.program import PROGRAM, PYTHON, ROOT
 
 pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
 

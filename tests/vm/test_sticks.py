@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.vm.guest import PROGRAM, PYTHON, ROOT, Guest
+from tests.vm.guest import Guest
+from tests.vm.program import PROGRAM, PYTHON
 
 pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
 
@@ -20,7 +21,7 @@ PATIENCE = 200.0
 """Seconds for what takes ten on an idle machine."""
 SHORTLY = 90.0
 """Seconds for what takes six in the guest when nobody else is at work here."""
-FILES = ROOT / "deploy/files"
+FILES = PROGRAM / "deploy/files"
 SCRIPT = "/usr/local/lib/restore-station/stick"
 STICKS = "73-restore-station-sticks.rules"
 GUARD = "71-restore-station-usb-guard.rules"
@@ -47,7 +48,7 @@ install -d -o {USER} /run/restore-station /run/restore-station/secrets
 for one in worker gateway fetcher; do touch /run/restore-station-$one.sock; done
 install -D {FILES}/base{SCRIPT} {SCRIPT}
 install -D -m 644 {FILES}/base/etc/udev/rules.d/{STICKS} /run/udev/rules.d/{STICKS}
-cp {ROOT}/systemd/station*.service {UNITS}
+cp {PROGRAM}/systemd/station*.service {UNITS}
 for unit in {" ".join(WRITERS + BLIND)}; do
     mkdir -p "{UNITS}/$unit.d"
     printf '%s' "$WAITS" > "{UNITS}/$unit.d/waits.conf"

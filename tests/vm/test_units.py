@@ -17,10 +17,11 @@ import pytest_asyncio
 from tests.gateways import reach
 from tests.vm.guest import HOST, Guest
 from tests.vm.kiosk import AWAY, CPUINFO, DAEMONS_USER, LISTENING, RUNTIME, STATE, UNITS, install_units, prepare, write
+from tests.vm.program import PROGRAM
 
 pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
 
-PROBE = Path(__file__).with_name("probe.py")
+PROBE = PROGRAM / "tests/vm/probe.py"
 WORKERS, GATEWAY, FETCHER = (Path(f"/run/restore-station-{name}.sock") for name in ("worker", "gateway", "fetcher"))
 KEYS, JOBS = STATE / "keys", STATE / "jobs"
 DONE, NO, NONE = "done", ("EPERM", "EACCES", "EROFS"), ("ENOENT",)

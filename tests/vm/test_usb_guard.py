@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.vm.guest import ROOT, Guest
+from tests.vm.guest import Guest
+from tests.vm.program import ROOT
 from tests.vm.sockets import Sockets
 
 pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
