@@ -7,6 +7,7 @@ message 8, tag), then a property list.
 import plistlib
 import socket
 import struct
+import time
 from typing import Any
 from xml.parsers.expat import ExpatError
 
@@ -27,19 +28,20 @@ def ask(address: str, message: dict[str, Any], seconds: float) -> dict[str, Any]
     Args:
         address: usbmuxd's: a path, or HOST:PORT.
         message: with its MessageType.
-        seconds: how long each part of the answer may take.
+        seconds: how long it may take until all of the answer is here.
 
     Raises:
         UsbmuxdSilent: there is no answer that can be read.
     """
     body = plistlib.dumps(message | {"ClientVersionString": "restore-station", "ProgName": "restore-station"})
+    deadline = time.monotonic() + seconds
     try:
         with _connected(address, seconds) as stream:
             stream.sendall(_HEADER.pack(_HEADER.size + len(body), _PLIST_VERSION, _PLIST_MESSAGE, 1) + body)
-            length, *_ = _HEADER.unpack(_receive(stream, _HEADER.size))
+            length, *_ = _HEADER.unpack(_receive(stream, _HEADER.size, deadline))
             if not _HEADER.size <= length <= MAX_ANSWER:
                 raise UsbmuxdSilent("usbmuxd answers something else.")
-            answer = plistlib.loads(_receive(stream, length - _HEADER.size))
+            answer = plistlib.loads(_receive(stream, length - _HEADER.size, deadline))
     except OSError as error:
         raise UsbmuxdSilent(f"usbmuxd does not answer at {address}: {error}.") from error
     except (ValueError, EOFError, ExpatError) as error:
@@ -63,9 +65,12 @@ def _connected(address: str, seconds: float) -> socket.socket:
     return stream
 
 
-def _receive(stream: socket.socket, size: int) -> bytes:
+def _receive(stream: socket.socket, size: int, deadline: float) -> bytes:
     data = bytearray()
     while len(data) < size:
+        if (left := deadline - time.monotonic()) <= 0:
+            raise TimeoutError("it takes too long")
+        stream.settimeout(left)
         if not (chunk := stream.recv(size - len(data))):
             raise EOFError
         data += chunk

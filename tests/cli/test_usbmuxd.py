@@ -15,6 +15,20 @@ WATCH = "import sys; from station.cli.usbmuxd import watch; sys.exit(watch(sys.a
 QUICK = {"starting": 1.0, "pulse": 0.1, "silent": 0.5}
 LIVES = "import time; time.sleep(60)"
 HANGS = "import socket, sys, time; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); time.sleep(60)"
+DRIPS = """
+import socket, sys, time
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen()
+while True:
+    line, _ = server.accept()
+    try:
+        while True:
+            line.send(bytes(1))
+            time.sleep(0.1)
+    except OSError:
+        pass
+"""
 
 
 async def watched(address: Path, program: str) -> asyncio.subprocess.Process:
@@ -24,8 +38,9 @@ async def watched(address: Path, program: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(sys.executable, "-c", code, *arguments, stderr=asyncio.subprocess.PIPE)
 
 
-async def test_one_that_hangs_is_ended(tmp_path: Path):
-    process = await watched(tmp_path / "usbmuxd", HANGS)
+@pytest.mark.parametrize("program", [HANGS, DRIPS], ids=["hangs", "drips"])
+async def test_one_that_hangs_is_ended(program: str, tmp_path: Path):
+    process = await watched(tmp_path / "usbmuxd", program)
     _, said = await process.communicate()
     assert process.returncode == -signal.SIGKILL % 256
     assert b"does not answer" in said

@@ -222,6 +222,7 @@ async def killed(
     return await recorded(station, bay)
 
 
+@pytest.mark.long
 async def test_nothing_is_left_when_a_worker_is_killed(house: House):
     async with house.rig.station() as station:
         phones = [house.rig.plug("1"), house.rig.plug("2", model="iPhone 13"), house.rig.plug("3", model="iPhone 14")]

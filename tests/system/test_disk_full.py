@@ -115,6 +115,7 @@ async def rig_on_small_disk(
         rig.state_seen, rig.vault_seen = rig.state, rig.state / "vault"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 @pytest.mark.skipif(not namespaces_are_allowed(), reason="this kernel lets nobody mount a file system of their own")
 async def test_a_full_disk(store: FirmwareStore):

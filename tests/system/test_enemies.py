@@ -142,6 +142,7 @@ async def test_phones_that_come_and_go(store: FirmwareStore):
         nothing_was_lost(rig, hub)
 
 
+@pytest.mark.long
 async def test_a_phone_that_is_another_now_and_a_keyboard(store: FirmwareStore):
     async with meeting(store, "swapped") as (rig, station, player):
         keyboard = rig.host.hands.plug_gadget(rig.sockets[BayId("2")])

@@ -150,6 +150,7 @@ async def erase_by_hand(station: Station, bay: str, phone: VirtualPhone) -> Reco
     return await recorded(station, bay, phone)
 
 
+@pytest.mark.long
 async def test_what_erases(station: Station):
     rig = station.rig
     forbids = Fault(at="backup:EraseDevice", kind=FaultKind.STATUS, status=errors.FORBIDDEN)

@@ -93,6 +93,7 @@ async def test_the_data_is_there_afterwards_whatever_mode_it_began_in(station: S
         assert record.before.build == OLD.build
 
 
+@pytest.mark.long
 @pytest.mark.timeout(150)
 async def test_what_went_wrong_is_told_as_it_is(station: Station):
     rig = station.rig

@@ -86,6 +86,7 @@ async def test_over_a_counter(store: FirmwareStore, tmp_path: Path) -> None:
         await person.read("Plug in a phone")
 
 
+@pytest.mark.long
 async def test_at_a_bench_nobody_touches_the_screen(store: FirmwareStore, tmp_path: Path) -> None:
     settings = {"STATION_POLICY": "bench", **BY_PINS}
     async with (
@@ -109,6 +110,7 @@ async def test_at_a_bench_nobody_touches_the_screen(store: FirmwareStore, tmp_pa
         assert await rig.hand.look() == (Lamp.READY,)
 
 
+@pytest.mark.long
 async def test_overnight(store: FirmwareStore, tmp_path: Path) -> None:
     async with (
         make_rig(store, bays=("1", "2"), settings={"STATION_POLICY": "overnight"}) as rig,

@@ -212,12 +212,11 @@ HALF = 4
 
 
 def _rounds() -> list[Any]:
-    """Eight points each; every point once in the first half and once in the second. One round is enough by default."""
+    """Eight points each; every point once in the first half and once in the second."""
     rounds = []
     for first in range(0, len(POINTS), HALF):
         points = [POINTS[(first + number) % len(POINTS)] for number in range(2 * HALF)]
-        marks = (pytest.mark.long,) if first else ()
-        rounds.append(pytest.param(points, marks=marks, id="; ".join(point.name for point in points[:HALF])))
+        rounds.append(pytest.param(points, id="; ".join(point.name for point in points[:HALF])))
     return rounds
 
 
@@ -328,6 +327,7 @@ async def clean(rig: Rig, when: str) -> None:
     assert not leaks, (when, leaks)
 
 
+@pytest.mark.long
 @pytest.mark.system
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("points", _rounds())

@@ -60,7 +60,7 @@ SETTINGS = {
     "supply": '{"fetch": "never"}',
     "operator_confirm": "true",
     "cap": "4",
-    "observe_seconds": "20",
+    "observe_seconds": "5",
     "quarantine_after": "0",
 }
 DAEMON = f"""\
@@ -164,7 +164,7 @@ was=$(since)
 read -r begun _ < /proc/uptime
 systemctl kill --signal=$action $unit
 is_back() { [ "$(systemctl show --property=ActiveState --value $unit)" = active ] && [ "$(since)" -gt $was ]; }
-until is_back; do sleep 0.2; done
+until is_back; do sleep 1; done  # when it was, systemd knows
 echo $begun $(since)
 """
 

@@ -45,7 +45,6 @@ from tests.vm.sockets import RESTART
 
 pytestmark = [
     pytest.mark.vm,
-    pytest.mark.long,
     pytest.mark.story,
     pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.timeout(1200),

@@ -8,7 +8,7 @@ from station.model.phone import PhoneMode
 from tests.vm.guest import HOST, TAIL, Guest
 from tests.vm.program import PROGRAM, PYTHON
 
-pytestmark = [pytest.mark.vm, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
 
 async def test_everything_has_started(guest: Guest):

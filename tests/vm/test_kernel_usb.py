@@ -8,7 +8,7 @@ from tests.vm.guest import Guest
 from tests.vm.program import PYTHON
 from tests.vm.sockets import Sockets
 
-pytestmark = [pytest.mark.vm, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
 NEW = ("iPhone 12", "17.5", "21F79")
 OLD = ("iPhone 11", "13.7", "17H35")
@@ -144,7 +144,6 @@ async def test_irecovery_in_dfu(guest: Guest, sockets: Sockets):
     assert int(answers["ECID"], 16) == phone.identity.ecid
 
 
-@pytest.mark.long
 @pytest.mark.client("pymobiledevice3", "asks lockdown", phone="iPhone 12, iOS 17.5")
 async def test_pymobiledevice3_through_the_real_usbmuxd(guest: Guest, sockets: Sockets):
     phone = await sockets.plug_known(*NEW)
@@ -152,7 +151,6 @@ async def test_pymobiledevice3_through_the_real_usbmuxd(guest: Guest, sockets: S
     assert f'"SerialNumber": "{phone.identity.serial_number}"' in info
 
 
-@pytest.mark.long
 @pytest.mark.client("pymobiledevice3", "normal → recovery → normal", phone="iPhone 12, iOS 17.5")
 async def test_pymobiledevice3_through_the_real_libusb(guest: Guest, sockets: Sockets):
     phone = await sockets.plug_known(*NEW)
