@@ -4,19 +4,21 @@ import hashlib
 import json
 import lzma
 import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.deploy.conftest import ROOT
-from tests.deploy.whole import EFI, Disk, copy
+from tests.deploy.whole import ARM, PC, Disk, copy
 
 IMAGE = ROOT / "deploy/image"
 PI = ROOT / "deploy/image-pi"
@@ -26,8 +28,9 @@ LARGER = 8 << 30
 """Bytes of the disk that the image is written to."""
 GROWN = 2 << 30
 """Bytes of the data partition then, at least: what the image has no use for."""
-BUILT = "STATION_IMAGE"
-"""Names an image that was built before, for whoever tries these tests again and again."""
+BUILT = {"amd64": "STATION_IMAGE", "arm64": "STATION_IMAGE_ARM64"}
+"""Name images that were built before, for whoever tries these tests again and again."""
+ON_ARM = platform.machine() == "aarch64"
 
 OWNERS = 'name = "Counter 1"\npin = "2580"\n[wifi]\nname = "N"\npassword = "12345678"\n'
 """What its owner has written into the boot partition's file."""
@@ -43,20 +46,47 @@ whole = [
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A fresh image."""
-    if built := os.environ.get(BUILT):
+    """A fresh image for PCs."""
+    with _built("amd64", tmp_path_factory) as image:
+        yield image
+
+
+@pytest.fixture(scope="module")
+def arm_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A fresh image for ARM machines."""
+    with _built("arm64", tmp_path_factory) as image:
+        yield image
+
+
+@contextmanager
+def _built(arch: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    if built := os.environ.get(BUILT[arch]):
         yield Path(built)
         return
     out = tmp_path_factory.mktemp("image")
-    done = subprocess.run([IMAGE, "--arch", "amd64", "--version", "0.0.1", "--out", out], check=False, timeout=2400)
+    done = subprocess.run([IMAGE, "--arch", arch, "--version", "0.0.1", "--out", out], check=False, timeout=3000)
     assert done.returncode == 0
-    yield out / "restore-station-0.0.1-amd64.img"
+    yield out / f"restore-station-0.0.1-{arch}.img"
     shutil.rmtree(out)
 
 
 @pytest.fixture
 def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("disk")
+
+
+async def boots_to_a_station_that_is_ready(machine: Disk, said: Callable[[str], object]) -> None:
+    """Switch it on, and wait until daemon and screen are ready and nothing has failed."""
+    machine.keep_a_shell()
+    begin = time.monotonic()
+    await machine.start()
+    await machine.shell()
+    await machine.check("until systemctl start station; do :; done", seconds=900)
+    said(f"\nboot to ready: {time.monotonic() - begin:.0f} s (aim: {READY_SECONDS:.0f})\n")
+    await machine.check("until systemctl start station-screen; do :; done", seconds=900)
+    assert (await machine.check("systemctl is-active station station-screen")).split() == ["active"] * 2
+    failed = await machine.check("systemctl --failed --plain --no-legend")
+    assert not failed, failed
 
 
 class TestWhole:
@@ -67,20 +97,9 @@ class TestWhole:
     ):
         disk = copy(image, short / "disk", size=LARGER)
         async with Disk(disk, short) as machine:
-            machine.keep_a_shell()
-            machine.write(
-                "station.toml", 'name = "Counter 1"\npin = "2580"\n[wifi]\nname = "N"\npassword = "12345678"\n'
-            )
-            begin = time.monotonic()
-            await machine.start()
-            await machine.shell()
-            await machine.check("until systemctl start station; do :; done", seconds=900)
+            machine.write("station.toml", OWNERS)
             with capsys.disabled():
-                sys.stdout.write(f"\nboot to ready: {time.monotonic() - begin:.0f} s (aim: {READY_SECONDS:.0f})\n")
-            await machine.check("until systemctl start station-screen; do :; done", seconds=900)
-            assert (await machine.check("systemctl is-active station station-screen")).split() == ["active"] * 2
-            failed = await machine.check("systemctl --failed --plain --no-legend")
-            assert not failed, failed
+                await boots_to_a_station_that_is_ready(machine, sys.stdout.write)
             # first boot
             assert await machine.check("hostname") == "counter-1"
             assert "Counter 1" in await machine.check("cat /etc/restore-station/station.toml")
@@ -113,7 +132,7 @@ class TestWhole:
             assert said is not None
             assert "Is it “policy” that is meant?" in said
 
-    @pytest.mark.skipif(not EFI.exists(), reason="there is no EFI for QEMU (ovmf)")
+    @pytest.mark.skipif(not PC.efi.exists(), reason="there is no EFI for QEMU (ovmf)")
     async def test_it_boots_by_efi_too(self, image: Path, short: Path):
         disk = copy(image, short / "disk", size=LARGER)
         async with Disk(disk, short, efi=True) as machine:
@@ -121,6 +140,44 @@ class TestWhole:
             await machine.start()
             await machine.shell()
             assert await machine.check("ls -d /sys/firmware/efi") == "/sys/firmware/efi"
+
+    async def test_what_is_not_on_the_data_partition_is_as_new_at_each_start(
+        self, image: Path, short: Path, capsys: pytest.CaptureFixture[str]
+    ):
+        disk = copy(image, short / "disk", size=LARGER)
+        async with Disk(disk, short) as machine:
+            words = machine.read("grub/words.cfg")
+            assert words is not None
+            machine.write("grub/words.cfg", words.replace('"\n', ' overlayroot=tmpfs:recurse=0"\n'))
+            for _ in range(2):
+                with capsys.disabled():
+                    await boots_to_a_station_that_is_ready(machine, sys.stdout.write)
+                assert await machine.check("findmnt -no FSTYPE /") == "overlay"
+                await machine.check("! test -e /etc/changed && touch /etc/changed")
+                await machine.check("echo start >>/var/lib/restore-station/starts; sync")
+                starts = await machine.check("cat /var/lib/restore-station/starts")
+                await machine.off()
+            assert starts.split() == ["start"] * 2
+
+
+@pytest.mark.skipif(not ARM.efi.exists(), reason="there is no EFI for QEMU's ARM machines (qemu-efi-aarch64)")
+@pytest.mark.skipif(
+    not ON_ARM and not Path("/proc/sys/fs/binfmt_misc/qemu-aarch64").exists(),
+    reason="this machine cannot run programs for arm64 (qemu-user-static, binfmt-support)",
+)
+class TestArm:
+    pytestmark = whole
+
+    async def test_it_boots_to_a_station_that_is_ready(
+        self, arm_image: Path, short: Path, capsys: pytest.CaptureFixture[str]
+    ):
+        disk = copy(arm_image, short / "disk", size=LARGER)
+        async with Disk(disk, short, kind=ARM, efi=True) as machine:
+            machine.write("station.toml", OWNERS)
+            with capsys.disabled():
+                await boots_to_a_station_that_is_ready(machine, sys.stdout.write)
+            assert await machine.check("uname -m") == "aarch64"
+            assert await machine.check("hostname") == "counter-1"
 
 
 @pytest.mark.system

@@ -200,7 +200,7 @@ class Updates:
 
     def build(self) -> None:
         """All of it."""
-        if built := os.environ.get(BUILT):
+        if built := os.environ.get(BUILT["amd64"]):
             shutil.copy(built, self.image)
             shutil.copy(Path(built).with_name("ours.crt"), self.directory)
             shutil.copy(Path(built).with_name("ours.key"), self.directory)

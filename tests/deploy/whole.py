@@ -1,6 +1,6 @@
 """A whole disk, booted by its own boot loader. All it is told is what its owner could write on its first partition.
 
-For tests the kernel is told to keep a shell on the second serial line, by the words in grub/words.cfg.
+For tests the kernel is told to keep a shell on a second line, by the words in grub/words.cfg.
 """
 
 import asyncio
@@ -11,16 +11,45 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 BOOT = "@@2M"
 """Where the first partition for files begins in an image, as mtools has it."""
-WORDS = "console=tty0 console=ttyS0 systemd.debug_shell=ttyS1 systemd.show_status=yes mitigations=off"
-EFI = Path("/usr/share/OVMF/OVMF_CODE.fd")
+WORDS = "console=tty0 console={0.console} systemd.debug_shell={0.shell} systemd.show_status=yes mitigations=off"
 BOOT_SECONDS = 400.0
 """It takes 40 s on two idle cores, and a multiple of that on two that are very busy."""
 TAIL = 40
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of machine."""
+
+    qemu: tuple[str, ...]
+    efi: Path
+    console: str
+    """The kernel's name for the line that it talks on."""
+    shell: str
+    """The one that the shell is on, and how QEMU has it."""
+    line: tuple[str, ...]
+
+
+PC = Kind(
+    qemu=("qemu-system-x86_64", "-machine", "q35", "-cpu", "Nehalem"),
+    efi=Path("/usr/share/OVMF/OVMF_CODE.fd"),
+    console="ttyS0",
+    shell="ttyS1",
+    line=("-serial", "chardev:shell"),
+)
+ARM = Kind(
+    qemu=("qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a72"),
+    efi=Path("/usr/share/AAVMF/AAVMF_CODE.fd"),
+    console="ttyAMA0",
+    shell="hvc0",
+    line=("-device", "virtio-serial-pci", "-device", "virtconsole,chardev=shell"),
+)
 
 
 class DiskError(RuntimeError):
@@ -30,17 +59,21 @@ class DiskError(RuntimeError):
 class Disk:
     """A disk and the machine that it is in. What is written on it stays written."""
 
-    def __init__(self, image: Path, directory: Path, *, efi: bool = False, more: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, image: Path, directory: Path, *, kind: Kind = PC, efi: bool = False, more: Sequence[Path] = ()
+    ) -> None:
         """A machine with this disk.
 
         Args:
             image: the disk; it is changed.
             directory: where its console and its socket are; short (sockets: 107 bytes).
+            kind: which machine.
             efi: start it by EFI, not by a BIOS.
             more: further disks, as /dev/vdb and so on.
         """
         self.image = image
         self._directory = directory
+        self._kind = kind
         self._efi = efi
         self._more = more
         self._starts = itertools.count(1)
@@ -64,10 +97,10 @@ class Disk:
         return done.stdout.decode() if done.returncode == 0 else None
 
     def keep_a_shell(self) -> None:
-        """Have what it starts keep a shell on the second serial line."""
+        """Have what it starts keep a shell on the second line."""
         words = self.read("grub/words.cfg")
         assert words is not None
-        self.write("grub/words.cfg", re.sub(r'quiet loglevel=3 (.*)"', rf'\1 {WORDS}"', words))
+        self.write("grub/words.cfg", re.sub(r'quiet loglevel=3 (.*)"', rf'\1 {WORDS.format(self._kind)}"', words))
 
     async def start(self) -> None:
         """Switch the machine on."""
@@ -81,17 +114,17 @@ class Disk:
         server = await asyncio.start_unix_server(connected, path, limit=16 << 20)
         self._stack.callback(server.close)
         log = self._stack.enter_context((self._directory / "qemu.log").open("ab"))
-        line = ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", "Nehalem"]
-        line += ["-smp", "2", "-m", "1G", "-nodefaults", "-display", "none"]
+        line = [*self._kind.qemu, "-accel", "tcg,thread=multi", "-smp", "2", "-m", "1G", "-nodefaults"]
+        line += ["-display", "none"]
         line += ["-drive", f"file={self.image},format=raw,if=virtio,cache=writeback"]
         for more in self._more:
             line += ["-drive", f"file={more},format=raw,if=virtio,readonly=on"]
         line += ["-netdev", "user,id=network,restrict=on", "-device", "virtio-net-pci,netdev=network,romfile="]
         line += ["-device", "virtio-gpu-pci,xres=800,yres=480"]
         line += ["-chardev", f"file,id=console,path={self.console},append=on", "-serial", "chardev:console"]
-        line += ["-chardev", f"socket,id=shell,path={path}", "-serial", "chardev:shell"]
+        line += ["-chardev", f"socket,id=shell,path={path}", *self._kind.line]
         if self._efi:
-            line += ["-drive", f"if=pflash,format=raw,readonly=on,file={EFI}"]
+            line += ["-drive", f"if=pflash,format=raw,readonly=on,file={self._kind.efi}"]
         self._qemu = await asyncio.create_subprocess_exec(
             *("setpriv", "--pdeathsig", "KILL", *line), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
         )
