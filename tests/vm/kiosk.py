@@ -27,7 +27,7 @@ USER = "restore-station-screen"
 """Who the screen runs as."""
 DAEMONS_USER = "restore-station"
 GATEWAYS_USER = "restore-station-gateway"
-DELIVERED = ROOT / "deploy/files/base/etc"
+DELIVERED = PROGRAM / "deploy/files/base/etc"
 RULES = Path("/run/udev/rules.d/70-restore-station.rules")
 USBMUXD = UNITS / "usbmuxd.service.d/the-stations.conf"
 """Its name is after that of whatever else tests say of usbmuxd, and so it counts more."""

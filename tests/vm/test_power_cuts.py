@@ -8,7 +8,7 @@ import pytest
 from tests.vm.guest import Guest
 from tests.vm.program import PROGRAM, PYTHON
 
-pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.vm, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
 SEED = 20261121
 CUTS = 8

@@ -9,12 +9,12 @@ import pytest
 import pytest_asyncio
 
 from tests.vm.guest import Guest
-from tests.vm.program import ROOT
+from tests.vm.program import PROGRAM
 from tests.vm.sockets import Sockets
 
-pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.vm, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
-GUARD = ROOT / "deploy/files/usb-guard/etc"
+GUARD = PROGRAM / "deploy/files/usb-guard/etc"
 RULES = "udev/rules.d/71-restore-station-usb-guard.rules"
 UNIT = "station-usb-guard.service"
 GADGET = "/sys/kernel/config/usb_gadget/keyboard"
