@@ -331,8 +331,9 @@ KILLED = (
     Case(what=Harm.KILL_WORKER, at="lockdown:GetValue", after=RESTARTED, cause=None, outcome=VERIFIED, status=0),
 )
 
-SOME = slice(None, None, None if EVERY_STEP else 10)
-"""Of what is alike at many steps, every tenth; all of it with TESTS_EVERY_STEP=1."""
+HALF, SOME = (slice(None, None, None if EVERY_STEP else step) for step in (2, 10))
+"""Every second, and of what is alike at many steps every tenth; all of it with TESTS_EVERY_STEP=1."""
 
-CASES: tuple[Case, ...] = (*SILENT, *REFUSED, *STAYED, *APPLE, *FIRMWARE, *KILLED, *STATUS[SOME], *UNPLUGGED[SOME])
+_DIFFERENT = (*SILENT, *REFUSED, *STAYED, *APPLE, *FIRMWARE, *KILLED)
+CASES: tuple[Case, ...] = (*_DIFFERENT[HALF], *STATUS[SOME], *UNPLUGGED[SOME])
 """The slow ones first."""

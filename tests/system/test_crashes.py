@@ -92,7 +92,13 @@ ROUNDS = {
 
 
 @pytest.mark.timeout(90)
-@pytest.mark.parametrize("lives", ROUNDS.values(), ids=ROUNDS.keys())
+@pytest.mark.parametrize(
+    "lives",
+    [
+        pytest.param(lives, id=name, marks=() if name == "restore" else (pytest.mark.long,))
+        for name, lives in ROUNDS.items()
+    ],
+)
 async def test_the_daemon_is_killed_at_every_phase(store: FirmwareStore, lives: tuple[Life, ...]):
     settings = {"STATION_OBSERVE_SECONDS": "2", "STATION_CAP": str(len(lives))}
     async with make_rig(store, bays=[life.bay for life in lives], settings=settings) as rig:

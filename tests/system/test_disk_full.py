@@ -189,7 +189,13 @@ FILM = "/var/mobile/Media/DCIM/100APPLE/IMG_0003.MOV"
 
 @pytest.mark.timeout(180)
 @pytest.mark.skipif(not namespaces_are_allowed(), reason="this kernel lets nobody mount a file system of their own")
-@pytest.mark.parametrize("only_vault", [True, False], ids=["the vault's own disk", "one disk for everything"])
+@pytest.mark.parametrize(
+    "only_vault",
+    [
+        pytest.param(True, id="the vault's own disk"),
+        pytest.param(False, id="one disk for everything", marks=pytest.mark.long),
+    ],
+)
 async def test_a_disk_that_becomes_full_during_a_backup(store: FirmwareStore, only_vault: bool):
     async with rig_on_small_disk(store, PLENTY, only_vault=only_vault) as (rig, disk), rig.station() as station:
         for at, after, leave in SOME:
