@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from station.adapters import durable
+from station.adapters.commons import open_plain
+from station.adapters.jobdir import LOG
 from station.errors import StorageError
 
 MAX_PART, MAX_ALL = 8 << 20, 32 << 20
@@ -16,9 +18,9 @@ MAX_PART, MAX_ALL = 8 << 20, 32 << 20
 JOURNAL_SECONDS = 60.0
 JOURNAL_LINES = 50_000
 UNITS = (
-    *("station.service", "station-worker@*", "station-gateway.service", "station-fetcher@*", "station-share.service"),
-    *("station-screen.service", "station-web.service", "station-check.service", "station-copy.service"),
-    "station-stick@*",
+    *("station.service", "station-worker@*", "station-reaper@*", "station-gateway.service", "station-fetcher@*"),
+    *("station-share.service", "station-screen.service", "station-web.service", "station-check.service"),
+    *("station-copy.service", "station-stick@*"),
 )
 MAX_JOBS = 30
 """Of the last so many jobs the workers' logs are taken."""
@@ -81,8 +83,8 @@ def worker_logs(state: Path) -> Iterator[tuple[str, bytes]]:
     found = []
     for place in ("jobs", "closed"):
         with suppress(OSError):
-            found += [(path.stat().st_mtime, path) for path in (state / place).glob("*/log")]
+            found += [(path.lstat().st_mtime, path) for path in (state / place).glob(f"*/work/{LOG}")]
     for _, path in sorted(found, reverse=True)[:MAX_JOBS]:
-        with suppress(OSError), path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - MAX_PART))
-            yield f"jobs/{path.parent.name}.log", file.read(MAX_PART)
+        with suppress(OSError), open_plain(path) as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - MAX_PART))
+            yield f"jobs/{path.parent.parent.name}.log", file.read(MAX_PART)

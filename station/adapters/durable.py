@@ -15,7 +15,8 @@ def write(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """
     part = path.with_name(f".{path.name}.part")
     try:
-        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        part.unlink(missing_ok=True)  # of a power cut, or what somebody else has put there
+        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(fd, "wb") as file:
             file.write(data)
             file.flush()

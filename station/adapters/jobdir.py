@@ -1,16 +1,22 @@
 """The job directory: the contract between the daemon and one worker.
 
-    spec.json      what to do; written by the daemon before the worker starts, never changed
-    claimed        made by the worker when it takes the job: a job is taken once
-    lock           flock'ed by the worker's keeper for as long as it lives
-    events.jsonl   what the worker says; only appended
-    revoked        made by the daemon when the consent is void: nothing irreversible may follow
-    exit.json      how the worker ended; written by its keeper
-    reserve        room on the disk for the worker's last words; given up for them
-    log            the worker's log, for people
-    home/, cwd/    the worker's private HOME and working directory
+    spec.json           what to do; written by the daemon before the worker starts, never changed
+    revoked             made by the daemon when the consent is void: nothing irreversible may follow
+    work/               what is the worker's to write
+        claimed         made when it takes the job: a job is taken once
+        lock            flock'ed by the worker's keeper for as long as it lives
+        events.jsonl    what the worker says; only appended
+        exit.json       how the worker ended; written by its keeper
+        reserve         room on the disk for the worker's last words; given up for them
+        log             the worker's log, for people
+        home/, cwd/     the worker's private HOME and working directory
 
 Whoever starts anew finds all there is to know here.
+
+Where they are two users (station-worker@.service), their group is one: a worker can read what it is told and cannot
+change that, and its consent least of all. The daemon follows no link that it finds in `work`. It can clear it away, but
+for what a worker has made for itself alone; that is told. Others of the group are shut out by the directory that all
+this is in.
 """
 
 import fcntl
@@ -23,12 +29,21 @@ from pathlib import Path
 import msgspec
 
 from station.adapters import durable
+from station.adapters.commons import clear_away, open_plain
 from station.errors import ConsentVoid, InputRejected, Refused, StorageError
 from station.model.events import Failed, Intent, PasswordOwed, Succeeded, WorkerEvent, WorkerExit
 from station.model.job import JobSpec
 
+EVENTS = "events.jsonl"
+LOG = "log"
+OF_THE_DAEMON = ("spec.json", "revoked", "result.json")
+MAX_NUMBER = 20
+"""Digits of a process id, and more."""
 MAX_LINE = 64 * 1024
 """No event is longer; a longer line is not ours."""
+
+MAX_EVENTS = 16 << 20
+"""Bytes that are read at once. A restore takes some hundred kilobytes."""
 
 RESERVE = 64 * 1024
 """Bytes kept free for the end of the story: on a full disk a job still says why it failed, or that it did not."""
@@ -47,25 +62,38 @@ class JobDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.work = path / "work"
+        """What is the worker's to write."""
 
     @classmethod
     def create(cls, parent: Path, spec: JobSpec) -> "JobDirectory":
         """Make the directory with its spec, durable. Raises StorageError, and leaves nothing, when it cannot."""
         path = parent / spec.job
         try:
-            path.mkdir(mode=0o700)
+            path.mkdir(mode=0o750)
         except OSError as error:
             raise StorageError(f"The job could not be written down: {error.strerror}.") from error
+        directory = cls(path)
         try:
-            (path / "home").mkdir(mode=0o700)
-            (path / "cwd").mkdir(mode=0o700)
-            durable.write(path / "reserve", bytes(RESERVE), mode=0o600)
-            durable.write(path / "spec.json", _encoder.encode(spec))
+            for place in (directory.work, directory.work / "home", directory.work / "cwd"):
+                place.mkdir(mode=0o770)
+            durable.write(directory.work / "reserve", bytes(RESERVE), mode=0o660)
+            durable.write(path / "spec.json", _encoder.encode(spec), mode=0o640)
             durable.sync_directory(parent)
         except (OSError, StorageError) as error:
             shutil.rmtree(path, ignore_errors=True)
             raise StorageError(f"The job could not be written down: {error}") from error
-        return cls(path)
+        return directory
+
+    def bring_up_to_date(self) -> None:
+        """Have one of an earlier version, without `work`, be as they are now. Its worker has ended. Raises OSError."""
+        if self.work.exists():
+            return
+        self.path.chmod(0o750)
+        self.work.mkdir(mode=0o770)
+        for path in list(self.path.iterdir()):
+            if path != self.work and path.name not in OF_THE_DAEMON:
+                path.rename(self.work / path.name)
 
     def spec(self) -> JobSpec:
         """What to do. Raises InputRejected when it is missing or not a spec."""
@@ -77,15 +105,15 @@ class JobDirectory:
     def claim(self) -> None:
         """Take the job. Raises Refused when it was taken before: a consent is used once."""
         try:
-            os.close(os.open(self.path / "claimed", os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            durable.sync_directory(self.path)
+            os.close(os.open(self.work / "claimed", os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            durable.sync_directory(self.work)
         except FileExistsError:
             raise Refused(f"Job {self.path.name} was taken before.") from None
 
     @property
     def claimed(self) -> bool:
         """Whether a worker ever took the job."""
-        return (self.path / "claimed").exists()
+        return os.path.lexists(self.work / "claimed")
 
     def revoke(self) -> None:
         """Void the job's consent. The worker sees it at once, while the disk may still be slow; durable on return.
@@ -121,7 +149,7 @@ class JobDirectory:
         Processes forked meanwhile hold it too. Waits while another holds it: a moment when it only asks `alive`,
         until its end when it is a worker; ask `claimed` first.
         """
-        with (self.path / "lock").open("a") as file:  # not "w": that would wipe the number of a living keeper
+        with (self.work / "lock").open("a") as file:  # not "w": that would wipe the number of a living keeper
             fcntl.flock(file, fcntl.LOCK_EX)
             file.truncate(0)
             file.write(f"{os.getpid()}\n")
@@ -131,11 +159,12 @@ class JobDirectory:
     def alive(self) -> int | None:
         """The living keeper's process id, or None. A stale number is never returned: the kernel holds the lock."""
         try:
-            with (self.path / "lock").open("r+") as file:
+            with open_plain(self.work / "lock") as file:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    return int(file.read() or 0) or None
+                    number = file.read(MAX_NUMBER)
+                    return int(number) or None if number.strip().isdigit() else None
                 return None
         except OSError:
             return None
@@ -143,33 +172,35 @@ class JobDirectory:
     def ended(self) -> WorkerExit | None:
         """How the worker ended; None while it has not, or when its keeper could not say."""
         try:
-            return _exit_decoder.decode((self.path / "exit.json").read_bytes())
+            with open_plain(self.work / "exit.json") as file:
+                return _exit_decoder.decode(file.read(MAX_LINE))
         except (OSError, ValueError):
             return None
 
-    def clear_home(self) -> None:
-        """Remove what the worker kept for itself: keys of the phone among it. For when its keeper could not."""
-        shutil.rmtree(self.path / "home", ignore_errors=True)
+    def clear_home(self) -> bool:
+        """Remove what the worker kept for itself: keys of the phone among it. For when its keeper could not.
+
+        Returns whether all of it is gone. A worker can make what only its own user can remove.
+        """
+        return clear_away(self.work / "home")
 
     def give_up_reserve(self) -> None:
         """Make room for what must still be written down."""
         with suppress(OSError):  # on a disk that takes nothing at all, the writing itself tells
-            (self.path / "reserve").unlink(missing_ok=True)
+            (self.work / "reserve").unlink(missing_ok=True)
 
     def end(self, how: WorkerExit) -> None:
         """Write down how the worker ended. The keeper's."""
         self.give_up_reserve()
-        durable.write(self.path / "exit.json", _encoder.encode(how))
+        durable.write(self.work / "exit.json", _encoder.encode(how), mode=0o640)
 
 
 class EventWriter:
     """The worker's end of events.jsonl."""
 
     def __init__(self, directory: JobDirectory) -> None:
-        self._fd = os.open(
-            directory.path / "events.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
-        durable.sync_directory(directory.path)  # an event on a file without a name would be lost with the power
+        self._fd = os.open(directory.work / EVENTS, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        durable.sync_directory(directory.work)  # an event on a file without a name would be lost with the power
         self._directory = directory
         self._unwritten = bytearray()
 
@@ -199,7 +230,7 @@ class EventWriter:
 
     def keep(self, name: str, data: bytes) -> None:
         """Put a file into the job's directory, durably. Raises StorageError."""
-        durable.write(self._directory.path / name, data, mode=0o600)
+        durable.write(self._directory.work / name, data, mode=0o640)
 
     def close(self) -> None:
         """Close the file."""
@@ -210,7 +241,7 @@ class EventReader:
     """The daemon's end: reads what is new, and waits for a torn last line to become whole."""
 
     def __init__(self, directory: JobDirectory) -> None:
-        self._path = directory.path / "events.jsonl"
+        self._path = directory.work / EVENTS
         self._offset = 0
         self._rest = b""
 
@@ -221,9 +252,11 @@ class EventReader:
             InputRejected: the file holds something that is no event; the worker is not to be believed.
         """
         try:
-            with self._path.open("rb") as file:
+            with open_plain(self._path) as file:
+                if file.seek(0, os.SEEK_END) - self._offset > MAX_EVENTS:
+                    raise InputRejected("The worker said more than any job has to say.")
                 file.seek(self._offset)
-                data = file.read()
+                data = file.read(MAX_EVENTS)
         except FileNotFoundError:
             return []
         self._offset += len(data)

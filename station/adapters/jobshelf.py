@@ -1,12 +1,11 @@
 """All job directories of a station: the open ones are what a new daemon must take up.
 
 STATE/jobs/JOB/      not recorded yet, or its result not dismissed yet
-    result.json      its record's number and certificate, once it is recorded
+    result.json      its record's number and certificate, once it is recorded; the daemon's
 STATE/closed/JOB/    the last ones, for whoever looks for a fault; without anything private
 """
 
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import msgspec
 import structlog
 
 from station.adapters import durable
+from station.adapters.commons import clear_away
 from station.adapters.jobdir import JobDirectory
 from station.errors import InputRejected, StorageError
 from station.model.base import JobId, Message
@@ -55,8 +55,10 @@ class JobShelf:
         self._open = state / "jobs"
         self._closed = state / "closed"
         try:
-            for path in (self._open, self._closed):
-                path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._closed.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # A worker may go through it, to its job, and not look around. (One of an earlier version let nobody.)
+            self._open.mkdir(exist_ok=True)
+            self._open.chmod(0o710)
         except OSError as error:
             raise StorageError(f"{state} cannot be used: {error.strerror}.") from error
 
@@ -73,6 +75,7 @@ class JobShelf:
         found = []
         for path in sorted(self._open.iterdir(), key=lambda path: path.stat().st_mtime):
             directory = JobDirectory(path)
+            directory.bring_up_to_date()
             try:
                 found.append(Found(directory, directory.spec(), self._finished(path)))
             except InputRejected as error:
@@ -93,19 +96,20 @@ class JobShelf:
         except InputRejected:
             inspection = False
         if inspection:
-            shutil.rmtree(path, ignore_errors=True)
+            clear_away(path)
         elif path.is_dir():
             self._put_away(path)
 
     def _put_away(self, path: Path) -> None:
         for private in ("home", "cwd"):  # pair records in there open the phone
-            shutil.rmtree(path / private, ignore_errors=True)
-        shutil.rmtree(self._closed / path.name, ignore_errors=True)
+            clear_away(JobDirectory(path).work / private)
+        clear_away(self._closed / path.name)
         path.rename(self._closed / path.name)
         os.utime(self._closed / path.name)
         closed = sorted(self._closed.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
         for old in closed[CLOSED_KEPT:]:
-            shutil.rmtree(old, ignore_errors=True)
+            if not clear_away(old):
+                log.warning("a worker left what is not the daemon's to remove", path=str(old))
 
     @staticmethod
     def _finished(path: Path) -> Finished | None:

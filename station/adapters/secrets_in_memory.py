@@ -7,6 +7,7 @@ and the image see to that).
 import ctypes
 import os
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 
 from station.errors import StorageError
@@ -17,16 +18,21 @@ _IN_MEMORY = (0x01021994, 0x858458F6)
 
 
 class MemoryShelf:
-    """The daemon's side: RUNTIME/secrets, one file for each password that is on its way, named after its job."""
+    """The daemon's side: RUNTIME/secrets/given, one file for each password on its way, named after its job.
+
+    A worker may be another user, of the daemon's group. It is shown `given`, and may remove what it has read; nobody
+    else of that group gets past `secrets`.
+    """
 
     def __init__(self, runtime: Path) -> None:
-        self.path = runtime / "secrets"
+        self.path = runtime / "secrets" / "given"
 
     def open(self) -> None:
-        """Make the directory, for nobody else. Raises StorageError when it would be on a disk."""
+        """Make the directory. Raises StorageError when it would be on a disk."""
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.path.chmod(0o700)
+            for path, mode in ((self.path.parent, 0o700), (self.path, 0o770)):
+                path.mkdir(mode=mode, parents=True, exist_ok=True)
+                path.chmod(mode)
             in_memory = is_in_memory(self.path)
         except OSError as error:
             raise StorageError(f"{self.path} cannot be used: {error.strerror}.", remedy=_REMEDY) from error
@@ -37,7 +43,8 @@ class MemoryShelf:
         """Lay a password down for a worker. Raises StorageError."""
         self.open()
         try:
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            path.unlink(missing_ok=True)
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
             with os.fdopen(fd, "w") as file:
                 file.write(secret)
         except OSError as error:
@@ -54,7 +61,8 @@ class MemoryShelf:
     def _remove(self, which: Callable[[JobId], bool]) -> None:
         for path in self.path.glob("*"):
             if which(JobId(path.stem)):
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # a worker may have put there what is no file, and no password
+                    path.unlink()
 
 
 def take(path: Path) -> str:

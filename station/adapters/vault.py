@@ -20,6 +20,7 @@ Deleted means unlinked: blocks of a deleted backup may stay on the medium until 
 cannot be made unreadable one by one by forgetting a key, because there is but one secret for all; they stay encrypted.
 """
 
+import errno
 import fcntl
 import os
 import secrets
@@ -36,12 +37,17 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from station.adapters import durable
+from station.adapters.commons import clear_away, let_group_enter, let_group_in, open_plain
 from station.errors import InputRejected, Refused, StorageError
 from station.model.backup import BackupNote, BackupState
 from station.model.base import BackupId, Ecid, Udid, format_ecid
 
 SECRET_BYTES = 32
 DATA, DELETED, NOTE, LOCK, OWED = "data", "deleted", "note.json", "lock", "owed"
+MAX_NOTE = 64 * 1024
+LAST_YEAR = 9000
+"""Days are added to what a note says."""
+_PLAINLY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 PARTIAL_DAYS = 2
 """For so long a backup that broke off can be gone on with."""
 TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -76,7 +82,8 @@ class Vault:
                 raise StorageError(
                     f"The vault {self.path} is not there.", remedy="Plug in its disk, or make the directory on it."
                 )
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o750, parents=True, exist_ok=True)
+            let_group_enter(self.path)
             (self.path / OWED).mkdir(mode=0o700, exist_ok=True)
             if not self._secret.exists():
                 if self.notes():  # a new secret would open none of them, and nobody would see why
@@ -118,10 +125,14 @@ class Vault:
         place = self.path / backup
         keep_until = _later(now, PARTIAL_DAYS) if trusted else ""
         try:
-            self.data(backup).mkdir(mode=0o700, parents=True, exist_ok=True)
-            (place / LOCK).touch(mode=0o600)
+            place.mkdir(mode=0o770, exist_ok=True)
+            with suppress(FileExistsError):
+                self.data(backup).mkdir(mode=0o770)
+                (self.data(backup) / udid).mkdir(mode=0o770)  # the library's own would be for the worker alone
+            os.close(os.open(place / LOCK, os.O_RDWR | os.O_CREAT | _PLAINLY, 0o660))
         except OSError as error:
             raise StorageError(f"The backup could not be begun: {error.strerror}.", remedy=_REMEDY) from error
+        self.lend(backup)
         if (place / NOTE).exists():
             known = self.note(backup)
             if known.ecid != ecid:
@@ -139,6 +150,13 @@ class Vault:
             keep_until=keep_until,
         )
         self._write(note)
+
+    def lend(self, backup: BackupId) -> None:
+        """Have a worker get to a backup that an earlier version made for the daemon alone. Raises StorageError."""
+        try:
+            let_group_in(self.path / backup, write=True)
+        except OSError as error:
+            raise StorageError(f"The backup cannot be handed on: {error.strerror}.", remedy=_REMEDY) from error
 
     def count(self, backup: BackupId, *, now: str, trusted: bool) -> None:
         """It is on record that this backup was read back without a fault: from now on it counts.
@@ -159,8 +177,8 @@ class Vault:
             return
         try:
             sizes = [path.lstat().st_size for path in self.data(backup).rglob("*") if path.is_file()]
-        except OSError as error:
-            raise StorageError(f"The backup cannot be read: {error.strerror}.", remedy=_REMEDY) from error
+        except (OSError, RecursionError) as error:
+            raise StorageError(f"The backup cannot be read: {error}.", remedy=_REMEDY) from error
         keep_until = _later(now, self._days) if trusted else ""
         counted = msgspec.structs.replace(
             note, state=BackupState.VERIFIED, files=len(sizes), size=sum(sizes), keep_until=keep_until
@@ -183,12 +201,11 @@ class Vault:
         with held(self.data(backup)):
             place = self.path / backup
             try:
-                if (place / DELETED).exists():
-                    shutil.rmtree(place / DELETED)
+                self._clear(place / DELETED)
                 if (place / DATA).exists():
                     (place / DATA).rename(place / DELETED)  # takes no room, which a full disk does not have
                     durable.sync_directory(place)
-                    shutil.rmtree(place / DELETED)
+                    self._clear(place / DELETED)
                 for path in sorted(place.iterdir(), key=lambda path: path.name == NOTE):
                     path.unlink()
                 place.rmdir()
@@ -239,8 +256,8 @@ class Vault:
         """The phones that have a password of ours, and the backup whose it is."""
         found = {}
         for path in (self.path / OWED).glob("0x*"):
-            with suppress(OSError, ValueError):
-                found[Ecid(int(path.name, 16))] = BackupId(path.read_text())
+            with suppress(OSError, ValueError), open_plain(path) as file:
+                found[Ecid(int(path.name, 16))] = BackupId(file.read(MAX_NOTE).decode())
         return found
 
     @property
@@ -248,6 +265,11 @@ class Vault:
         """Bytes that can still be written here."""
         existing = next(parent for parent in (self.path, *self.path.parents) if parent.exists())
         return shutil.disk_usage(existing).free
+
+    @staticmethod
+    def _clear(directory: Path) -> None:
+        if directory.exists() and not clear_away(directory):
+            raise OSError(errno.ENOTEMPTY, "some of it stays", str(directory))
 
     def _read_secret(self) -> bytes:
         try:
@@ -282,9 +304,12 @@ class Vault:
 
     def _read(self, path: Path) -> BackupNote:
         try:
-            note = _note_decoder.decode(path.read_bytes())
+            with open_plain(path) as file:
+                note = _note_decoder.decode(file.read(MAX_NOTE))
         except (OSError, ValueError) as error:
             raise InputRejected(f"There is no backup {path.parent.name}.") from error
+        _checked_time(note.made)
+        _checked_time(note.keep_until or note.made)
         if note.id != path.parent.name:
             raise InputRejected(f"{path} names another backup: {note.id}.")
         return note
@@ -306,7 +331,7 @@ def held(data: Path) -> Iterator[None]:
         InputRejected: it is not there.
     """
     try:
-        fd = os.open(data.parent / LOCK, os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(data.parent / LOCK, os.O_RDWR | _PLAINLY)
     except OSError as error:
         raise InputRejected(f"There is no backup {data.parent.name}.") from error
     try:
@@ -316,6 +341,16 @@ def held(data: Path) -> Iterator[None]:
         raise Refused(f"Backup {data.parent.name} is being worked with.", remedy="Wait until that is done.") from None
     finally:
         os.close(fd)
+
+
+def _checked_time(utc: str) -> None:
+    """Raises InputRejected: no clock ever said so."""
+    try:
+        year = datetime.strptime(utc, TIME).replace(tzinfo=UTC).year
+    except ValueError as error:
+        raise InputRejected(f"“{utc}” is no time.") from error
+    if year > LAST_YEAR:
+        raise InputRejected(f"“{utc}” is no time of ours.")
 
 
 def _later(utc: str, days: int = 0, *, seconds: int = 0) -> str:

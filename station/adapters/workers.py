@@ -8,11 +8,13 @@ import struct
 import sys
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+import structlog
 
 from station.adapters.jobdir import JobDirectory
 from station.errors import Refused, StorageError
@@ -21,18 +23,26 @@ PROGRAM = (sys.executable, "-m", "station.worker")
 """What a worker is. It gets ready, and reads its job directory's path from standard input."""
 HELD = 3
 """What is held open for as long as a worker lives is this file descriptor of its."""
+AGAIN_SECONDS, LATEST_SECONDS = 2.0, 60.0
+"""How soon a kill that came to nothing is repeated, at first and in the end."""
 HELLO_SECONDS = 60.0
 """How long a worker that systemd starts may take until it says that it is there."""
+Kill = Callable[[int], None]
+"""Ends the process that a pidfd stands for, now. What is gone already is no error."""
 _CREDENTIALS = struct.Struct("3i")
 """Process, user and group, as the kernel tells them of a sender (unix(7), SCM_CREDENTIALS)."""
+
+log = structlog.get_logger(__name__)
 
 
 class Worker:
     """A living worker process, started or adopted. Held by a pidfd: its number cannot be mistaken for another's."""
 
-    def __init__(self, pid: int, pidfd: int) -> None:
+    def __init__(self, pid: int, pidfd: int, kill: Kill | None = None) -> None:
+        """Take over a pidfd; `kill`: how what it stands for is ended, where we may not do that ourselves."""
         self.pid = pid
         self._pidfd = pidfd
+        self._kill = kill or _kill
 
     async def ended(self) -> None:
         """Wait until the process is gone. Holds it no more after that, nor when the waiting is cancelled."""
@@ -49,8 +59,15 @@ class Worker:
     def kill(self) -> None:
         """End the process now. Its own children end with it (they ask the kernel for that)."""
         if self._pidfd >= 0:
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            self._kill(self._pidfd)
+
+    async def end(self) -> None:
+        """End it, and again until somebody who waits for that (`ended`) has seen it gone: a kill may be lost."""
+        pause = AGAIN_SECONDS
+        while self._pidfd >= 0:
+            self.kill()
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LATEST_SECONDS)
 
     def discard(self) -> None:
         """End the process and hold it no more. Blocks for its last milliseconds."""
@@ -104,6 +121,20 @@ class _Starter(ABC):
         self.prepare()
         return worker
 
+    def adopt(self, directory: JobDirectory) -> Worker | None:
+        """The worker of a job that an earlier daemon started; None: there is none, and there will never be one.
+
+        A worker that was started but had not taken its job yet can no longer take it.
+        """
+        worker = self._living(directory)
+        if worker is not None:
+            return worker
+        with suppress(Refused):
+            directory.claim()
+            return None
+        # Taken: its keeper held the lock before it took the job. It may have done both since the first look.
+        return self._living(directory)
+
     def prepare(self) -> None:
         """Have a worker ready for the next job. One that cannot be had now is started when there is a job for it."""
         with self._lock, suppress(OSError):
@@ -115,6 +146,23 @@ class _Starter(ABC):
             spare, self._spare = self._spare, None
             if spare is not None:
                 spare.let_go()
+
+    def _kill(self, pidfd: int) -> None:
+        """End the process that a pidfd stands for. What is gone already is no error."""
+        _kill(pidfd)
+
+    def _living(self, directory: JobDirectory) -> Worker | None:
+        pid = directory.alive()
+        if pid is None:
+            return None
+        try:
+            pidfd = os.pidfd_open(pid)
+        except (OSError, OverflowError):  # it has ended, or a worker has made the number up
+            return None
+        if directory.alive() != pid:  # it ended in between, and the number may be another's by now
+            os.close(pidfd)
+            return None
+        return Worker(pid, pidfd, self._kill)
 
 
 class LocalStarter(_Starter):
@@ -141,13 +189,15 @@ class UnitStarter(_Starter):
     """Has systemd start workers: an instance of station-worker@.service for each connection to station-worker.socket.
 
     To connect there is all that this takes, and only the daemon's user may: no right over other units, no D-Bus. The
-    connection is the worker's standard input.
+    connection is the worker's standard input. They are another user, whose processes we may not end: for that, there is
+    station-reaper.socket.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Connect to systemd's socket at `path`."""
+    def __init__(self, workers: Path, reaper: Path) -> None:
+        """Connect to systemd's sockets: where workers are asked for, and where their end is."""
         super().__init__()
-        self._path = path
+        self._path = workers
+        self._reaper = reaper
 
     def _call(self) -> _Waiting:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
@@ -158,7 +208,17 @@ class UnitStarter(_Starter):
         except OSError:
             connection.close()
             raise
-        return _WaitingUnit(connection)
+        return _WaitingUnit(connection, self._kill)
+
+    def _kill(self, pidfd: int) -> None:
+        """Have this process ended by who may do that (`station.worker.reaper`)."""
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
+                connection.setblocking(False)  # systemd listens: it takes a connection at once, or never
+                connection.connect(str(self._reaper))
+                socket.send_fds(connection, [b"\n"], [pidfd])
+        except OSError as error:
+            log.critical("a worker could not be ended", error=str(error))
 
 
 @dataclass(frozen=True)
@@ -185,6 +245,7 @@ class _WaitingChild:
 @dataclass(frozen=True)
 class _WaitingUnit:
     connection: socket.socket
+    kill: Kill
 
     def tell(self, directory: JobDirectory) -> Worker | None:
         with self.connection as connection:
@@ -192,7 +253,7 @@ class _WaitingUnit:
             if pid is None:
                 return None
             try:
-                worker = Worker(pid, os.pidfd_open(pid))
+                worker = Worker(pid, os.pidfd_open(pid), self.kill)
             except ProcessLookupError:
                 return None
             try:
@@ -239,30 +300,6 @@ def _line(directory: JobDirectory) -> bytes:
     return f"{directory.path.absolute()}\n".encode()
 
 
-def adopt(directory: JobDirectory) -> Worker | None:
-    """The living worker of a job that an earlier daemon started; None: there is none, and there will never be one.
-
-    A worker that was started but had not taken its job yet can no longer take it.
-    """
-    worker = _living(directory)
-    if worker is not None:
-        return worker
-    with suppress(Refused):
-        directory.claim()
-        return None
-    # Taken: its keeper held the lock before it took the job. It may have done both since the first look.
-    return _living(directory)
-
-
-def _living(directory: JobDirectory) -> Worker | None:
-    pid = directory.alive()
-    if pid is None:
-        return None
-    try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return None
-    if directory.alive() != pid:  # it ended in between, and the number may be another's by now
-        os.close(pidfd)
-        return None
-    return Worker(pid, pidfd)
+def _kill(pidfd: int) -> None:
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)

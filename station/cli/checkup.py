@@ -16,7 +16,14 @@ import msgspec
 from station.adapters.api import connect
 from station.adapters.firmware import FirmwareStore
 from station.cli.finding import AS_ROOT, Finding
-from station.cli.hands_checkup import examine_confirming, examine_group, examine_pins, examine_screen
+from station.cli.hands_checkup import (
+    WORKER,
+    examine_confirming,
+    examine_group,
+    examine_pins,
+    examine_screen,
+    is_user,
+)
 from station.cli.machine_checkup import (
     examine_clock,
     examine_disks,
@@ -81,6 +88,7 @@ def _sockets(settings: Settings) -> Iterator[Finding]:
     """
     for what, path, unit, without in (
         ("workers", settings.workers, "station-worker.socket", "no job begins"),
+        ("end of workers", settings.reaper, "station-reaper.socket", "no deadline is kept"),
         ("downloads", settings.fetcher, "station-fetcher.socket", "no firmware is fetched"),
         ("way out (gateway)", settings.gateway, "station-gateway.socket", "no worker reaches Apple"),
     ):
@@ -109,6 +117,8 @@ def _phones(settings: Settings, root: Path) -> Iterator[Finding]:
         "Install it: sudo apt install libusb-1.0-0",
     )
     yield examine_group("plugdev", "read phones in recovery mode")
+    if is_user(WORKER):
+        yield examine_group("plugdev", "read phones in recovery mode", user=WORKER)
 
 
 def _what_it_says(path: Path) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from station.cli.finding import Finding
 from station.daemon.settings import Gpio, Settings
 from station.errors import ConfigError
 
-STATION, SCREEN = "restore-station", "restore-station-screen"
+STATION, WORKER, SCREEN = "restore-station", "restore-station-worker", "restore-station-screen"
 """The users of the units (sysusers.d)."""
 PIN_DRIVERS = ("lgpio", "RPi.GPIO", "pigpio")
 """What gpiozero can reach the pins with, the best first."""
@@ -64,7 +64,7 @@ def examine_confirming(settings: Settings) -> Finding:
 def examine_group(name: str, purpose: str, *, user: str = "") -> Finding:
     """Whether a user is in a group: the one who asks, or for root the station's, or the one that is named."""
     what = f"group {name}"
-    if not user and os.getuid() == 0 and _is_user(STATION):
+    if not user and os.getuid() == 0 and is_user(STATION):
         user = STATION
     who = user or "this user"
     try:
@@ -134,7 +134,7 @@ def examine_screen(root: Path = Path("/")) -> Iterator[Finding]:
         return
     yield _display(root)
     yield examine_drawing()
-    if _is_user(SCREEN):
+    if is_user(SCREEN):
         for group, purpose in SCREENS_GROUPS.items():
             yield examine_group(group, purpose, user=SCREEN)
 
@@ -209,7 +209,8 @@ def _loads(library: str) -> bool:
     return True
 
 
-def _is_user(name: str) -> bool:
+def is_user(name: str) -> bool:
+    """Whether this machine has a user of that name."""
     try:
         pwd.getpwnam(name)
     except KeyError:

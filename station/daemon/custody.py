@@ -104,6 +104,7 @@ class Custody:
                 self._vault.begin(place.id, ecid=spec.ecid, udid=spec.udid, model=model, now=now, trusted=trusted)
             else:
                 self._require_verified(self._vault.note(place.id), spec.ecid)
+                self._vault.lend(place.id)
         except InputRejected as error:
             raise Refused(str(error)) from error
         self._memory.put(Path(place.secret), self._vault.password(place.id))
@@ -114,7 +115,7 @@ class Custody:
     def ended(self, job: JobId) -> None:
         """A job's worker is gone: what it left unread, and the keys in its home, go too."""
         self._memory.clear(job)
-        self._shelf.directory(job).clear_home()
+        self._clear_home(job)
         self._promised.pop(job, None)
 
     def sweep(self, specs: Collection[JobSpec], living: Collection[JobId]) -> None:
@@ -127,13 +128,17 @@ class Custody:
         self._memory.sweep(living)
         for spec in specs:
             if spec.job not in living:
-                self._shelf.directory(spec.job).clear_home()
+                self._clear_home(spec.job)
         try:
             gone = self._pairings.sweep({spec.udid for spec in specs if spec.udid is not None})
             if gone:
                 log.info("pairings forgotten", phones=len(gone))
         except UsbmuxdSilent as error:
             log.warning("pairings not looked into", error=str(error))
+
+    def _clear_home(self, job: JobId) -> None:
+        if not self._shelf.directory(job).clear_home():
+            log.warning("a worker left what is not the daemon's to remove", path=str(self._shelf.directory(job).work))
 
     def settle(self, record: Record) -> None:
         """A job is on record: from now on its backup counts, or is gone. May be told again.

@@ -8,12 +8,10 @@ from pathlib import Path
 
 from asyncinotify import Inotify, Mask, Watch
 
-from station.adapters.jobdir import EventReader, JobDirectory
+from station.adapters.jobdir import EVENTS, EventReader, JobDirectory
 from station.adapters.workers import Worker
 from station.model.base import JobId
 from station.model.events import WorkerEvent, WorkerExit
-
-EVENTS = Path("events.jsonl")
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class Follower:
             async for event in self._inotify:
                 overflow = Mask.Q_OVERFLOW in event.mask
                 for job, followed in self._jobs.items():
-                    if overflow or (followed.watch is event.watch and event.name == EVENTS):
+                    if overflow or (followed.watch is event.watch and event.name == Path(EVENTS)):
                         self._stir(job, followed)
         finally:
             self._inotify.close()
@@ -76,7 +74,7 @@ class Follower:
         """
         watch = None
         with suppress(OSError):
-            watch = self._inotify.add_watch(directory.path, Mask.MODIFY | Mask.CREATE)
+            watch = self._inotify.add_watch(directory.work, Mask.MODIFY | Mask.CREATE)
         followed = self._jobs[job] = _Followed(directory, reader, worker, watch)
         self._tasks.create_task(self._wait(job, worker))
         self._stir(job, followed)
@@ -102,7 +100,7 @@ class Follower:
         """End a job's worker. Returns whether there is one."""
         if job not in self._jobs:
             return False
-        self._jobs[job].worker.kill()
+        self._tasks.create_task(self._jobs[job].worker.end())
         return True
 
     def _stir(self, job: JobId, followed: _Followed) -> None:

@@ -16,6 +16,7 @@ import structlog
 from station.adapters import clock, notify, power, sticks, udev
 from station.adapters.api import ApiServer
 from station.adapters.catalogs import Catalogs
+from station.adapters.commons import let_group_in
 from station.adapters.firmware import FirmwareStore
 from station.adapters.gpio import Panel
 from station.adapters.health import Machine
@@ -45,7 +46,7 @@ from station.daemon.proof import RecordedProof
 from station.daemon.running import Running
 from station.daemon.settings import Settings, settled
 from station.daemon.supply import Supply, Unsupplied
-from station.errors import Refused, StationError
+from station.errors import ConfigError, Refused, StationError
 from station.model.api import BayState, Snapshot
 from station.model.catalog import Fetching
 from station.model.lights import Lights
@@ -164,9 +165,11 @@ def _gateway(settings: Settings) -> OwnGateway | None:
 
 
 def _starter(settings: Settings, gateway: OwnGateway | None) -> WorkerStarter:
-    """Who starts workers: systemd, or this daemon."""
+    """Who starts workers: systemd, or this daemon. Raises ConfigError."""
     if settings.workers is not None:
-        return UnitStarter(settings.workers)
+        if settings.reaper is None:  # no deadline could be kept
+            raise ConfigError("“workers” is set, and not “reaper”.", remedy="Set both, or neither.")
+        return UnitStarter(settings.workers, settings.reaper)
     return LocalStarter(holding=None if gateway is None else gateway.held)
 
 
@@ -177,7 +180,9 @@ def _make_room(settings: Settings) -> None:
     for directory in (settings.firmware_store, settings.vault_directory, settings.state / "catalogs"):
         if directory.is_relative_to(settings.state):
             with suppress(OSError):
-                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+    with suppress(OSError):  # a disk may come later
+        let_group_in(settings.firmware_store, write=False)
 
 
 def _supplies(settings: Settings, store: FirmwareStore, chosen: ChosenFirmware) -> Supplies:

@@ -26,6 +26,10 @@ class WorkerStarter(Protocol):
         """Start the worker of a job. Blocks for milliseconds. Raises StorageError when there is no process for it."""
         ...
 
+    def adopt(self, directory: JobDirectory) -> Worker | None:
+        """The living worker of a job that an earlier daemon started; None: there is none, and none will come."""
+        ...
+
     def prepare(self) -> None:
         """Have a worker ready for the next job, where that makes it quicker. Blocks for milliseconds."""
         ...

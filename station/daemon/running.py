@@ -9,7 +9,7 @@ import structlog
 from station.adapters import clock
 from station.adapters.jobdir import EventReader, JobDirectory
 from station.adapters.jobshelf import Finished, Found, JobShelf
-from station.adapters.workers import Worker, adopt
+from station.adapters.workers import Worker
 from station.core.events import (
     Event,
     JobFound,
@@ -190,17 +190,18 @@ class Running:
 
     async def _end_inspection(self, found: Found) -> None:
         """An inspection changes nothing: whoever wants to know, asks anew."""
-        worker = await asyncio.to_thread(adopt, found.directory)
+        worker = await asyncio.to_thread(self._starter.adopt, found.directory)
         if worker is not None:
-            worker.kill()
+            ending = asyncio.create_task(worker.end())
             with suppress(TimeoutError):  # one that is stuck in the kernel ends when it can; nobody listens to it
                 async with asyncio.timeout(KILL_SECONDS):
                     await worker.ended()
+            ending.cancel()
         await self.close(found.spec.job)
 
     async def _take_up_job(self, found: Found) -> list[Event]:
         job = found.spec.job
-        worker = await asyncio.to_thread(adopt, found.directory)
+        worker = await asyncio.to_thread(self._starter.adopt, found.directory)
         reader = EventReader(found.directory)
         events: list[Event] = [JobFound(spec=found.spec, revoked=await asyncio.to_thread(_revoked, found.directory))]
         if worker is not None:

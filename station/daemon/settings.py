@@ -240,6 +240,8 @@ class Settings(BaseSettings):
     """How long a phone that was told to restart may stay before that means that it did not."""
     workers: Path | None = None
     """Where systemd listens for who wants a worker (station-worker.socket); without it they are child processes."""
+    reaper: Path | None = None
+    """Where systemd listens for who wants one of those to end (station-reaper.socket)."""
     gateway: Path | None = None
     """Where systemd listens for who wants out (station-gateway.socket); without it the daemon starts the gateway."""
     fetcher: Path | None = None

@@ -5,6 +5,7 @@ wrong. Nothing of that leaves this package:
 
     keeper → child → job        a small parent that outlives the worker by a moment and writes down how it ended;
                                 the worker; its composition root, where real or virtual USB is chosen
+    reaper                      ends another worker whose time is over, for the daemon
     confine, deadline           what the kernel enforces: private directories, memory, files, silence
     reporter, guard             what the worker says; the one door to every irreversible act
     services                    what a phone can be given, one module each; and `look`, which reads its facts

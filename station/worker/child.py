@@ -19,7 +19,7 @@ def run(directory: JobDirectory, *, keeper: int, log: int) -> NoReturn:
     try:
         directory = JobDirectory(Path(directory.path).absolute())
         spec = directory.spec()
-        confine(directory.path, service=spec.service, keeper=keeper, log=log)
+        confine(directory.work, service=spec.service, keeper=keeper, log=log)
         reporter = Reporter(EventWriter(directory), Deadline(spec.deadlines))
         reporter.started(keeper)
         reporter.enter(Phase.CONNECT)

@@ -42,7 +42,7 @@ def confine(directory: Path, *, service: Service | None, keeper: int, log: int) 
     """Shut the calling process in: it ends with its keeper, and has a home, a place and a log of its own.
 
     Args:
-        directory: the job directory.
+        directory: what of the job directory is the worker's.
         service: what is to be given: some need more than others.
         keeper: process id of the parent, whose end must be this one's.
         log: file descriptor that takes stdout and stderr.
@@ -54,7 +54,7 @@ def confine(directory: Path, *, service: Service | None, keeper: int, log: int) 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    os.umask(0o077)
+    os.umask(0o007)  # what it leaves, the daemon can clear away: their group is one
     os.nice(_NICENESS)
     score = Path("/proc/self/oom_score_adj")
     score.write_text(str(max(_OUT_OF_MEMORY_SCORE, int(score.read_text()))))
@@ -63,8 +63,8 @@ def confine(directory: Path, *, service: Service | None, keeper: int, log: int) 
         value = min((each for each in (wanted, hard) if each != resource.RLIM_INFINITY), default=wanted)
         resource.setrlimit(limit, (value, value))
     home, place = directory / "home", directory / "cwd"
-    home.mkdir(mode=0o700, exist_ok=True)
-    place.mkdir(mode=0o700, exist_ok=True)
+    home.mkdir(mode=0o770, exist_ok=True)
+    place.mkdir(mode=0o770, exist_ok=True)
     # What the library leaves in temporary files goes where the keeper cleans up.
     os.environ.update(HOME=str(home.absolute()), TMPDIR=str(home.absolute()))
     os.chdir(place)

@@ -8,14 +8,13 @@ could touch the phone. Each ends with the other: the child by PR_SET_PDEATHSIG, 
 
 import os
 import resource
-import shutil
 import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 from station.adapters import journal
-from station.adapters.jobdir import JobDirectory
+from station.adapters.jobdir import LOG, JobDirectory
 from station.errors import Refused, StationError, StorageError
 from station.model.base import format_ecid
 from station.model.events import WorkerExit
@@ -87,12 +86,12 @@ def _run(directory: JobDirectory) -> WorkerExit:
     for number in _STOPPING:
         signal.signal(number, lambda *_: os.kill(pid, signal.SIGTERM))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
-    _keep_log(reading, directory.path / "log")
+    _keep_log(reading, directory.work / LOG)
     _, status = os.waitpid(pid, 0)
     for number in _STOPPING:
         signal.signal(number, signal.SIG_IGN)
     # The pair record in there opens the phone: it goes, however the child ended.
-    shutil.rmtree(directory.path / "home", ignore_errors=True)
+    directory.clear_home()
     code = os.waitstatus_to_exitcode(status)
     return WorkerExit(code=code) if code >= 0 else WorkerExit(signal=-code)
 
@@ -100,7 +99,7 @@ def _run(directory: JobDirectory) -> WorkerExit:
 def _keep_log(reading: int, path: Path) -> None:
     """Write what comes out of the child to the log, until it has ended."""
     left = LOG_LIMIT
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
     while chunk := os.read(reading, 1 << 16):
         with suppress(OSError):  # a full disk costs the log, not the restore
             left -= os.write(log, chunk[:left])

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from station.adapters import journal, notify
+from station.adapters.jobdir import LOG, JobDirectory
 
 _NEEDED = ("station.worker.job", "station.worker.services.look", "station.worker.services.erase")
 """What most jobs begin with. What installs firmware is left out: seconds do not matter there, and memory does."""
@@ -54,7 +55,7 @@ def await_job() -> Path | None:
         return None
     path = Path(told.removesuffix("\n"))
     nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    log = os.open(path / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    log = os.open(JobDirectory(path).work / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
     instead = {0: nothing, 1: log, 2: log}
     if journal.is_connected():  # a unit's: by its standard error it is known that the journal wants to hear of its job
         del instead[2]

@@ -4,6 +4,7 @@ The phone's own manifest has digests for most files of most versions, not for al
 every byte that the disk did not keep. They lie beside the backup, in SQLite, because there can be a million of them.
 """
 
+import os
 import sqlite3
 from pathlib import Path
 from types import TracebackType
@@ -28,11 +29,13 @@ class Received:
         """
         self._left = _TOGETHER
         try:
+            # For the daemon too, which is of the same group: it reads and deletes it.
+            os.close(os.open(data.parent / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660))
             # A thread reads what the loop wrote, never both at once.
             self._database = sqlite3.connect(data.parent / NAME, isolation_level=None, check_same_thread=False)
             self._database.execute(_TABLE)
             self._database.execute("BEGIN")
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             raise StorageError(f"The list of what was received cannot be used: {error}.") from error
 
     def __enter__(self) -> Self:

@@ -149,7 +149,7 @@ def test_without_a_daemon_its_workers_count(tmp_path, sockets):
     ours = settings(tmp_path, sockets)
     quiet = Quiet(ours, lasting=0)
     assert not quiet._anybody_works()
-    lock = tmp_path / "jobs/one/lock"
+    lock = tmp_path / "jobs/one/work/lock"
     lock.parent.mkdir(parents=True)
     with lock.open("w") as held:
         held.write(f"{os.getpid()}\n")

@@ -43,7 +43,7 @@ def test_a_release(tmp_path, broken):
 
 
 def test_a_job(tmp_path, broken):
-    for name in ("spec.json", "exit.json", "events.jsonl"):
+    for name in ("spec.json", "work/exit.json", "work/events.jsonl"):
         broken(f"jobs/x/{name}")
     job = JobDirectory(tmp_path / "jobs" / "x")
     assert job.ended() is None

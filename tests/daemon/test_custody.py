@@ -114,7 +114,7 @@ def test_what_is_deleted_half_way_counts_no_more(vault, monkeypatch, step):
     begin(vault, ONE)
     vault.count(ONE, now=NOW, trusted=True)
 
-    def power_cut(*_: object) -> None:
+    def power_cut(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     where = {
@@ -213,8 +213,9 @@ def memory() -> Iterator[MemoryShelf]:
 def test_passwords_are_in_memory_only(memory, tmp_path):
     path = memory.path / "job-1.secret"
     memory.put(path, "secret")
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert memory.path.stat().st_mode & 0o777 == 0o700
+    assert path.stat().st_mode & 0o777 == 0o640  # the workers' user, of our group, reads and removes it
+    assert memory.path.stat().st_mode & 0o777 == 0o770
+    assert memory.path.parent.stat().st_mode & 0o777 == 0o700  # and nobody else gets there
     assert take(path) == "secret"
     assert not path.exists()
     with pytest.raises(StorageError):
@@ -224,8 +225,17 @@ def test_passwords_are_in_memory_only(memory, tmp_path):
 def test_a_disk_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("station.adapters.secrets_in_memory._IN_MEMORY", ())
     with pytest.raises(StorageError, match="on a disk"):
-        MemoryShelf(tmp_path).put(tmp_path / "secrets" / "job.secret", "secret")
-    assert list((tmp_path / "secrets").iterdir()) == []
+        MemoryShelf(tmp_path).put(tmp_path / "secrets" / "given" / "job.secret", "secret")
+    assert list((tmp_path / "secrets" / "given").iterdir()) == []
+
+
+def test_what_is_no_password_is_left(memory):
+    memory.open()
+    (memory.path / "a").mkdir()  # a worker may do so
+    memory.put(memory.path / "a.secret", "secret")
+    memory.clear(JobId("a"))
+    memory.sweep([])
+    assert [path.name for path in memory.path.iterdir()] == ["a"]
 
 
 def test_what_was_not_taken_is_removed(memory):
@@ -341,6 +351,9 @@ class NoWorkers:
     def start(self, directory: JobDirectory) -> Worker:
         self.laid_down = [path.name for path in self._memory.path.iterdir()]
         raise StorageError(f"There is no worker for {directory.path.name}.")
+
+    def adopt(self, directory: JobDirectory) -> Worker | None:
+        raise NotImplementedError
 
     def prepare(self) -> None:
         pass

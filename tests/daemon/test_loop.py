@@ -263,7 +263,7 @@ async def test_a_second_phone_is_not_disturbed_by_the_end_of_the_first(house):
 async def test_garbage_in_the_events_ends_the_worker(house):
     async with house.daemon() as daemon:
         worker = await confirmed(house, daemon)
-        with (house.state / "jobs" / worker.job / "events.jsonl").open("a") as file:
+        with (house.state / "jobs" / worker.job / "work" / "events.jsonl").open("a") as file:
             file.write('{"type":"made up"}\n')
         await worker.gone()
         await daemon.until(lambda bay: bay.state is BayState.FAILED)

@@ -189,7 +189,7 @@ async def test_a_job_that_was_never_taken_can_never_be_taken(house):
         os.kill(worker.pid, signal.SIGKILL)
         await worker.gone()
     directory = house.state / "jobs" / worker.job
-    for name in ("claimed", "events.jsonl", "result.json"):
+    for name in ("work/claimed", "work/events.jsonl", "result.json"):
         (directory / name).unlink(missing_ok=True)
     async with house.daemon() as daemon:
         daemon.tell(arrived())

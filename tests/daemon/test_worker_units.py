@@ -1,6 +1,9 @@
 """Workers that systemd starts: its side, a socket that starts a process for each connection, is played here."""
 
 import asyncio
+import os
+import pwd
+import signal
 import socket
 import subprocess
 import sys
@@ -10,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from station.adapters import workers
 from station.adapters.jobdir import JobDirectory
@@ -20,6 +24,8 @@ from tests.daemon.test_workers import specs
 
 SAYS_HELLO = "import os; os.write(0, b'\\n'); "
 WORKER = f"{SAYS_HELLO} import pathlib; pathlib.Path(os.read(0, 4096).decode().strip(), 'told').touch(); os.close(0)"
+
+LASTS = f"{SAYS_HELLO} import time; os.read(0, 4096); time.sleep(60)"
 
 
 class Systemd:
@@ -62,6 +68,15 @@ def systemd(tmp_path: Path) -> Iterator[Systemd]:
 
 
 @pytest.fixture
+def reaper(tmp_path: Path) -> Iterator[Systemd]:
+    """Where the end of workers is."""
+    systemd = Systemd(tmp_path / "reaper")
+    systemd.program = f"from station.worker import reaper; reaper.main({pwd.getpwuid(os.getuid()).pw_name!r})"
+    yield systemd
+    systemd.close()
+
+
+@pytest.fixture
 def directory(tmp_path: Path) -> JobDirectory:
     return JobShelf(tmp_path / "state").create(specs()[1])
 
@@ -72,7 +87,7 @@ async def ended(worker: Worker) -> None:
 
 
 async def test_a_worker_is_told_its_job_and_known_by_its_process(systemd: Systemd, tmp_path: Path, directory):
-    starter = UnitStarter(tmp_path / "systemd")
+    starter = UnitStarter(tmp_path / "systemd", tmp_path / "reaper")
     worker = await asyncio.to_thread(starter.start, directory)
     assert worker.pid == systemd.started[0].pid
     await ended(worker)
@@ -82,7 +97,7 @@ async def test_a_worker_is_told_its_job_and_known_by_its_process(systemd: System
 
 async def test_one_waits_for_the_next_job_and_ends_when_there_is_none(systemd: Systemd, tmp_path: Path, directory):
     systemd.program = SAYS_HELLO + "os.read(0, 4096)"
-    starter = UnitStarter(tmp_path / "systemd")
+    starter = UnitStarter(tmp_path / "systemd", tmp_path / "reaper")
     await asyncio.to_thread(starter.prepare)
     worker = await asyncio.to_thread(starter.start, directory)
     assert worker.pid == systemd.started[0].pid
@@ -93,18 +108,57 @@ async def test_one_waits_for_the_next_job_and_ends_when_there_is_none(systemd: S
     assert len(systemd.started) == 2
 
 
-async def test_it_can_be_killed(systemd: Systemd, tmp_path: Path, directory):
-    systemd.program = SAYS_HELLO + "import time; os.read(0, 4096); time.sleep(60)"
-    starter = UnitStarter(tmp_path / "systemd")
+async def test_it_can_be_killed(systemd: Systemd, reaper: Systemd, tmp_path: Path, directory):
+    systemd.program = LASTS
+    starter = UnitStarter(tmp_path / "systemd", tmp_path / "reaper")
     worker = await asyncio.to_thread(starter.start, directory)
     worker.kill()
     await ended(worker)
+    assert len(reaper.started) == 1
+    worker.kill()  # nobody is asked for what has ended
+    starter.close()
+    assert len(reaper.started) == 1
+
+
+async def test_a_kill_that_was_lost_is_repeated(systemd: Systemd, reaper: Systemd, tmp_path, directory, monkeypatch):
+    monkeypatch.setattr(workers, "AGAIN_SECONDS", 0.05)
+    systemd.program = LASTS
+    ends, reaper.program = reaper.program, "pass"
+    starter = UnitStarter(tmp_path / "systemd", tmp_path / "reaper")
+    worker = await asyncio.to_thread(starter.start, directory)
+    ending = asyncio.create_task(worker.end())
+    await asyncio.to_thread(reaper.first.wait, 30)
+    reaper.program = ends
+    await ended(worker)
+    async with asyncio.timeout(30):
+        await ending  # and is not, when it has come to something
+    starter.close()
+
+
+async def test_who_is_no_worker_is_not_ended(tmp_path: Path, reaper: Systemd):
+    reaper.program = "from station.worker import reaper; reaper.main('nobody')"
+    process = await asyncio.create_subprocess_exec("sleep", "60")
+    UnitStarter(tmp_path / "systemd", tmp_path / "reaper")._kill(os.pidfd_open(process.pid))
+    await asyncio.to_thread(reaper.first.wait, 30)
+    assert await asyncio.to_thread(reaper.started[0].wait, 30) == 1
+    process.kill()  # it has not ended by then
+    assert await process.wait() == -signal.SIGKILL
+
+
+async def test_one_that_nobody_ends_is_told(systemd: Systemd, tmp_path: Path, directory):
+    systemd.program = LASTS
+    starter = UnitStarter(tmp_path / "systemd", tmp_path / "reaper")
+    worker = await asyncio.to_thread(starter.start, directory)
+    with capture_logs() as logs:
+        worker.kill()
+    assert [(line["event"], line["log_level"]) for line in logs] == [("a worker could not be ended", "critical")]
+    worker.release()
     starter.close()
 
 
 async def test_a_waiting_one_that_died_is_replaced(systemd: Systemd, tmp_path: Path, directory):
     systemd.program = "pass"
-    starter = UnitStarter(tmp_path / "systemd")
+    starter = UnitStarter(tmp_path / "systemd", tmp_path / "reaper")
     await asyncio.to_thread(starter.prepare)
     await asyncio.to_thread(systemd.first.wait, 30)
     await asyncio.to_thread(systemd.started[0].wait, 30)
@@ -117,20 +171,20 @@ async def test_a_waiting_one_that_died_is_replaced(systemd: Systemd, tmp_path: P
 
 def test_none_can_be_had(tmp_path: Path, directory):
     with pytest.raises(StorageError, match="could not be started"):
-        UnitStarter(tmp_path / "nobody").start(directory)
+        UnitStarter(tmp_path / "nobody", tmp_path / "reaper").start(directory)
 
 
 def test_one_that_hangs_up_is_none(systemd: Systemd, tmp_path: Path, directory):
     systemd.program = "pass"
     with pytest.raises(StorageError, match="ended before"):
-        UnitStarter(tmp_path / "systemd").start(directory)
+        UnitStarter(tmp_path / "systemd", tmp_path / "reaper").start(directory)
 
 
 def test_one_that_never_says_hello_is_none(systemd: Systemd, tmp_path: Path, directory, monkeypatch):
     monkeypatch.setattr(workers, "HELLO_SECONDS", 0.1)
     systemd.program = "import os; os.read(0, 1)"
     with pytest.raises(StorageError, match="could not be started"):
-        UnitStarter(tmp_path / "systemd").start(directory)
+        UnitStarter(tmp_path / "systemd", tmp_path / "reaper").start(directory)
 
 
 @pytest.mark.system

@@ -12,7 +12,7 @@ import pytest
 from station.adapters import jobshelf
 from station.adapters.jobdir import JobDirectory
 from station.adapters.jobshelf import Finished, JobShelf
-from station.adapters.workers import LocalStarter, adopt
+from station.adapters.workers import LocalStarter
 from station.core.actions import StartWorker
 from station.errors import Refused, StorageError
 from station.model.base import JobId
@@ -67,17 +67,17 @@ async def test_a_living_worker_is_adopted_and_can_be_killed(house: House):
     directory = await asyncio.to_thread(lambda: JobShelf(house.state).create(specs()[1]))
     started = LocalStarter(house.conductor.program).start(directory)
     conducted = await house.conductor.worker()
-    adopted = adopt(directory)
+    adopted = LocalStarter().adopt(directory)
     assert adopted is not None
     assert adopted.pid == conducted.pid
     adopted.kill()
     async with asyncio.timeout(10):
         await asyncio.gather(adopted.ended(), started.ended())
-    assert adopt(directory) is None
+    assert LocalStarter().adopt(directory) is None
 
 
 def test_a_job_without_a_worker_can_no_longer_be_taken(directory):
-    assert adopt(directory) is None
+    assert LocalStarter().adopt(directory) is None
     with pytest.raises(Refused):
         directory.claim()
 
@@ -157,12 +157,12 @@ def test_what_is_no_job_is_cleared_away(shelf, tmp_path):
 def test_a_closed_restore_is_kept_without_what_is_private(shelf, tmp_path):
     spec = specs()[1]
     directory = shelf.create(spec)
-    (directory.path / "home" / "pair-record").write_text("opens the phone")
+    (directory.work / "home" / "pair-record").write_text("opens the phone")
     shelf.close(spec.job)
     assert shelf.found() == []
     closed = tmp_path / "closed" / spec.job
     assert (closed / "spec.json").exists()
-    assert not (closed / "home").exists()
+    assert not (closed / "work" / "home").exists()
     shelf.close(spec.job)  # twice is once
 
 
@@ -196,5 +196,6 @@ def test_the_state_directory_must_be_usable(tmp_path):
 
 
 def test_directories_are_private(directory):
-    assert directory.path.stat().st_mode & 0o077 == 0
+    assert directory.path.stat().st_mode & 0o027 == 0  # a worker's user, of our group, may look and not write
+    assert directory.path.parent.stat().st_mode & 0o067 == 0  # nor see whose jobs there are
     assert isinstance(directory, JobDirectory)

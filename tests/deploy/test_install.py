@@ -40,7 +40,7 @@ def test_a_second_run_changes_nothing_and_says_so(system: Path, install: Install
 
 
 @as_root
-@pytest.mark.parametrize("work", ["jobs/one", "firmware/.fetch-23C55-0123456789ab"])
+@pytest.mark.parametrize("work", ["jobs/one", "jobs/one/work", "firmware/.fetch-23C55-0123456789ab"])
 def test_nothing_is_changed_while_something_is_worked_on(system: Path, install: Install, work: str):
     lock = system / "var/lib/restore-station" / work / "lock"
     lock.parent.mkdir(parents=True)

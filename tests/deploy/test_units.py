@@ -10,6 +10,7 @@ import pytest
 
 from station.model.job import GATEWAY
 from station.worker.ready import RUNTIME_SECONDS
+from station.worker.reaper import WORKERS
 from tests.deploy.conftest import DEBIANS, ROOT
 
 FILES = ROOT / "deploy/files"
@@ -25,20 +26,34 @@ def test_exposure(unit: str, most: float):
 
 
 @needs_systemd
-@pytest.mark.parametrize("template", ["worker", "fetcher"])
+@pytest.mark.parametrize("template", ["worker", "reaper", "fetcher"])
 def test_exposure_of_what_the_daemon_asks_for(tmp_path: Path, template: str):
     instance = tmp_path / f"station-{template}@1.service"
     shutil.copy(ROOT / f"systemd/station-{template}@.service", instance)
     assert exposure(instance) <= 1.2
 
 
-def test_who_may_ask_for_a_worker_and_for_a_way_out():
-    for name in ("station-worker.socket", "station-gateway.socket", "station-fetcher.socket"):
+def test_who_may_ask_for_a_worker_its_end_and_a_way_out():
+    daemon, worker = unit("station.service")["User"], unit("station-worker@.service")["User"]
+    for name, user in {
+        "station-worker.socket": daemon,
+        "station-reaper.socket": daemon,
+        "station-gateway.socket": worker,
+        "station-fetcher.socket": daemon,
+    }.items():
         listening = unit(name, "Socket")
-        assert (listening["SocketUser"], listening["SocketMode"]) == (unit("station.service")["User"], "0600")
+        assert (listening["SocketUser"], listening["SocketMode"]) == (user, "0600")
         assert listening["ListenStream"] in unit("station.service")["Environment"]
         assert name in unit("station.service", "Unit")["Wants"].split()
     assert unit("station-gateway.socket", "Socket")["ListenStream"].replace("%t", "/run") == GATEWAY
+
+
+def test_who_ends_workers_is_neither_they_nor_the_daemon():
+    worker, reaper, daemon = map(unit, ("station-worker@.service", "station-reaper@.service", "station.service"))
+    assert len({worker["User"], reaper["User"], daemon["User"]}) == 3
+    assert worker["User"] == WORKERS
+    assert worker["Group"] == daemon["Group"] != reaper["Group"]  # what each of the two leaves for the other
+    assert reaper["CapabilityBoundingSet"] == "CAP_KILL"
 
 
 def test_a_worker_may_work_as_long_as_it_believes():
@@ -106,7 +121,7 @@ def exposure(unit: Path) -> float:
 
 def test_each_has_a_user_that_is_made():
     names = re.findall(r"^u +([\w-]+)", sysusers(), re.MULTILINE)
-    services = ("station.service", "station-screen.service", "station-worker@.service", "station-gateway.service")
+    services = [f"station{name}.service" for name in ("", "-screen", "-worker@", "-reaper@", "-gateway")]
     users = {unit(name)["User"] for name in services}
     assert users == set(names)
 

@@ -135,7 +135,7 @@ keeper.main(JobDirectory.create(Path({str(tmp_path)!r}), SPEC).path)
     assert entries[-1]["MESSAGE"].startswith("failed: ")
     assert entries[-1]["PRIORITY"] == "3"
     assert {entry["JOB"] for entry in entries} == {"job-1"}
-    assert (tmp_path / "job-1/log").read_text()
+    assert (tmp_path / "job-1/work/log").read_text()
 
 
 def test_a_stream_that_systemd_did_not_give_is_none(monkeypatch):

@@ -19,7 +19,7 @@ Where a station keeps what, and what of that may lie there:
                          compressed, and is in the JSON beside it.)
     STATE/pairings/      empty files: that a phone may be paired. The record itself is usbmuxd's to keep, while the
                          phone is there; the virtual one keeps it in this process, and on no disk
-    RUNTIME/secrets/     in memory: passwords for a worker that lives, and the manifest that it reads
+    RUNTIME/secrets/given/   in memory: passwords for a worker that lives, and the manifest that it reads
     HOME, TMPDIR, log    of the daemon, and of whatever it starts: nothing
 """
 

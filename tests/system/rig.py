@@ -198,7 +198,7 @@ class Rig:
 
     def worker_log(self, job: JobId) -> str:
         """A job's log, for a failed assertion."""
-        path = self.job(job).path / "log"
+        path = self.job(job).work / "log"
         return path.read_text() if path.exists() else "no log"
 
     def worker_of(self, phone: VirtualPhone, *, child: bool = False) -> int:
@@ -247,7 +247,7 @@ class Rig:
         places = {self.directory, self.state_seen, vault.path, self.memory}
         outer = [place for place in places if place.exists() and places.isdisjoint(place.parents)]
         working = {spec.job for job, spec in self.jobs() if job.alive()}
-        waiting = [path for path in (self.memory / "secrets").glob("*") if path.stem not in working]
+        waiting = [path for path in (self.memory / "secrets" / "given").glob("*") if path.stem not in working]
         return [
             *(Leak(str(path), "left in memory") for path in waiting),
             *(leak for leak in secrets.search(outer) if not self._may_be_there(leak, working)),
@@ -255,7 +255,7 @@ class Rig:
 
     def _may_be_there(self, leak: Leak, working: Container[str]) -> bool:
         path = Path(leak.path)
-        if path.parent == self.memory / "secrets":
+        if path.parent == self.memory / "secrets" / "given":
             return path.stem in working
         own = leak.what.startswith(OF_A_KEY) or leak.what == "the vault's secret"
         return own and path.is_relative_to(self.state_seen / "keys")

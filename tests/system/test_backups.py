@@ -145,7 +145,7 @@ async def test_there_and_back(house: House):
 
         await asyncio.to_thread(house.scan)
         assert house.vault.owed() == {}
-        assert list((house.memory / "secrets").iterdir()) == []
+        assert list((house.memory / "secrets" / "given").iterdir()) == []
         assert await asyncio.to_thread(house.rig.remembers, phone)
         await station_backups(house.rig, "delete", "--yes", made.backup)
         assert house.vault.notes() == []
@@ -234,7 +234,7 @@ async def test_nothing_is_left_when_a_worker_is_killed(house: House):
         assert {record.outcome for record in records} == {Outcome.FAILED_UNTOUCHED}
         assert set(house.vault.owed()) == {phone.identity.ecid for phone in phones}
         assert {note.state for note in house.vault.notes()} == {BackupState.PARTIAL}
-        assert list((house.memory / "secrets").iterdir()) == []
+        assert list((house.memory / "secrets" / "given").iterdir()) == []
         assert list((house.rig.state / "jobs").glob("*/home")) == []
         await asyncio.to_thread(house.scan)
         # The next backup takes off what was owed, and is whole.
@@ -246,7 +246,7 @@ async def test_nothing_is_left_when_a_worker_is_killed(house: House):
         # Half-way back on the phone: the backup is whole still, and read once more before it is put back again.
         half = await killed(house, station, "2", phones[1], "restore:files", child=False, service=Service.PUT_BACK)
         assert (half.outcome, half.backup) == (Outcome.FAILED_BETWEEN, whole.backup)
-        assert list((house.memory / "secrets").iterdir()) == []
+        assert list((house.memory / "secrets" / "given").iterdir()) == []
         await asyncio.to_thread(house.scan)
         back = await give(station, "2", phones[1], Service.PUT_BACK)
         assert back.outcome is Outcome.VERIFIED, (back.title, back.detail)
@@ -266,14 +266,14 @@ async def test_nothing_is_left_when_the_daemon_is_killed(house: House):
     assert other.socket is not None
     assert await asyncio.to_thread(house.rig.remembers, other)
     await house.rig.host.bus.unplug(other.socket)
-    (house.memory / "secrets" / "left.secret").write_text("a password that nobody took")
+    (house.memory / "secrets" / "given" / "left.secret").write_text("a password that nobody took")
     async with house.rig.station() as station:
         window.go()
         record = await recorded(station, "1")
         assert record.outcome is Outcome.VERIFIED, record.detail
         assert record.backup is not None
         assert house.vault.note(record.backup).state is BackupState.VERIFIED
-        assert list((house.memory / "secrets").iterdir()) == []
+        assert list((house.memory / "secrets" / "given").iterdir()) == []
         assert not await asyncio.to_thread(house.rig.remembers, other), "it left while nobody looked"
         assert station.snapshot is not None
         assert bay_of(station.snapshot, "2").phone is None

@@ -114,10 +114,10 @@ async def test_whatever_is_planted_is_found(quiet: Rig):
         "wifi": record["WiFiMACAddress"].encode(),
     }
     for name, data in planted.items():
-        place = quiet.state / "jobs" / "some" / "home" / name
+        place = quiet.state / "jobs" / "some" / "work" / "home" / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(os.urandom(100) + data + os.urandom(100))
-    innocent = quiet.state / "jobs" / "some" / "innocent"
+    innocent = quiet.state / "jobs" / "some" / "work" / "innocent"
     innocent.write_bytes(record["DevicePublicKey"] + os.urandom(9999) + b"the stash bag was not made")
     (quiet.state / "keys" / "station.pem").write_bytes(record["RootPrivateKey"][:60])
     leaks = await asyncio.to_thread(quiet.leaks)
@@ -128,11 +128,11 @@ async def test_whatever_is_planted_is_found(quiet: Rig):
     places = [
         quiet.state / "vault" / "one" / "data" / "file",
         quiet.state / "pairings" / "phone",
-        quiet.state / "closed" / "job" / "log",
+        quiet.state / "closed" / "job" / "work" / "log",
         quiet.state / "keys" / "other",
         quiet.directory / "home" / ".cache" / "library",
         quiet.directory / "tmpdir" / "tmpabc",
-        quiet.memory / "secrets" / "job.secret",
+        quiet.memory / "secrets" / "given" / "job.secret",
         quiet.log,
     ]
     for place in places:

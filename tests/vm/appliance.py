@@ -147,7 +147,7 @@ import fcntl, json, pathlib
 for job in sorted(pathlib.Path("{STATE}/jobs").iterdir()):
     spec = json.loads((job / "spec.json").read_bytes())
     try:
-        with (job / "lock").open("r+") as lock:
+        with (job / "work/lock").open() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -233,7 +233,7 @@ class Appliance:
 
     async def logs(self) -> str:
         """What the daemon said, and its workers."""
-        logs = f"journalctl --unit='station*' --lines=40 --no-pager; tail --lines=30 {STATE}/*/*/log"
+        logs = f"journalctl --unit='station*' --lines=40 --no-pager; tail --lines=30 {STATE}/*/*/work/log"
         return (await self.guest.run("sh", "-c", logs)).output
 
     # -- hands

@@ -26,6 +26,8 @@ UNITS = Path("/run/systemd/system")
 USER = "restore-station-screen"
 """Who the screen runs as."""
 DAEMONS_USER = "restore-station"
+WORKERS_USER = "restore-station-worker"
+REAPERS_USER = "restore-station-reaper"
 GATEWAYS_USER = "restore-station-gateway"
 DELIVERED = PROGRAM / "deploy/files/base/etc"
 RULES = Path("/run/udev/rules.d/70-restore-station.rules")
@@ -64,6 +66,11 @@ WORKER = f"""
 {HERE}
 ExecStart={PYTHON} -m station.worker
 """
+REAPER = f"""
+[Service]
+{HERE}
+ExecStart={PYTHON} -m station.worker.reaper
+"""
 GATEWAY = f"""
 [Service]
 {HERE}
@@ -83,11 +90,12 @@ SERVICES = {
     "station.service": DAEMON,
     "station-screen.service": SCREEN,
     "station-worker@.service": WORKER,
+    "station-reaper@.service": REAPER,
     "station-gateway.service": GATEWAY,
     "station-fetcher@.service": FETCHER,
 }
 """What is delivered, and what is different where it is tried."""
-LISTENING = ("station-worker.socket", "station-gateway.socket", "station-fetcher.socket")
+LISTENING = tuple(f"station-{name}.socket" for name in ("worker", "reaper", "gateway", "fetcher"))
 PEOPLE = f"""
 set -e
 systemd-sysusers {DELIVERED}/sysusers.d/restore-station.conf
@@ -124,6 +132,8 @@ systemctl reset-failed
 userdel {USER}
 userdel {DAEMONS_USER}
 userdel {GATEWAYS_USER}
+userdel {WORKERS_USER}
+userdel {REAPERS_USER}
 groupdel gpio
 cd /sys/kernel/config/gpio-sim
 echo 0 > pi/live
@@ -204,7 +214,7 @@ class Kiosk:
 
     async def logs(self) -> str:
         """What the daemon said, and its workers."""
-        logs = f"journalctl --unit='station*' --lines=60 --no-pager; tail --lines=30 {STATE}/*/*/log"
+        logs = f"journalctl --unit='station*' --lines=60 --no-pager; tail --lines=30 {STATE}/*/*/work/log"
         return (await self._guest.run("sh", "-c", logs)).output
 
     async def start_and_confirm(self, bay: str = "1") -> None:

@@ -39,6 +39,13 @@ def create(path):
     pathlib.Path(path).unlink()
 
 
+def remove(path):
+    if pathlib.Path(path).is_dir():
+        pathlib.Path(path).rmdir()
+    else:
+        pathlib.Path(path).unlink()
+
+
 def connect(host, port):
     socket.create_connection((host, port), timeout=10).close()
 
@@ -82,6 +89,10 @@ def trace(pid):
 
 def memory_of(pid):
     os.close(os.open(f"/proc/{pid}/mem", os.O_RDONLY))
+
+
+def end(pid):
+    os.kill(pid, 9)
 
 
 def load_module():

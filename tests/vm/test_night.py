@@ -47,7 +47,8 @@ umount {PLACE}
 rm -rf {PLACE} {STATE} {UNITS}/station-check.* {UNITS}/station-copy.*
 systemctl daemon-reload
 systemctl reset-failed
-for user in restore-station restore-station-screen restore-station-gateway; do userdel $user; done
+for one in screen worker reaper gateway; do userdel restore-station-$one; done
+userdel restore-station
 groupdel gpio
 """
 

@@ -44,8 +44,8 @@ set -e
 modprobe --all dummy_hcd libcomposite usb_f_mass_storage usb_f_hid
 systemd-sysusers {FILES}/base/etc/sysusers.d/restore-station.conf
 for one in jobs firmware; do install -d -o {USER} /var/lib/restore-station/$one; done
-install -d -o {USER} /run/restore-station /run/restore-station/secrets
-for one in worker gateway fetcher; do touch /run/restore-station-$one.sock; done
+install -d -o {USER} /run/restore-station /run/restore-station/secrets /run/restore-station/secrets/given
+for one in worker reaper gateway fetcher; do touch /run/restore-station-$one.sock; done
 install -D {FILES}/base{SCRIPT} {SCRIPT}
 install -D -m 644 {FILES}/base/etc/udev/rules.d/{STICKS} /run/udev/rules.d/{STICKS}
 cp {PROGRAM}/systemd/station*.service {UNITS}
@@ -65,7 +65,7 @@ rm -rf {UNITS}/station.service* {UNITS}/station-*
 udevadm control --reload
 systemctl daemon-reload
 systemctl reset-failed
-for user in {USER} {USER}-screen {USER}-gateway; do userdel $user; done
+for user in {USER} {USER}-screen {USER}-worker {USER}-reaper {USER}-gateway; do userdel $user; done
 groupdel gpio
 modprobe --remove usb_f_mass_storage usb_f_hid libcomposite dummy_hcd
 """

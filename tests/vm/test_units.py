@@ -16,17 +16,48 @@ import pytest_asyncio
 
 from tests.gateways import reach
 from tests.vm.guest import HOST, Guest
-from tests.vm.kiosk import AWAY, CPUINFO, DAEMONS_USER, LISTENING, RUNTIME, STATE, UNITS, install_units, prepare, write
+from tests.vm.kiosk import (
+    AWAY,
+    CPUINFO,
+    DAEMONS_USER,
+    LISTENING,
+    RUNTIME,
+    STATE,
+    UNITS,
+    WORKERS_USER,
+    install_units,
+    prepare,
+    write,
+)
 from tests.vm.program import PROGRAM
 
 pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
 
 PROBE = PROGRAM / "tests/vm/probe.py"
-WORKERS, GATEWAY, FETCHER = (Path(f"/run/restore-station-{name}.sock") for name in ("worker", "gateway", "fetcher"))
+WORKERS, REAPER, GATEWAY, FETCHER = (
+    Path(f"/run/restore-station-{name}.sock") for name in ("worker", "reaper", "gateway", "fetcher")
+)
 KEYS, JOBS = STATE / "keys", STATE / "jobs"
 DONE, NO, NONE = "done", ("EPERM", "EACCES", "EROFS"), ("ENOENT",)
 HANGS = 90.0
 """Seconds for what takes ten on a busy machine."""
+MADE = f"""
+set -e
+made() {{ mode=$1; shift; install -d -m $mode -o {DAEMONS_USER} -g {DAEMONS_USER} "$@"; }}
+made 700 {STATE} {KEYS} {RUNTIME}/secrets
+made 710 {JOBS}
+made 750 {RUNTIME} {STATE}/firmware {STATE}/vault {JOBS}/one
+made 770 {JOBS}/one/work {STATE}/vault/one {RUNTIME}/secrets/given
+touch {KEYS}/one {CPUINFO} {JOBS}/one/spec.json {JOBS}/one/revoked
+chown {DAEMONS_USER} {KEYS}/one {JOBS}/one/*
+"""
+"""What a daemon makes."""
+HAND_OVER = """
+import os, socket, sys
+connection = socket.socket(socket.AF_UNIX)
+connection.connect(sys.argv[1])
+socket.send_fds(connection, [b"x"], [os.pidfd_open(int(sys.argv[2]))])
+"""
 Tried = tuple[object, ...]
 
 
@@ -53,10 +84,7 @@ async def units(guest: Guest) -> AsyncIterator[Guest]:
     try:
         await prepare(guest)
         await install_units(guest)
-        own = f"install -d -m 700 -o {DAEMONS_USER} -g {DAEMONS_USER}"
-        made = f"{own} {STATE} {RUNTIME} {KEYS} {JOBS} {STATE}/firmware {STATE}/vault {RUNTIME}/secrets"
-        kept = f"touch {KEYS}/one {CPUINFO}; chown {DAEMONS_USER} {KEYS}/one"
-        await guest.check("sh", "-c", f"{made}; {kept}")
+        await guest.check("sh", "-c", MADE)
         yield guest
     finally:
         await guest.run("sh", "-c", AWAY, seconds=HANGS)
@@ -112,6 +140,7 @@ def forbidden() -> dict[Tried, tuple[str, ...]]:
         ("unshare",): NO,
         ("load_module",): NO,
         ("trace", 1): (*NO, "ESRCH"),
+        ("end", 1): (*NO, "ESRCH"),
         ("memory_of", 1): (*NO, *NONE),
         ("change_code",): NO,
         ("raw_packet",): (*NO, "EAFNOSUPPORT"),
@@ -148,8 +177,17 @@ async def test_a_worker_has_its_job_a_phone_and_the_gateway(units: Guest, outsid
         ("read", str(KEYS)): (*NO, *NONE),
         ("read", str(KEYS / "one")): (*NO, *NONE),
         ("read", str(STATE / "proof")): (*NO, *NONE),
+        ("read", str(JOBS)): NO,
+        ("create", str(JOBS / "mine")): NO,
+        ("create", str(JOBS / "one/result.json")): NO,
+        ("write", str(JOBS / "one/spec.json")): NO,
+        ("remove", str(JOBS / "one/revoked")): NO,
+        ("remove", str(JOBS / "one/work")): NO,
+        ("create", str(STATE / "vault/mine")): NO,
+        ("end", await somebody(units, DAEMONS_USER)): (*NO, "ESRCH"),
         ("create", str(STATE / "firmware/mine")): NO,
         ("speak", str(WORKERS)): (*NO, "ECONNREFUSED"),
+        ("speak", str(REAPER)): (*NO, "ECONNREFUSED"),
         ("speak", "/run/dbus/system_bus_socket"): (*NO, *NONE),
         ("speak", str(RUNTIME / "station.sock")): (*NO, *NONE),
         ("read", "/dev/gpiochip0"): (*NO, *NONE),
@@ -158,9 +196,11 @@ async def test_a_worker_has_its_job_a_phone_and_the_gateway(units: Guest, outsid
         ("tunnel", str(GATEWAY), "gs.apple.com", 443): ("HTTP/1.1 403 Forbidden",),
     }
     can: dict[Tried, tuple[str, ...]] = {
-        ("create", str(JOBS / "mine")): (DONE,),
-        ("create", str(STATE / "vault/mine")): (DONE,),
-        ("create", str(RUNTIME / "secrets/mine")): (DONE,),
+        ("read", str(JOBS / "one")): (DONE,),
+        ("read", str(JOBS / "one/spec.json")): (DONE,),
+        ("create", str(JOBS / "one/work/mine")): (DONE,),
+        ("create", str(STATE / "vault/one/mine")): (DONE,),
+        ("create", str(RUNTIME / "secrets/given/mine")): (DONE,),
         ("read", str(STATE / "firmware")): (DONE,),
         ("read", "/dev/bus/usb"): (DONE,),
         ("speak", "/run/usbmuxd"): (DONE,),
@@ -171,9 +211,48 @@ async def test_a_worker_has_its_job_a_phone_and_the_gateway(units: Guest, outsid
     await units.check("sh", "-c", f"rm {drop_in}; systemctl stop station-gateway; systemctl daemon-reload")
 
 
-async def test_nobody_else_gets_a_worker_or_a_way_out(units: Guest):
+async def somebody(guest: Guest, user: str) -> int:
+    """A process of this user's."""
+    unit = f"somebody-{user}"
+    sleeps = ("systemd-run", "--quiet", "--collect", f"--unit={unit}", f"--uid={user}", "sleep", "1000")
+    await guest.run("systemctl", "stop", unit)
+    await guest.check(*sleeps)
+    return int(await guest.check("systemctl", "show", "--property=MainPID", "--value", unit))
+
+
+async def test_the_daemon_has_workers_ended_and_nobody_else(units: Guest):
     await units.check("systemctl", "start", *LISTENING)
-    for path in (WORKERS, GATEWAY, FETCHER):
+    handed = ("runuser", "-u", DAEMONS_USER, "--", "/usr/bin/python3", "-c", HAND_OVER, str(REAPER))
+    for user, ends in ((DAEMONS_USER, False), (WORKERS_USER, True)):
+        process = await somebody(units, user)
+        await units.check(*handed, str(process))
+        over = f"while systemctl is-active 'station-reaper@*' somebody-{WORKERS_USER}; do sleep 0.2; done"
+        await units.check("sh", "-c", over, seconds=HANGS)
+        assert (await units.run("kill", "-0", str(process))).code == int(ends)
+    said = await units.check("journalctl", "--unit=station-reaper@*", "--no-pager", "--output=cat")
+    assert "no process of restore-station-worker" in said
+
+
+async def test_what_ends_workers_can_do_nothing_else(units: Guest, outside: Outside):
+    await units.check("systemctl", "start", *LISTENING)
+    cannot: dict[Tried, tuple[str, ...]] = forbidden() | {
+        ("connect", HOST, outside.port): (*NO, "EAFNOSUPPORT", "ENETUNREACH"),
+        ("read", str(STATE)): (*NO, *NONE),
+        ("read", str(RUNTIME)): (*NO, *NONE),
+        ("read", "/dev/bus/usb"): (*NO, *NONE),
+        ("speak", "/run/dbus/system_bus_socket"): (*NO, *NONE),
+        ("speak", "/run/usbmuxd"): (*NO, *NONE),
+        ("speak", str(WORKERS)): (*NO, "ECONNREFUSED"),
+    }
+    del cannot["end", 1]  # of the kernel's it may end others; whose, it looks itself (the test before)
+    can: dict[Tried, tuple[str, ...]] = {("end", await somebody(units, WORKERS_USER)): (DONE,)}
+    found = await probe(units, "station-reaper@.service", *cannot, *can, start=ask(REAPER))
+    assert refused(cannot | can, found) == {}
+
+
+async def test_nobody_else_gets_a_worker_its_end_or_a_way_out(units: Guest):
+    await units.check("systemctl", "start", *LISTENING)
+    for path in (WORKERS, REAPER, GATEWAY, FETCHER):
         said = await units.run("runuser", "-u", "nobody", "--", "socat", "-u", "OPEN:/dev/null", f"UNIX-CONNECT:{path}")
         assert said.code != 0
         assert "Permission denied" in said.output
@@ -204,6 +283,8 @@ async def test_the_daemon_has_neither_phones_nor_a_network(units: Guest, outside
         ("create", str(KEYS / "mine")): (DONE,),
         ("create", str(RUNTIME / "mine")): (DONE,),
         ("speak", str(WORKERS)): (DONE,),
+        ("speak", str(REAPER)): (DONE,),
+        ("speak", str(GATEWAY)): NO,
         ("speak", str(FETCHER)): (DONE,),
         ("speak", "/run/usbmuxd"): (DONE,),
     }

@@ -64,7 +64,7 @@ class Worker:
         """Wait until it has said something. TimeoutError, or AssertionError with its log when it ended before."""
         reader = EventReader(self.directory)
         with Inotify() as inotify:
-            inotify.add_watch(self.directory.path, Mask.MODIFY)
+            inotify.add_watch(self.directory.work, Mask.MODIFY)
             ended = asyncio.create_task(self.process.wait())
             async with asyncio.timeout(SECONDS):
                 while True:
@@ -85,7 +85,7 @@ class Worker:
 
     def log(self) -> str:
         """Its log, for a failed assertion."""
-        path = self.directory.path / "log"
+        path = self.directory.work / "log"
         return path.read_text() if path.exists() else "no log"
 
 

@@ -38,7 +38,7 @@ def test_a_worker_dies_of_want_before_the_daemon(tmp_path):
 
 def test_its_files_are_its_own(tmp_path):
     printed = confined(tmp_path, "print(os.environ['HOME'], os.environ['TMPDIR'], os.getcwd(), os.umask(0))").split()
-    assert printed == [str(tmp_path / "home"), str(tmp_path / "home"), str(tmp_path / "cwd"), str(0o077)]
+    assert printed == [str(tmp_path / "home"), str(tmp_path / "home"), str(tmp_path / "cwd"), str(0o007)]
 
 
 def test_only_a_backup_has_large_files(tmp_path):

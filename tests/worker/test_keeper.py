@@ -110,8 +110,8 @@ async def test_nothing_of_the_worker_lies_about(station: StationHost):
     phone = station.plug()
     worker = await station.start(station.spec(phone, None))
     await worker.events()
-    assert not (worker.directory.path / "home").exists()
-    assert list((worker.directory.path / "cwd").iterdir()) == []
+    assert not (worker.directory.work / "home").exists()
+    assert list((worker.directory.work / "cwd").iterdir()) == []
 
 
 def test_the_log_is_bounded(tmp_path, monkeypatch):

@@ -50,7 +50,7 @@ async def test_a_waiting_worker_does_the_job_it_is_told(station: StationHost):
     events = EventReader(directory).read()
     assert isinstance(events[-1], Succeeded)
     assert [event.facts.ecid for event in events if isinstance(event, FactsRead)] == [phone.identity.ecid]
-    assert (directory.path / "log").exists()
+    assert (directory.work / "log").exists()
 
 
 @pytest.mark.system
@@ -80,10 +80,11 @@ ready._NEEDED, before = (), os.fstat(2).st_ino
 ready.journal.is_connected = lambda: True
 path = ready.await_job()
 assert os.fstat(2).st_ino == before
-assert os.fstat(1).st_ino == (path / "log").stat().st_ino
+assert os.fstat(1).st_ino == (path / "work" / "log").stat().st_ino
 """
 
 
 def test_a_unit_keeps_the_journal_at_its_standard_error(tmp_path: Path):
+    (tmp_path / "work").mkdir()
     line = f"{tmp_path}\n".encode()
     subprocess.run([sys.executable, "-c", KEPT], input=line, check=True, capture_output=True, timeout=30)

@@ -136,18 +136,18 @@ def test_the_name_of_the_events_is_durable_before_the_first(directory, monkeypat
     synced = []
     monkeypatch.setattr("station.adapters.durable.sync_directory", lambda path: synced.extend(path.iterdir()))
     EventWriter(directory).close()
-    assert directory.path / "events.jsonl" in synced
+    assert directory.work / "events.jsonl" in synced
 
 
 @pytest.mark.parametrize("last", ["succeeded", "failed"])
 def test_the_last_words_get_the_room_that_was_kept_for_them(tmp_path, last):
     job = JobDirectory.create(tmp_path, SPEC)
-    assert (job.path / "reserve").stat().st_blocks > 0
+    assert (job.work / "reserve").stat().st_blocks > 0
     reporter = Reporter(EventWriter(job), Fed(DEADLINES))
     reporter.operation(42)
-    assert (job.path / "reserve").exists()
+    assert (job.work / "reserve").exists()
     reporter.succeeded() if last == "succeeded" else reporter.failed(Cause.DISK_FULL, "", None)
-    assert not (job.path / "reserve").exists()
+    assert not (job.work / "reserve").exists()
 
 
 def test_a_job_that_cannot_be_written_down_leaves_nothing(tmp_path, monkeypatch):

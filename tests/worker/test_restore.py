@@ -53,14 +53,14 @@ async def assert_restored(worker: Worker, phone: VirtualPhone) -> None:
     assert (phone.system.build, phone.system.canary, phone.system.activation_state) == ("23C71", None, "Unactivated")
     assert {42, 50, 28, 77} <= {event.operation for event in events if isinstance(event, Operation)}
     signed = [event.ticket for event in events if isinstance(event, Signed)]
-    kept = (worker.directory.path / "ticket.im4m").read_bytes()
+    kept = (worker.directory.work / "ticket.im4m").read_bytes()
     assert hashlib.sha256(kept).hexdigest() == signed[-1]
     assert IM4M(kept).ecid == phone.identity.ecid
     checkpoints = [event for event in events if isinstance(event, Checkpoint)]
     assert any(event.name == "seal_system_volume" and event.result == 0 for event in checkpoints)
     assert all(0 <= event.id <= 0xFFFF for event in checkpoints)
-    assert list((worker.directory.path / "cwd").iterdir()) == []
-    assert not (worker.directory.path / "home").exists()
+    assert list((worker.directory.work / "cwd").iterdir()) == []
+    assert not (worker.directory.work / "home").exists()
 
 
 async def test_restore_from_normal_and_from_recovery_at_once(station: StationHost):
