@@ -29,7 +29,7 @@ from tests.vm.kiosk import (
     prepare,
     write,
 )
-from tests.vm.program import PROGRAM
+from tests.vm.program import PROGRAM, PYTHON
 
 pytestmark = [pytest.mark.vm, pytest.mark.long, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
 
@@ -52,11 +52,10 @@ touch {KEYS}/one {CPUINFO} {JOBS}/one/spec.json {JOBS}/one/revoked
 chown {DAEMONS_USER} {KEYS}/one {JOBS}/one/*
 """
 """What a daemon makes."""
-HAND_OVER = """
-import os, socket, sys
-connection = socket.socket(socket.AF_UNIX)
-connection.connect(sys.argv[1])
-socket.send_fds(connection, [b"x"], [os.pidfd_open(int(sys.argv[2]))])
+END = """
+import os, pathlib, sys
+from station.adapters.workers import UnitStarter
+UnitStarter(pathlib.Path("/nobody"), pathlib.Path(sys.argv[1]))._kill(os.pidfd_open(int(sys.argv[2])))
 """
 Tried = tuple[object, ...]
 
@@ -222,10 +221,10 @@ async def somebody(guest: Guest, user: str) -> int:
 
 async def test_the_daemon_has_workers_ended_and_nobody_else(units: Guest):
     await units.check("systemctl", "start", *LISTENING)
-    handed = ("runuser", "-u", DAEMONS_USER, "--", "/usr/bin/python3", "-c", HAND_OVER, str(REAPER))
+    end = ("runuser", "-u", DAEMONS_USER, "--", "env", f"PYTHONPATH={PROGRAM}", str(PYTHON), "-c", END, str(REAPER))
     for user, ends in ((DAEMONS_USER, False), (WORKERS_USER, True)):
         process = await somebody(units, user)
-        await units.check(*handed, str(process))
+        await units.check(*end, str(process), seconds=HANGS)
         over = f"while systemctl is-active 'station-reaper@*' somebody-{WORKERS_USER}; do sleep 0.2; done"
         await units.check("sh", "-c", over, seconds=HANGS)
         assert (await units.run("kill", "-0", str(process))).code == int(ends)
