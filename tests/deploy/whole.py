@@ -47,8 +47,8 @@ ARM = Kind(
     qemu=("qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a72"),
     efi=Path("/usr/share/AAVMF/AAVMF_CODE.fd"),
     console="ttyAMA0",
-    shell="hvc0",
-    line=("-device", "virtio-serial-pci", "-device", "virtconsole,chardev=shell"),
+    shell="ttyS0",  # known from the kernel's start on: by the time that a module is there, the shell has been given up
+    line=("-device", "pci-serial,chardev=shell"),
 )
 
 
