@@ -149,11 +149,19 @@ class TestWhole:
             words = machine.read("grub/words.cfg")
             assert words is not None
             machine.write("grub/words.cfg", words.replace('"\n', ' overlayroot=tmpfs:recurse=0"\n'))
+            machine.write("station.toml", OWNERS)
             for _ in range(2):
                 with capsys.disabled():
                     await boots_to_a_station_that_is_ready(machine, sys.stdout.write)
                 assert await machine.check("findmnt -no FSTYPE /") == "overlay"
                 await machine.check("! test -e /etc/changed && touch /etc/changed")
+                # what its owner has set is there still, though it is taken once
+                assert await machine.check("hostname") == "counter-1"
+                assert await machine.check("nmcli -g 802-11-wireless.ssid connection show restore-station") == "N"
+                # the data partition: it is no part of that, and has the whole disk
+                where = await machine.check("findmnt -no SOURCE /var/lib/restore-station")
+                assert where.endswith("[/kept/var/lib/restore-station]")
+                assert int(await machine.check("df --output=size -B1 /data | tail -1")) > GROWN
                 await machine.check("echo start >>/var/lib/restore-station/starts; sync")
                 starts = await machine.check("cat /var/lib/restore-station/starts")
                 await machine.off()
