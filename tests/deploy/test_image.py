@@ -85,6 +85,8 @@ async def boots_to_a_station_that_is_ready(machine: Disk, said: Callable[[str], 
     said(f"\nboot to ready: {time.monotonic() - begin:.0f} s (aim: {READY_SECONDS:.0f})\n")
     await machine.check("until systemctl start station-screen; do :; done", seconds=900)
     assert (await machine.check("systemctl is-active station station-screen")).split() == ["active"] * 2
+    workers = await machine.check("systemctl show --property=SubState --value 'station-worker@*'")
+    assert workers.split() == ["running"]  # it waits for a job
     failed = await machine.check("systemctl --failed --plain --no-legend")
     assert not failed, failed
 
