@@ -153,28 +153,26 @@ def trust() -> Shown:
         inner = box.inflate(-box.width // 8, 0)
         size = max(6, round(box.width * 0.125))
         style = text.fitting("Trust this computer?", Style(size, TEXT, bold=True), inner.width, smallest=6, lines=2)
-        canvas.words(
-            "Trust this computer?",
-            Rect(inner.left, box.top + round(box.height * 0.08), inner.width, 2 * text.line_height(style)),
-            style,
-            lines=2,
-            align=0.5,
-        )
+        height = round(box.height * 0.21)
+        asked = Rect(inner.left, box.top + round(box.height * 0.08), inner.width, 2 * text.line_height(style))
+        legible = asked.height <= round(box.height * 0.32) and text.line_height(style) <= height
+        if legible:
+            canvas.words("Trust this computer?", asked, style, lines=2, align=0.5)
         line = max(2, box.height // 36)
         for number, share in enumerate((0.9, 0.6)):
             grey = Rect(0, 0, round(inner.width * share), line)
             grey.midtop = (box.centerx, box.top + round(box.height * (0.4 + 0.07 * number)))
             canvas.panel(grey, LINE, line // 2)
-        height = round(box.height * 0.21)
         yes = Rect(inner.left, box.bottom - 2 * height - round(box.height * 0.05), inner.width, height)
         no = Rect(inner.left, yes.bottom, inner.width, height)
         pressed = 0.55 <= along < 0.75
         canvas.panel(yes, mix(BLUE, TEXT, 0.3) if pressed else BLUE, max(2, height // 3))
-        strong = text.fitting("Trust", Style(size, INK, bold=True), yes.width, smallest=6)
-        label(canvas, yes, "Trust", strong, align=0.5)
-        weak = Style(max(6, round(size * 0.8)), MUTED)
-        weak = text.fitting("Don’t Trust", weak, no.width, smallest=6)
-        label(canvas, no, "Don’t Trust", weak, align=0.5)
+        if legible:  # else a picture of it: words this small would lie over each other
+            strong = text.fitting("Trust", Style(size, INK, bold=True), yes.width, smallest=6)
+            label(canvas, yes, "Trust", strong, align=0.5)
+            weak = Style(max(6, round(size * 0.8)), MUTED)
+            weak = text.fitting("Don’t Trust", weak, no.width, smallest=6)
+            label(canvas, no, "Don’t Trust", weak, align=0.5)
         _hand(canvas, screen, (yes.left + round(yes.width * 0.8), yes.centery), along)
 
     return Shown(draw)
