@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -25,14 +26,14 @@ SLOW = 900.0
 STATION = "/opt/restore-station/.venv/bin/station"
 
 
-@pytest.fixture
-def locked(tmp_path: Path) -> Iterator[int]:
-    """A lock that a worker has, in `state`."""
-    path = tmp_path / "jobs/one/lock"
+@pytest.fixture(params=["jobs/one/work/lock", "jobs/one/lock"], ids=["now", "earlier"])
+def locked(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[TextIO]:
+    """A lock that a worker has, in `state`; one of an earlier version has it elsewhere."""
+    path = tmp_path / str(request.param)
     path.parent.mkdir(parents=True)
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield file.fileno()
+        yield file
 
 
 @pytest.mark.system
@@ -40,8 +41,11 @@ class TestIdle:
     def test_without_jobs(self, tmp_path: Path):
         assert subprocess.run([IDLE, tmp_path], check=False, timeout=30).returncode == 0
 
-    def test_with_one_that_has_ended(self, tmp_path: Path, locked: int):
-        fcntl.flock(locked, fcntl.LOCK_UN)
+    def test_with_one_that_has_ended(self, tmp_path: Path):
+        for place in ("work/", ""):
+            path = tmp_path / f"jobs/one/{place}lock"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
         assert subprocess.run([IDLE, tmp_path], check=False, timeout=30).returncode == 0
 
     @pytest.mark.usefixtures("locked")
@@ -58,9 +62,9 @@ class TestIdle:
             assert subprocess.run([IDLE, tmp_path], check=False, timeout=30, env=told).returncode == 1
         assert subprocess.run([IDLE, tmp_path], check=False, timeout=30, env=told).returncode == 0
 
-    def test_it_waits_for_its_end(self, tmp_path: Path, locked: int):
+    def test_it_waits_for_its_end(self, tmp_path: Path, locked: TextIO):
         with subprocess.Popen([IDLE, "--wait", tmp_path], stdin=subprocess.DEVNULL) as waiting:
-            lock = (tmp_path / "jobs/one/lock").stat().st_ino
+            lock = Path(locked.name).stat().st_ino
             while not re.search(rf"-> FLOCK .*:{lock} ", Path("/proc/locks").read_text()):
                 assert waiting.poll() is None
             fcntl.flock(locked, fcntl.LOCK_UN)
