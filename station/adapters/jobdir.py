@@ -43,7 +43,7 @@ MAX_LINE = 64 * 1024
 """No event is longer; a longer line is not ours."""
 
 MAX_EVENTS = 16 << 20
-"""Bytes that are read at once. A restore takes some hundred kilobytes."""
+"""Bytes that are read at once: more than a worker says in the hours it may take, a line or two a second."""
 
 RESERVE = 64 * 1024
 """Bytes kept free for the end of the story: on a full disk a job still says why it failed, or that it did not."""
@@ -86,14 +86,19 @@ class JobDirectory:
         return directory
 
     def bring_up_to_date(self) -> None:
-        """Have one of an earlier version, without `work`, be as they are now. Its worker has ended. Raises OSError."""
-        if self.work.exists():
-            return
-        self.path.chmod(0o750)
-        self.work.mkdir(mode=0o770)
-        for path in list(self.path.iterdir()):
-            if path != self.work and path.name not in OF_THE_DAEMON:
+        """Have one of an earlier version, without `work`, be as they are now. Its worker has ended.
+
+        Goes on with what the power cut off. Raises StorageError.
+        """
+        try:
+            theirs = [path for path in self.path.iterdir() if path != self.work and path.name not in OF_THE_DAEMON]
+            if theirs:
+                self.path.chmod(0o750)
+                self.work.mkdir(mode=0o770, exist_ok=True)
+            for path in theirs:
                 path.rename(self.work / path.name)
+        except OSError as error:
+            raise StorageError(f"Job {self.path.name} cannot be read: {error.strerror}.") from error
 
     def spec(self) -> JobSpec:
         """What to do. Raises InputRejected when it is missing or not a spec."""

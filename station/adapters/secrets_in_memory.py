@@ -61,7 +61,7 @@ class MemoryShelf:
     def _remove(self, which: Callable[[JobId], bool]) -> None:
         for path in self.path.glob("*"):
             if which(JobId(path.stem)):
-                with suppress(OSError):  # a worker may have put there what is no file, and no password
+                with suppress(FileNotFoundError, IsADirectoryError):  # a directory is a worker's doing, and no password
                     path.unlink()
 
 

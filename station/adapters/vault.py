@@ -177,8 +177,10 @@ class Vault:
             return
         try:
             sizes = [path.lstat().st_size for path in self.data(backup).rglob("*") if path.is_file()]
-        except (OSError, RecursionError) as error:
-            raise StorageError(f"The backup cannot be read: {error}.", remedy=_REMEDY) from error
+        except OSError as error:
+            raise StorageError(f"The backup cannot be read: {error.strerror}.", remedy=_REMEDY) from error
+        except RecursionError as error:
+            raise StorageError("The backup has directories in directories without end.") from error
         keep_until = _later(now, self._days) if trusted else ""
         counted = msgspec.structs.replace(
             note, state=BackupState.VERIFIED, files=len(sizes), size=sum(sizes), keep_until=keep_until

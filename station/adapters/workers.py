@@ -35,14 +35,20 @@ _CREDENTIALS = struct.Struct("3i")
 log = structlog.get_logger(__name__)
 
 
+def send_kill(pidfd: int) -> None:
+    """End a process of our own user."""
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+
+
 class Worker:
     """A living worker process, started or adopted. Held by a pidfd: its number cannot be mistaken for another's."""
 
-    def __init__(self, pid: int, pidfd: int, kill: Kill | None = None) -> None:
-        """Take over a pidfd; `kill`: how what it stands for is ended, where we may not do that ourselves."""
+    def __init__(self, pid: int, pidfd: int, kill: Kill = send_kill) -> None:
+        """Take over a pidfd; `kill`: how what it stands for is ended."""
         self.pid = pid
         self._pidfd = pidfd
-        self._kill = kill or _kill
+        self._kill = kill
 
     async def ended(self) -> None:
         """Wait until the process is gone. Holds it no more after that, nor when the waiting is cancelled."""
@@ -100,7 +106,8 @@ class _Waiting(Protocol):
 class _Starter(ABC):
     """Starts workers; one is kept waiting, so that the next phone does not."""
 
-    def __init__(self) -> None:
+    def __init__(self, kill: Kill) -> None:
+        self._kill = kill
         self._spare: _Waiting | None = None
         self._lock = threading.Lock()
 
@@ -147,10 +154,6 @@ class _Starter(ABC):
             if spare is not None:
                 spare.let_go()
 
-    def _kill(self, pidfd: int) -> None:
-        """End the process that a pidfd stands for. What is gone already is no error."""
-        _kill(pidfd)
-
     def _living(self, directory: JobDirectory) -> Worker | None:
         pid = directory.alive()
         if pid is None:
@@ -170,7 +173,7 @@ class LocalStarter(_Starter):
 
     def __init__(self, program: Sequence[str] = PROGRAM, *, holding: int | None = None) -> None:
         """Start `program`; each holds a copy of the file descriptor `holding` open for as long as it lives."""
-        super().__init__()
+        super().__init__(send_kill)
         self._program = tuple(program)
         self._held = {} if holding is None else {HELD: holding}
 
@@ -195,7 +198,7 @@ class UnitStarter(_Starter):
 
     def __init__(self, workers: Path, reaper: Path) -> None:
         """Connect to systemd's sockets: where workers are asked for, and where their end is."""
-        super().__init__()
+        super().__init__(self._have_ended)
         self._path = workers
         self._reaper = reaper
 
@@ -210,8 +213,8 @@ class UnitStarter(_Starter):
             raise
         return _WaitingUnit(connection, self._kill)
 
-    def _kill(self, pidfd: int) -> None:
-        """Have this process ended by who may do that (`station.worker.reaper`)."""
+    def _have_ended(self, pidfd: int) -> None:
+        """Have a process ended by who may do that (`station.worker.reaper`)."""
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
                 connection.setblocking(False)  # systemd listens: it takes a connection at once, or never
@@ -298,8 +301,3 @@ def spawn(program: Sequence[str], held: Mapping[int, int]) -> Worker:
 
 def _line(directory: JobDirectory) -> bytes:
     return f"{directory.path.absolute()}\n".encode()
-
-
-def _kill(pidfd: int) -> None:
-    with suppress(ProcessLookupError):
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)

@@ -16,14 +16,7 @@ import msgspec
 from station.adapters.api import connect
 from station.adapters.firmware import FirmwareStore
 from station.cli.finding import AS_ROOT, Finding
-from station.cli.hands_checkup import (
-    WORKER,
-    examine_confirming,
-    examine_group,
-    examine_pins,
-    examine_screen,
-    is_user,
-)
+from station.cli.hands_checkup import examine_confirming, examine_group, examine_pins, examine_screen, is_user
 from station.cli.machine_checkup import (
     examine_clock,
     examine_disks,
@@ -37,6 +30,7 @@ from station.cli.upkeep_checkup import examine_upkeep
 from station.daemon.settings import Settings
 from station.errors import StationError
 from station.model.catalog import Fetching
+from station.worker.reaper import WORKERS
 
 TIMEOUT = 2.0
 """Seconds that whoever runs on this machine may take to answer."""
@@ -117,8 +111,8 @@ def _phones(settings: Settings, root: Path) -> Iterator[Finding]:
         "Install it: sudo apt install libusb-1.0-0",
     )
     yield examine_group("plugdev", "read phones in recovery mode")
-    if is_user(WORKER):
-        yield examine_group("plugdev", "read phones in recovery mode", user=WORKER)
+    if is_user(WORKERS):
+        yield examine_group("plugdev", "read phones in recovery mode", user=WORKERS)
 
 
 def _what_it_says(path: Path) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from station.cli.finding import Finding
 from station.daemon.settings import Gpio, Settings
 from station.errors import ConfigError
 
-STATION, WORKER, SCREEN = "restore-station", "restore-station-worker", "restore-station-screen"
+STATION, SCREEN = "restore-station", "restore-station-screen"
 """The users of the units (sysusers.d)."""
 PIN_DRIVERS = ("lgpio", "RPi.GPIO", "pigpio")
 """What gpiozero can reach the pins with, the best first."""

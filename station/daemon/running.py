@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
 
 import structlog
 
@@ -193,10 +192,13 @@ class Running:
         worker = await asyncio.to_thread(self._starter.adopt, found.directory)
         if worker is not None:
             ending = asyncio.create_task(worker.end())
-            with suppress(TimeoutError):  # one that is stuck in the kernel ends when it can; nobody listens to it
+            try:
                 async with asyncio.timeout(KILL_SECONDS):
                     await worker.ended()
-            ending.cancel()
+            except TimeoutError:
+                pass  # one that is stuck in the kernel ends when it can; nobody listens to it
+            finally:
+                ending.cancel()
         await self.close(found.spec.job)
 
     async def _take_up_job(self, found: Found) -> list[Event]:

@@ -30,7 +30,7 @@ class Received:
         self._left = _TOGETHER
         try:
             # For the daemon too, which is of the same group: it reads and deletes it.
-            os.close(os.open(data.parent / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660))
+            os.close(os.open(data.parent / NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o660))
             # A thread reads what the loop wrote, never both at once.
             self._database = sqlite3.connect(data.parent / NAME, isolation_level=None, check_same_thread=False)
             self._database.execute(_TABLE)

@@ -1,18 +1,27 @@
 """What daemon and workers share, from the daemon's side: nothing that a worker leaves leads it elsewhere."""
 
+import json
 import os
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from station.adapters import durable
+from station.adapters.bundle import worker_logs
 from station.adapters.commons import clear_away, let_group_enter, let_group_in, open_plain
-from station.adapters.jobdir import EventReader, JobDirectory
+from station.adapters.jobdir import EventReader, EventWriter, JobDirectory
 from station.adapters.jobshelf import JobShelf
+from station.adapters.vault import OWED, Vault, held
 from station.adapters.workers import LocalStarter
 from station.errors import InputRejected, StorageError
+from station.model.base import BackupId, Ecid, Udid
+from station.worker.received import Received
 from tests.daemon.test_workers import specs
+
+BACKUP, UDID, NOW = BackupId("one"), Udid("00008101-001C2D3E4F5A6B7C"), "2026-01-01T00:00:00Z"
 
 
 @pytest.fixture
@@ -48,6 +57,22 @@ def test_nothing_is_written_through_a_link(tmp_path: Path):
     with pytest.raises(StorageError):
         durable.write(tmp_path / "note", b"newer")
     assert (tmp_path / "note").read_text() == "new"
+
+
+def test_nothing_is_written_through_what_comes_in_between(tmp_path: Path, monkeypatch):
+    (tmp_path / "key").write_text("kept")
+    monkeypatch.setattr(Path, "unlink", lambda path, **_: path.symlink_to(tmp_path / "key"))
+    with pytest.raises(StorageError):
+        durable.write(tmp_path / "note", b"new")
+    assert (tmp_path / "key").read_text() == "kept"
+
+
+def test_a_log_that_is_a_link_is_nobodys(tmp_path: Path, job: JobDirectory):
+    (job.work / "log").write_text("said")
+    assert [said for _, said in worker_logs(tmp_path / "state")] == [b"said"]
+    (job.work / "log").unlink()
+    link(job.work / "log")
+    assert list(worker_logs(tmp_path / "state")) == []
 
 
 @pytest.mark.parametrize("said", ["", "not a number", "0", "-1", "99999999999999999999", "²"])
@@ -116,19 +141,24 @@ def test_directories_without_end_are_no_defect_of_ours(tmp_path: Path):
         os.close(here)
         here = below
     os.close(here)
-    assert clear_away(deep) is not deep.exists()
-    subprocess.run(["rm", "-rf", deep], check=True, timeout=30)
+    try:
+        assert clear_away(deep) is not deep.exists()
+    finally:
+        subprocess.run(["rm", "-rf", deep], check=True, timeout=30)  # pytest could not either
 
 
-def test_a_job_of_an_earlier_version_is_found(tmp_path: Path):
+@pytest.mark.parametrize("cut_off", [False, True])
+def test_a_job_of_an_earlier_version_is_found(tmp_path: Path, cut_off: bool):
     shelf = JobShelf(tmp_path / "state")
     job = shelf.create(specs()[1])
     (job.work / "claimed").touch()
     (job.work / "home" / "record").write_text("a pair record")
     job.revoke()
     for path in list(job.work.iterdir()):
-        path.rename(job.path / path.name)
-    job.work.rmdir()
+        if not cut_off or path.name not in ("home", "reserve"):  # of the moves to it, some were done
+            path.rename(job.path / path.name)
+    if not cut_off:
+        job.work.rmdir()
     (found,) = JobShelf(tmp_path / "state").found()
     assert found.directory.claimed
     assert LocalStarter().adopt(found.directory) is None
@@ -141,3 +171,129 @@ def test_a_worker_that_says_too_much_is_not_read(job: JobDirectory):
         file.truncate(1 << 30)
     with pytest.raises(InputRejected, match="more than any job"):
         EventReader(job).read()
+
+
+DAEMON, WORKER, GROUP = 12001, 12002, 12003
+
+
+def as_user(user: int, does: Callable[[], object]) -> str:
+    """Do something as a user of the group, in a process of its own; what was wrong with it."""
+    reading, writing = os.pipe()
+    if (process := os.fork()) == 0:
+        wrong = "died"
+        try:
+            os.setgroups([])
+            os.setresgid(GROUP, GROUP, GROUP)
+            os.setresuid(user, user, user)
+            os.umask(0o007)
+            does()
+            wrong = ""
+        except BaseException as error:  # noqa: BLE001 (the process ends here)
+            wrong = repr(error)
+        finally:
+            os.write(writing, wrong.encode())
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as heard:
+        said = heard.read()
+    os.waitpid(process, 0)
+    return said
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory of the daemon's that other users get to. (That of tests is root's alone.)"""
+    with TemporaryDirectory(dir="/tmp") as directory:
+        os.chown(directory, DAEMON, GROUP)
+        Path(directory).chmod(0o710)
+        yield Path(directory)
+
+
+def back_up(vault: Vault) -> None:
+    """As the library does it: its directory is for it alone, if it makes it."""
+    data = vault.data(BACKUP)
+    (data / UDID).mkdir(mode=0o755, exist_ok=True)
+    (data / UDID / "ab").mkdir()
+    (data / UDID / "ab" / "abcdef").write_bytes(b"content")
+    with held(data), Received(data) as received:
+        received.note("abcdef", b"digest")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="is two users")
+def test_what_a_worker_backs_up_the_daemon_reads_and_deletes(place: Path):
+    vault = Vault(place / "vault", secret=place / "secret", days=1)
+
+    def begin() -> None:
+        vault.open()
+        vault.begin(BACKUP, ecid=Ecid(1), udid=UDID, model="iPhone 12", now=NOW, trusted=True)
+
+    assert as_user(DAEMON, begin) == ""
+    assert as_user(WORKER, lambda: back_up(vault)) == ""
+    assert "Permission" in as_user(WORKER, (vault.path / OWED / "0x1").touch)
+    assert "Permission" in as_user(WORKER, (vault.path / "mine").mkdir)
+    assert as_user(DAEMON, lambda: vault.count(BACKUP, now=NOW, trusted=True)) == ""
+    assert as_user(DAEMON, lambda: vault.delete(BACKUP)) == ""
+    assert [path.name for path in vault.path.iterdir()] == [OWED]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="is two users")
+def test_a_worker_writes_to_its_part_of_a_job_and_the_daemon_clears_that_away(place: Path):
+    spec = specs()[1]
+    assert as_user(DAEMON, lambda: JobShelf(place).create(spec)) == ""
+    job = JobShelf(place).directory(spec.job)
+
+    def work() -> None:
+        job.claim()
+        with job.living():
+            EventWriter(job).keep("note", b"")
+        (job.work / "home" / "keys").mkdir()
+        (job.work / "home" / "keys" / "record").write_text("opens the phone")
+
+    assert as_user(WORKER, work) == ""
+    for forbidden in (job.revoke, (job.path / "result.json").touch, (job.path / "spec.json").unlink, job.work.rmdir):
+        assert "rror" in as_user(WORKER, forbidden)
+    assert "Permission" in as_user(WORKER, lambda: list(job.path.parent.iterdir()))
+
+    def put_away() -> None:
+        assert job.alive() is None
+        assert EventReader(job).read() == []
+        assert job.clear_home()
+        job.revoke()
+        JobShelf(place).close(spec.job)
+
+    assert as_user(DAEMON, put_away) == ""
+    assert list((place / "jobs").iterdir()) == []
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Vault:
+    """A vault with a backup that is not finished."""
+    vault = Vault(tmp_path / "vault", secret=tmp_path / "secret", days=1)
+    vault.open()
+    vault.begin(BACKUP, ecid=Ecid(1), udid=UDID, model="iPhone 12", now=NOW, trusted=True)
+    return vault
+
+
+@pytest.mark.parametrize("made", ["zzzz", "9999-12-31T23:59:59Z", ""])
+@pytest.mark.parametrize("name", ["made", "keep_until"])
+def test_a_backup_of_no_time_is_none(vault: Vault, name: str, made: str):
+    path = vault.path / BACKUP / "note.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: made}))
+    if (name, made) == ("keep_until", ""):  # it was made while the clock was wrong
+        assert len(vault.notes()) == 1
+        return
+    assert vault.notes() == []
+    assert vault.expire(now=NOW) == []
+    with pytest.raises(InputRejected):
+        vault.begin(BACKUP, ecid=Ecid(1), udid=UDID, model="iPhone 12", now=NOW, trusted=True)
+
+
+def test_nothing_is_made_through_a_link_in_a_backup(vault: Vault, tmp_path: Path):
+    for name in ("lock", "received.db"):
+        (vault.path / BACKUP / name).unlink(missing_ok=True)
+        (vault.path / BACKUP / name).symlink_to(tmp_path / "made")
+    with pytest.raises(StorageError):
+        vault.begin(BACKUP, ecid=Ecid(1), udid=UDID, model="iPhone 12", now=NOW, trusted=True)
+    with pytest.raises(StorageError):
+        Received(vault.data(BACKUP))
+    assert not (tmp_path / "made").exists()

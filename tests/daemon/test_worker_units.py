@@ -138,7 +138,7 @@ async def test_a_kill_that_was_lost_is_repeated(systemd: Systemd, reaper: System
 async def test_who_is_no_worker_is_not_ended(tmp_path: Path, reaper: Systemd):
     reaper.program = "from station.worker import reaper; reaper.main('nobody')"
     process = await asyncio.create_subprocess_exec("sleep", "60")
-    UnitStarter(tmp_path / "systemd", tmp_path / "reaper")._kill(os.pidfd_open(process.pid))
+    UnitStarter(tmp_path / "systemd", tmp_path / "reaper")._have_ended(os.pidfd_open(process.pid))
     await asyncio.to_thread(reaper.first.wait, 30)
     assert await asyncio.to_thread(reaper.started[0].wait, 30) == 1
     process.kill()  # it has not ended by then

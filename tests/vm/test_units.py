@@ -55,7 +55,7 @@ chown {DAEMONS_USER} {KEYS}/one {JOBS}/one/*
 END = """
 import os, pathlib, sys
 from station.adapters.workers import UnitStarter
-UnitStarter(pathlib.Path("/nobody"), pathlib.Path(sys.argv[1]))._kill(os.pidfd_open(int(sys.argv[2])))
+UnitStarter(pathlib.Path("/nobody"), pathlib.Path(sys.argv[1]))._have_ended(os.pidfd_open(int(sys.argv[2])))
 """
 Tried = tuple[object, ...]
 
