@@ -1,14 +1,17 @@
 """What has nothing to do does nothing: a station with a phone that is ready, and sixteen phones that nobody asks.
 
 Counted by the kernel, not timed by us: processor time, and how often each thread gave up the processor by itself,
-which is how often something woke it.
+which is how often something woke it. A rare look (at the machine's health, four times a minute) may wake a thread
+a dozen times at once where others want the disk and the processor too, so it is moments that are counted, not waits.
 """
 
 import asyncio
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -29,8 +32,10 @@ TICK = 1 / os.sysconf("SC_CLK_TCK")
 MAX_LOAD = 0.01
 """Of one core, both processes together."""
 MAX_LOAD_OF_PHONES = 0.02
-MAX_WAKE_UPS = 2.0
-"""A second, each thread. Nothing may look around more often than once a second; a look may be two waits."""
+MOMENT = 0.125
+"""Seconds. What one look at the disk waits for, however often that is, lies within a moment or two."""
+MAX_WAKEFUL = 2.0
+"""Moments a second in which a thread woke, each thread. Nothing may look around more often than once a second."""
 
 
 @dataclass(frozen=True)
@@ -75,16 +80,22 @@ async def test_nothing_polls(store: FirmwareStore, tmp_path: Path):
         await station.until_state("1", BayState.READY)
         async with rig.screen(tmp_path) as window:
             processes = (station.process, window)
-            before = await quiet(*processes)
-            await asyncio.sleep(SECONDS)
-            after = [usage(process) for process in processes]
-    used = sum(then.seconds for then in after) - sum(then.seconds for then in before)
+            moments = [await quiet(*processes)]
+            async with asyncio.timeout(PATIENCE):
+                for _ in range(round(SECONDS / MOMENT)):
+                    await asyncio.sleep(MOMENT)
+                    moments.append([usage(process) for process in processes])
+    used = sum(now.seconds for now in moments[-1]) - sum(then.seconds for then in moments[0])
     assert used / SECONDS < MAX_LOAD
-    for name, then, now in zip(("daemon", "screen"), before, after, strict=True):
-        lived = then.wake_ups.keys() & now.wake_ups.keys()
-        woken = {thread: (now.wake_ups[thread] - then.wake_ups[thread]) / SECONDS for thread in lived}
-        assert max(woken.values()) <= MAX_WAKE_UPS, f"{name}: {woken}"
-        assert now.wake_ups.keys() <= then.wake_ups.keys(), f"{name} started threads"
+    for name, told in zip(("daemon", "screen"), zip(*moments, strict=True), strict=True):
+        wakeful = Counter(
+            thread
+            for then, now in pairwise(told)
+            for thread, woke in then.wake_ups.items()
+            if now.wake_ups.get(thread, woke) > woke
+        )
+        assert all(count / SECONDS <= MAX_WAKEFUL for count in wakeful.values()), f"{name}: {wakeful}"
+        assert told[-1].wake_ups.keys() <= told[0].wake_ups.keys(), f"{name} started threads"
 
 
 async def test_sixteen_phones_in_one_process_cost_nothing(tmp_path: Path):
