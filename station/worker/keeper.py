@@ -1,9 +1,8 @@
 """The keeper: a small process that starts the worker's child, keeps its log and writes down how it ended.
 
 It does nothing but that, so there is nothing in it that could fail; of what was loaded before the fork the two share
-the memory. It holds
-the job's lock; the child inherits it, so that "the worker lives" is true for as long as anybody is there who
-could touch the phone. Each ends with the other: the child by PR_SET_PDEATHSIG, the keeper by waiting for it.
+the memory. It holds the job's lock; the child inherits it, so that "the worker lives" is true for as long as anybody is
+there who could touch the phone. Each ends with the other: the child by PR_SET_PDEATHSIG, the keeper by waiting for it.
 """
 
 import os

@@ -232,7 +232,7 @@ class Guest:
         line = [machine.qemu, "-accel", "tcg,thread=multi", *machine.options, "-smp", "2", "-m", "1G"]
         line += ["-nodefaults", "-display", "none", "-no-reboot"]
         line += ["-kernel", f"{IMAGE}/vmlinuz", "-initrd", f"{IMAGE}/initrd"]
-        line += ["-append", f"console={machine.console} mitigations=off panic=-1 nokaslr"]
+        line += ["-append", f"console={machine.console} mitigations=off panic=-1 nokaslr norandmaps"]
         line += ["-drive", f"format=raw,if=none,id=disk,file={self._disk}", "-rtc", f"base={self._clock}"]
         line += ["-device", "virtio-blk-pci,drive=disk"]
         line += ["-drive", f"format=raw,if=none,id=program,readonly=on,file={self._program}"]
