@@ -1,16 +1,17 @@
-"""The machine that a station is: its name in the network, its time zone, its Wi-Fi.
+"""The machine that a station is: its name in the network, its time zone, its Wi-Fi, who may log in.
 
 What is set is also kept (`keep`), because a system that starts as new each time, or that an update has brought,
 does not know it any more: `restore` sets it again.
 
-Wi-Fi is NetworkManager's: a keyfile (nm-settings-keyfile(5)), which it reads when it starts.
+Wi-Fi is NetworkManager's: a keyfile (nm-settings-keyfile(5)), which it reads when it starts. Logins are OpenSSH's, as
+an image has it: its server runs where there are keys (authorized_keys(5)), which are on the data partition.
 """
 
 import json
 import re
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -84,6 +85,21 @@ class Machine:
             self._remember("country", wifi.country)
             self._country(wifi.country)
         self._let_it_send()
+
+    @property
+    def has_logins_of_ours(self) -> bool:
+        """Whether who may log in is for us to say: on a system that deploy/image made."""
+        return self._path("etc/ssh/sshd_config.d/restore-station.conf").is_file()
+
+    def let_log_in(self, keys: Iterable[str]) -> None:
+        """Let whoever has one of these keys log in over the network, as root, and nobody else. Raises StorageError."""
+        lines = [f"{key}\n" for key in keys]
+        file = self._path("etc/restore-station/authorized_keys")
+        if lines:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            durable.write(file, "".join(lines).encode())
+        else:
+            file.unlink(missing_ok=True)
 
     def restore(self) -> None:
         """Set again what this system does not know any more. Raises StorageError."""

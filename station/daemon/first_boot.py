@@ -1,8 +1,8 @@
 """What is set on the boot partition: `station.toml`, which any computer can edit before the card is in the station.
 
 It holds whatever the settings have (settings.py), and beside them what is not a setting of the daemon's: the PIN,
-language and rotation, which an operator may change later at the station, and the machine's time zone and Wi-Fi. It is
-taken once; what is secret in it is taken out of it then. The same file, changed, is taken again.
+language and rotation, which an operator may change later at the station, and the machine's time zone, Wi-Fi and who may
+log in. It is taken once; what is secret in it is taken out of it then. The same file, changed, is taken again.
 
 Everything is looked at before anything is done, and the settings are read as the daemon will read them.
 """
@@ -19,6 +19,8 @@ from typing import Any
 from zoneinfo import available_timezones
 
 import tomlkit
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from msgspec.structs import replace
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Table
@@ -33,7 +35,7 @@ from station.errors import ConfigError
 from station.model.face import Language, Turn
 from station.model.operator import PIN_DIGITS
 
-OWN = ("pin", "language", "rotation", "timezone", "wifi")
+OWN = ("pin", "language", "rotation", "timezone", "ssh_keys", "wifi")
 """What is not a setting of the daemon's."""
 OF_WIFI = ("name", "password", "hidden", "country")
 SYSTEM = ("state", "socket", "runtime", "virtual")
@@ -43,6 +45,7 @@ MAX_BYTES = 64 << 10
 HEAD = "Written from station.toml on the boot partition. All that can be set: station/daemon/settings.py."
 SSID_BYTES = 32
 PASSWORD = range(8, 64)
+KEY_REMEDY = 'A key is the one line of a file such as id_ed25519.pub: ssh_keys = ["ssh-ed25519 AAAA… me@laptop"].'
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Given:
     language: Language | None = None
     turn: Turn | None = None
     timezone: str | None = None
+    ssh_keys: tuple[str, ...] | None = None
     wifi: Wifi | None = None
 
     @property
@@ -87,6 +91,11 @@ def take(file: Path, places: Places) -> bool:
     document = _parse(data)
     given = look_at(document.unwrap())
     _wifi_is_whole(given, places.machine)
+    if given.ssh_keys and not places.machine.has_logins_of_ours:
+        raise ConfigError(
+            "“ssh_keys” cannot be set: this system was not made by deploy/image and has logins of its own.",
+            remedy="Add the key as this system does it (ssh-copy-id), and take “ssh_keys” out of the file.",
+        )
     after = _without_secrets(document)
     settings = _settings(given, places.settings) if given.settings else None
     if settings is not None:
@@ -97,6 +106,8 @@ def take(file: Path, places: Places) -> bool:
         places.machine.call(host_name(given.settings["name"]))
     if given.timezone is not None:
         places.machine.set_timezone(given.timezone)
+    if given.ssh_keys is not None:
+        places.machine.let_log_in(given.ssh_keys)
     if given.wifi is not None:
         places.machine.join(given.wifi)
     if after != data:
@@ -121,6 +132,7 @@ def look_at(values: Mapping[str, Any]) -> Given:
         "language": _language,
         "rotation": _turn,
         "timezone": _timezone,
+        "ssh_keys": _ssh_keys,
         "wifi": _wifi,
     }
     own = {name: check(values[name]) for name, check in checks.items() if name in values}
@@ -161,6 +173,24 @@ def _timezone(value: Any) -> str:
         remedy = hint if hint.startswith("Is it") else 'As in timezone = "Europe/Berlin".'
         raise ConfigError(f"There is no time zone {_shown(value)}.", remedy=remedy)
     return value
+
+
+def _ssh_keys(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(key, str) for key in value):
+        raise ConfigError("“ssh_keys” must be a list of lines in quotes.", remedy=KEY_REMEDY)
+    return tuple(_ssh_key(number, key.strip()) for number, key in enumerate(value, 1))
+
+
+def _ssh_key(number: int, key: str) -> str:
+    """A line of authorized_keys(5), without options. What is none is not shown: it may be the private key."""
+    try:
+        load_ssh_public_key(key.encode())
+        good = key.isprintable()  # of two lines, the second would be a key too
+    except (ValueError, UnsupportedAlgorithm):
+        good = False
+    if not good:
+        raise ConfigError(f"Number {number} of “ssh_keys” is no public key.", remedy=KEY_REMEDY)
+    return key
 
 
 def _wifi(value: Any) -> Wifi:

@@ -12,6 +12,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from typer.testing import CliRunner
 
 from station.adapters import pin_hash
@@ -31,6 +33,10 @@ from station.model.face import Face, Language, Turn
 from tests.deploy.conftest import ROOT
 
 EXAMPLE = ROOT / "deploy/files/boot/station.toml"
+KEYS = [
+    Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode() + comment
+    for comment in (" me@laptop", "")
+]
 NETWORK = '[wifi]\nname = "Café"\npassword = "a pass\\\\word"\ncountry = "DE"\n'
 
 
@@ -41,8 +47,10 @@ class Card:
         self.file = root / "boot/station.toml"
         self.root = root / "system"
         self.state = root / "state"
-        for directory in (self.file.parent, self.root / "etc/NetworkManager"):
+        self.sshd = self.root / "etc/ssh/sshd_config.d/restore-station.conf"
+        for directory in (self.file.parent, self.root / "etc/NetworkManager", self.sshd.parent):
             directory.mkdir(parents=True)
+        self.sshd.touch()
         (self.root / "etc/hostname").write_text("station\n")
         (self.root / "etc/hosts").write_text("127.0.0.1 localhost\n127.0.1.1 station\n")
         settings = self.root / "etc/restore-station/station.toml"
@@ -66,6 +74,12 @@ class Card:
         return ChoicesFile(self.state).read().choices
 
     @property
+    def let_in(self) -> list[str]:
+        """Whose keys open it."""
+        file = self.root / "etc/restore-station/authorized_keys"
+        return file.read_text().splitlines() if file.exists() else []
+
+    @property
     def network(self) -> str:
         return (self.root / "etc/NetworkManager/system-connections/restore-station.nmconnection").read_text()
 
@@ -85,7 +99,11 @@ def test_the_example_says_nothing(card: Card):
 
 def test_every_line_of_the_example_can_be_taken(card: Card):
     lines = [re.sub(r"^# (?=\[|\w+ = )", "", line) for line in EXAMPLE.read_text().splitlines()]
-    assert card.take("\n".join(lines))
+    text = "\n".join(lines)
+    with pytest.raises(ConfigError, match="no public key"):  # nobody's key opens the station of who leaves it as it is
+        card.take(text)
+    assert card.take(text.replace("ssh-ed25519 AAAA... me@laptop", KEYS[0]))
+    assert card.let_in == [KEYS[0]]
     assert card.settings.keys() == {"name", "policy", "touch_confirms", "bays", "supply", "gpio"}
 
 
@@ -155,6 +173,28 @@ def test_an_open_network_and_a_hidden_one(card: Card):
     card.take('[wifi]\nname = "Open"\npassword = ""\nhidden = true\n')
     assert "hidden=true" in card.network
     assert "wifi-security" not in card.network
+
+
+def test_who_may_log_in_is_who_has_one_of_the_keys(card: Card):
+    card.take(f"ssh_keys = {KEYS}\n")
+    assert card.let_in == KEYS
+    card.take('name = "Counter 1"\n')  # says nothing of them
+    assert card.let_in == KEYS
+    card.take(f'ssh_keys = ["  {KEYS[1]}\\n"]\n')
+    assert card.let_in == [KEYS[1]]
+    card.take("ssh_keys = []\n")
+    assert not card.let_in
+    assert not (card.root / "etc/restore-station/authorized_keys").exists()  # without the file no server runs
+    assert card.take("ssh_keys = [ ]\n")  # nor is that an error
+
+
+def test_a_system_that_has_logins_of_its_own_says_so_and_takes_nothing(card: Card):
+    card.sshd.unlink()
+    with pytest.raises(ConfigError, match="logins of its own"):
+        card.take(f'name = "Counter 1"\nssh_keys = {KEYS}\n')
+    assert not card.let_in
+    assert not card.places.settings.exists()
+    assert card.take('name = "Counter 1"\nssh_keys = []\n')
 
 
 def test_the_radio_is_let_on(card: Card):
@@ -236,6 +276,12 @@ def test_a_power_cut_before_the_secrets_are_out_costs_nothing(card: Card, monkey
         ("rotation = [1]", "“rotation” is [1]"),
         ('timezone = "Europe/Berlim"', "Is it “Europe/Berlin” that is meant?"),
         ("timezone = 1", "There is no time zone 1"),
+        (f'ssh_keys = "{KEYS[0]}"', "must be a list"),
+        ("ssh_keys = [1]", "must be a list"),
+        (f'ssh_keys = ["{KEYS[0]}", "ssh-ed25519 AAAA"]', "Number 2 of “ssh_keys” is no public key"),
+        (f'ssh_keys = ["{KEYS[0]}\\n{KEYS[1]}"]', "Number 1"),
+        (f"ssh_keys = ['command=\"reboot\" {KEYS[0]}']", "Number 1"),
+        ('ssh_keys = [""]', "Number 1"),
         ('wifi = "Shop"', "“wifi” must be a table"),
         ('[wifi]\npassword = "12345678"', "the network's name"),
         ('[wifi]\nname = "N"', "“wifi.password” is missing"),
@@ -263,10 +309,11 @@ def test_what_is_wrong_is_said_and_nothing_is_taken(card: Card, text: str, says:
     assert not (card.root / "etc/NetworkManager/system-connections").exists()
 
 
-def test_a_wrong_secret_is_not_shown(card: Card):
+@pytest.mark.parametrize("line", ['pin = "SECRET"', "ssh_keys = ['-----BEGIN OPENSSH PRIVATE KEY----- SECRET']"])
+def test_a_wrong_secret_is_not_shown(card: Card, line: str):
     with pytest.raises(ConfigError) as caught:
-        card.take('pin = "12x4"\n')
-    assert "12x4" not in f"{caught.value} {caught.value.remedy}"
+        card.take(f"{line}\n")
+    assert "SECRET" not in f"{caught.value} {caught.value.remedy}"
 
 
 def test_letters_that_are_none(card: Card):
