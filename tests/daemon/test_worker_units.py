@@ -34,7 +34,7 @@ class Systemd:
     def __init__(self, path: Path) -> None:
         self.program = WORKER
         self.started: list[subprocess.Popen[bytes]] = []
-        self.first = threading.Event()
+        self._news = threading.Condition()
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(path))
         self._listening.listen()
@@ -49,15 +49,25 @@ class Systemd:
             process.kill()
             process.wait()
 
+    async def nth(self, number: int) -> subprocess.Popen[bytes]:
+        """Wait for the one that was started as this one of all: who connects does not wait until it is."""
+
+        def wait() -> subprocess.Popen[bytes]:
+            with self._news:
+                assert self._news.wait_for(lambda: len(self.started) >= number, 30)
+                return self.started[number - 1]
+
+        return await asyncio.to_thread(wait)
+
     def _serve(self) -> None:
         with suppress(OSError):
             while True:
                 connection, _ = self._listening.accept()
-                with connection:
+                with connection, self._news:
                     self.started.append(
                         subprocess.Popen([sys.executable, "-c", self.program], stdin=connection.fileno())
                     )
-                    self.first.set()
+                    self._news.notify_all()
 
 
 @pytest.fixture
@@ -89,7 +99,7 @@ async def ended(worker: Worker) -> None:
 async def test_a_worker_is_told_its_job_and_known_by_its_process(systemd: Systemd, tmp_path: Path, directory):
     starter = UnitStarter(tmp_path / "systemd", tmp_path / "reaper")
     worker = await asyncio.to_thread(starter.start, directory)
-    assert worker.pid == systemd.started[0].pid
+    assert worker.pid == (await systemd.nth(1)).pid
     await ended(worker)
     assert (directory.path / "told").exists()
     await asyncio.to_thread(starter.close)
@@ -100,11 +110,11 @@ async def test_one_waits_for_the_next_job_and_ends_when_there_is_none(systemd: S
     starter = UnitStarter(tmp_path / "systemd", tmp_path / "reaper")
     await asyncio.to_thread(starter.prepare)
     worker = await asyncio.to_thread(starter.start, directory)
-    assert worker.pid == systemd.started[0].pid
+    assert worker.pid == (await systemd.nth(1)).pid
     await ended(worker)
     starter.prepare()  # there is one already
     starter.close()
-    await asyncio.to_thread(systemd.started[1].wait, 30)
+    await asyncio.to_thread((await systemd.nth(2)).wait, 30)
     assert len(systemd.started) == 2
 
 
@@ -114,7 +124,7 @@ async def test_it_can_be_killed(systemd: Systemd, reaper: Systemd, tmp_path: Pat
     worker = await asyncio.to_thread(starter.start, directory)
     worker.kill()
     await ended(worker)
-    assert len(reaper.started) == 1
+    await reaper.nth(1)
     worker.kill()  # nobody is asked for what has ended
     starter.close()
     assert len(reaper.started) == 1
@@ -127,7 +137,7 @@ async def test_a_kill_that_was_lost_is_repeated(systemd: Systemd, reaper: System
     starter = UnitStarter(tmp_path / "systemd", tmp_path / "reaper")
     worker = await asyncio.to_thread(starter.start, directory)
     ending = asyncio.create_task(worker.end())
-    await asyncio.to_thread(reaper.first.wait, 30)
+    await reaper.nth(1)
     reaper.program = ends
     await ended(worker)
     async with asyncio.timeout(30):
@@ -139,8 +149,7 @@ async def test_who_is_no_worker_is_not_ended(tmp_path: Path, reaper: Systemd):
     reaper.program = "from station.worker import reaper; reaper.main('nobody')"
     process = await asyncio.create_subprocess_exec("sleep", "60")
     UnitStarter(tmp_path / "systemd", tmp_path / "reaper")._have_ended(os.pidfd_open(process.pid))
-    await asyncio.to_thread(reaper.first.wait, 30)
-    assert await asyncio.to_thread(reaper.started[0].wait, 30) == 1
+    assert await asyncio.to_thread((await reaper.nth(1)).wait, 30) == 1
     process.kill()  # it has not ended by then
     assert await process.wait() == -signal.SIGKILL
 
@@ -160,11 +169,10 @@ async def test_a_waiting_one_that_died_is_replaced(systemd: Systemd, tmp_path: P
     systemd.program = "pass"
     starter = UnitStarter(tmp_path / "systemd", tmp_path / "reaper")
     await asyncio.to_thread(starter.prepare)
-    await asyncio.to_thread(systemd.first.wait, 30)
-    await asyncio.to_thread(systemd.started[0].wait, 30)
+    await asyncio.to_thread((await systemd.nth(1)).wait, 30)
     systemd.program = WORKER
     worker = await asyncio.to_thread(starter.start, directory)
-    assert worker.pid == systemd.started[1].pid
+    assert worker.pid == (await systemd.nth(2)).pid
     await ended(worker)
     starter.close()
 
