@@ -16,10 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from tests.deploy.conftest import ROOT
+from tests.deploy.owner import LETS_IN, logs_in
 from tests.deploy.whole import ARM, PC, Disk, copy
 
 IMAGE = ROOT / "deploy/image"
@@ -34,20 +33,14 @@ BUILT = {"amd64": "STATION_IMAGE", "arm64": "STATION_IMAGE_ARM64"}
 """Name images that were built before, for whoever tries these tests again and again."""
 ON_ARM = platform.machine() == "aarch64"
 
-KEY = Ed25519PrivateKey.generate()
-"""By which its owner logs in."""
-PUBLIC = KEY.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
-PRIVATE = KEY.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
 OWNERS = f"""\
 name = "Counter 1"
 pin = "2580"
-ssh_keys = ["{PUBLIC}"]
-[wifi]
+{LETS_IN}[wifi]
 name = "N"
 password = "12345678"
 """
 """What its owner has written into the boot partition's file."""
-SSH = "ssh -n -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile=/run/known -i /run/key"
 
 whole = [
     pytest.mark.system,
@@ -105,22 +98,6 @@ async def boots_to_a_station_that_is_ready(machine: Disk, said: Callable[[str], 
     assert not failed, failed
 
 
-async def its_owner_logs_in(machine: Disk) -> str:
-    """By the key, as root, and by nothing else, and nobody else; by which key the station is known."""
-    lines = PRIVATE.strip().replace("\n", "\\n")
-    await machine.check(
-        f"umask 077; printf %b '{lines}\\n' >/run/key; until systemctl start ssh; do :; done", seconds=300
-    )
-    said = await machine.check(f"{SSH} root@localhost 'id -un; station --help >/dev/null && echo it works'")
-    assert said.endswith("root\nit works"), said
-    await machine.check("ssh-keygen -q -t ed25519 -N '' -f /run/another <<<y >/dev/null")
-    for wrong in (f"{SSH} -o PubkeyAuthentication=no root@localhost", f"{SSH} restore-station@localhost"):
-        assert "Permission denied (publickey)" in (await machine.run(f"{wrong} true"))[1]
-    others = SSH.replace("/run/key", "/run/another")
-    assert "Permission denied (publickey)" in (await machine.run(f"{others} root@localhost true"))[1]
-    return (await machine.check("cut -d' ' -f2- /run/known")).splitlines()[0]
-
-
 class TestWhole:
     pytestmark = whole
 
@@ -138,7 +115,7 @@ class TestWhole:
             network = await machine.check("nmcli -g 802-11-wireless.ssid connection show restore-station")
             assert network == "N"
             assert "gpio" in await machine.check("cat /etc/restore-station/station.toml")  # deploy/install's, kept
-            await its_owner_logs_in(machine)
+            await logs_in(machine)
             # the data partition has the whole disk, and what must outlive an update
             size = int(await machine.check("df --output=size -B1 /data | tail -1"))
             assert size > GROWN
@@ -196,7 +173,7 @@ class TestWhole:
                 # what its owner has set is there still, though it is taken once
                 assert await machine.check("hostname") == "counter-1"
                 assert await machine.check("nmcli -g 802-11-wireless.ssid connection show restore-station") == "N"
-                known.append(await its_owner_logs_in(machine))
+                known.append(await logs_in(machine))
                 # the data partition: it is no part of that, and has the whole disk
                 where = await machine.check("findmnt -no SOURCE /var/lib/restore-station")
                 assert where.endswith("[/kept/var/lib/restore-station]")

@@ -15,6 +15,7 @@ from typing import TextIO
 import pytest
 
 from tests.deploy.conftest import ROOT
+from tests.deploy.owner import LETS_IN, logs_in
 from tests.deploy.test_image import BUILT, IMAGE, LARGER, whole
 from tests.deploy.whole import Disk, copy
 
@@ -279,10 +280,11 @@ class TestWhole:
         disk = copy(updates.image, short / "disk", size=LARGER)
         async with Disk(disk, short, more=[updates.stick()]) as machine:
             machine.keep_a_shell()
-            machine.write("station.toml", 'name = "Counter 1"\n')
+            machine.write("station.toml", f'name = "Counter 1"\n{LETS_IN}')
             await begin(machine)
             assert await version(machine) == "0.0.1"
             identity = await machine.check("cat /etc/machine-id")
+            known = await logs_in(machine)
             await machine.check("mkdir -p /mnt/stick && mount -o ro /dev/vdb /mnt/stick")
 
             code, said = await machine.run("station update /mnt/stick/stranger.raucb", seconds=SLOW)
@@ -306,6 +308,7 @@ class TestWhole:
             assert await version(machine) == "0.0.2"
             assert await machine.check("hostname") == "counter-1"
             assert await machine.check("cat /etc/machine-id") == identity
+            assert await logs_in(machine) == known
             assert "trial" not in await machine.check("grub-editenv /boot/firmware/grub/grubenv list")
 
             await machine.check("mkdir -p /mnt/stick && mount -o ro /dev/vdb /mnt/stick")
