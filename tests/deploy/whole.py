@@ -1,6 +1,9 @@
 """A whole disk, booted by its own boot loader. All it is told is what its owner could write on its first partition.
 
 For tests the kernel is told to keep a shell on a second line, by the words in grub/words.cfg.
+
+With a QEMU before 8.1 one boot of many may hang when the first worker starts (tests/vm/image/init says why); on a real
+machine there is no such fault.
 """
 
 import asyncio
