@@ -40,7 +40,8 @@ PORT = 7000
 CHIP = Path("/run/gpio-chip")
 BAYS = {str(number): f"1-{number}" for number in range(1, 5)}
 """vhci's USB sockets: the first is that of the first phone since boot."""
-BASE = ROOT / "deploy/files/base/etc"
+PARTS = [ROOT / "deploy/files" / part / "etc" for part in ("base", "usb-guard")]
+"""What `deploy/install --usb-guard` lays in /etc."""
 WATCHDOG = 20
 """Seconds. What is delivered has ten; emulated processors take ten times as long for everything."""
 
@@ -303,10 +304,11 @@ def installed(host: VirtualHost, firmware: Path) -> Disk:
     text = (ROOT / "systemd" / drop_in).read_text()
     disk.unit(drop_in, text)
     disk.unit("usbmuxd.service.d/the-guests.conf", HERE + _program(text))
-    for delivered_file in BASE.glob("*.d/*.conf"):
-        disk.lay(f"/etc/{delivered_file.relative_to(BASE)}", delivered_file.read_text())
-    for rules in BASE.glob("udev/rules.d/*"):
-        disk.lay(f"/etc/{rules.relative_to(BASE)}", rules.read_text())
+    for etc in PARTS:
+        for file in [*etc.glob("*.d/*.conf"), *etc.glob("udev/rules.d/*")]:
+            disk.lay(f"/etc/{file.relative_to(etc)}", file.read_text())
+        for file in etc.glob("systemd/system/*-usb-guard.service"):
+            disk.unit(file.name, file.read_text(), wanted_by="multi-user.target")
     disk.lay("/etc/world.sh", PINS)
     disk.unit("world.service", WORLD, wanted_by="sysinit.target")
     disk.unit("outside.service", OUTSIDE, wanted_by="multi-user.target")

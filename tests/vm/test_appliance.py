@@ -35,9 +35,10 @@ from station.virtual.hosting.host import VirtualHost
 from station.virtual.phones.phone import VirtualPhone
 from tests.system.faults import ERASE_SENT, OF_PHASE
 from tests.system.rig import Window
-from tests.vm.appliance import CHIP, STATE, Appliance, connect_cables, installed, switched_on
+from tests.vm.appliance import CHIP, PATIENCE, STATE, Appliance, connect_cables, installed, switched_on
 from tests.vm.firmware import NEW
 from tests.vm.guest import DISPLAY, HOST
+from tests.vm.keyboard import Keyboard
 from tests.vm.kiosk import Kiosk, kiosk_before
 from tests.vm.person import opens, sends
 from tests.vm.program import PROGRAM, PYTHON, ROOT
@@ -62,6 +63,13 @@ OLD = Installed(version="26.1", build="23B85")
 AT_RAMDISK, AT_IMAGE, AT_RETURN = (OF_PHASE[phase] for phase in (Phase.RAMDISK, Phase.IMAGE, Phase.RETURN))
 OUTSIDE = 600.0
 """Seconds until phones are where they are to be held."""
+CUTS = 4
+"""How often a disk is cut off while records are written on it."""
+SEED = 20261121
+RECORDS = 32 << 20
+"""Bytes of that disk."""
+CUT_SECONDS = 400.0
+"""For what takes a quarter of that."""
 FILL = f"""
 free=$(stat --file-system --format='%a %S' {STATE} | {{ read -r blocks size; echo $((blocks * size)); }})
 fallocate --length $((free - (100 << 20))) /filled
@@ -216,10 +224,34 @@ async def _slowness(station: Appliance) -> float:
     return (float(ended) - float(begun_there)) / min(here)
 
 
+async def _cut_off(station: Appliance) -> str:
+    """Cut a disk off at random moments while records are written on it (`tests.vm.power_cuts`); what was seen."""
+    made, disk = station.guest.out / "records", "/dev/shm/records"
+    process = await asyncio.create_subprocess_exec("mke2fs", "-q", "-t", "ext4", str(made), f"{RECORDS >> 10}k")
+    assert await process.wait() == 0
+    prepare = f"cp {made} {disk} && modprobe --all loop dm-flakey && cd {PROGRAM}"
+    cut = f"{prepare} && exec {PYTHON} -m tests.vm.power_cuts {disk} {SEED} {CUTS}"
+    said = await station.guest.check("sh", "-c", cut, seconds=CUT_SECONDS)
+    assert said.count("told") == CUTS
+    told, kept = (sum(int(line.split()[at]) for line in said.splitlines()) for at in (2, 4))
+    return f"{CUTS} power cuts while records are written, {told} records told to be durable, {kept} kept, none lost"
+
+
 async def test_boot_to_ready(story: Story):
     story.measured(f"boot: the daemon ready after {story.ready:.1f} s, without {story.waited:.1f} s")
     assert not (await story.appliance.until(lambda snapshot: True)).clock_trusted
     assert story.ready < BOOT_SECONDS or story.waited > BUSY
+
+
+async def test_a_keyboard_at_a_phones_socket_is_not_let_in(story: Story):
+    """Phones are let in beside it: those of all this story."""
+    guest = story.appliance.guest
+    await guest.check("systemctl", "start", "station-usb-guard", seconds=PATIENCE)  # waits until it is up
+    async with Keyboard(guest) as keyboard:
+        await keyboard.plug()
+        assert not await keyboard.is_let_in()
+        assert not await keyboard.is_felt()
+        await keyboard.let_in()  # it would have been felt
 
 
 async def test_a_restore_outlives_screen_daemon_usbmuxd_and_its_neighbours_worker(story: Story, tmp_path: Path):
@@ -328,10 +360,13 @@ async def test_the_disk_is_full(story: Story):
     await story.clear("1", phone)
 
 
-async def test_the_watchdog_bites_a_daemon_that_hangs(story: Story):
-    seconds = await story.appliance.kill("station", "STOP")
+async def test_the_watchdog_bites_a_daemon_that_hangs_while_another_disk_is_cut_off(story: Story):
+    """Two things that have nothing to do with each other: for one of them the processors only wait."""
+    station = story.appliance
+    seconds, seen = await asyncio.gather(station.kill("station", "STOP"), _cut_off(station))
     story.measured(f"the daemon hung: another was ready after {seconds:.1f} s of the guest's clock")
-    said = await story.appliance.guest.check("journalctl", "--unit=station", "--no-pager", "--lines=200")
+    story.measured(seen)
+    said = await station.guest.check("journalctl", "--unit=station", "--no-pager", "--lines=200")
     assert "Watchdog timeout" in said
 
 
