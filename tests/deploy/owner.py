@@ -15,9 +15,8 @@ SSH = "ssh -n -o BatchMode=yes -o StrictHostKeyChecking=accept-new -o UserKnownH
 async def logs_in(machine: Disk) -> str:
     """Log in by the key, as root; by nothing else, and nobody else. Returns the key by which the station is known."""
     lines = _PRIVATE.strip().replace("\n", "\\n")
-    await machine.check(
-        f"(umask 077; printf %b '{lines}\\n' >/run/key); until systemctl start ssh; do :; done", seconds=300
-    )
+    await machine.check(f"(umask 077; printf %b '{lines}\\n' >/run/key)")
+    await machine.check("until systemctl is-active --quiet ssh; do sleep 1; done", seconds=300)
     said = await machine.check(f"{SSH} root@localhost 'id -un; station --help >/dev/null && echo it works'")
     assert said.endswith("root\nit works"), said
     await machine.check("ssh-keygen -q -t ed25519 -N '' -f /run/another <<<y >/dev/null")
