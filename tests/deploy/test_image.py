@@ -203,6 +203,7 @@ class TestArm:
                 await boots_to_a_station_that_is_ready(machine, sys.stdout.write)
             assert await machine.check("uname -m") == "aarch64"
             assert await machine.check("hostname") == "counter-1"
+            await logs_in(machine)
 
 
 @pytest.mark.system
