@@ -82,8 +82,9 @@ venv_install() {
     rm "$venv/.unfinished"
 }
 
-# What systemd-python and, where it has no wheel, sslpsk-pmd3 are built with.
-build_packages=(python3-venv python3-dev gcc libc6-dev pkg-config libsystemd-dev libssl-dev)
+# What systemd-python and, where they have no wheel, sslpsk-pmd3 and lgpio (Python 3.13) are built with.
+build_packages=(python3-venv python3-dev gcc libc6-dev pkg-config libsystemd-dev libssl-dev swig)
+export PYPI=1 # has lgpio's setup.py build its library in, as in its wheels
 
 # What the virtual machine of the tests is built and run with.
 vm_packages=(mmdebstrap busybox-static cpio kmod e2fsprogs dosfstools exfatprogs fdisk xz-utils gcc make libelf1)

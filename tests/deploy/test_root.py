@@ -20,6 +20,8 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("mmdebstrap") is None, reason="there is no mmdebstrap"),
 ]
 
+RELEASES = ("bookworm", "trixie")
+"""Of Debian, and so of Raspberry Pi OS."""
 HERE = "/src"
 """Where the project is in there."""
 ENTER = """
@@ -38,12 +40,14 @@ NAMED = re.compile("restore.station|/station")
 Run = Callable[..., str]
 
 
-@pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A Debian of this machine's release with an init, and nothing else: Raspberry Pi OS Lite has more."""
-    root = tmp_path_factory.mktemp("root") / "root"
-    release = platform.freedesktop_os_release()["VERSION_CODENAME"]
-    sources = next(Path("/etc/apt", name) for name in ("sources.list.d/debian.sources", "sources.list"))
+@pytest.fixture(scope="module", params=RELEASES)
+def fresh(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A Debian with an init, and nothing else: Raspberry Pi OS Lite has more."""
+    place = tmp_path_factory.mktemp("root")
+    root, release = place / "root", request.param
+    ours = next(Path("/etc/apt", name) for name in ("sources.list.d/debian.sources", "sources.list"))
+    sources = place / ours.name  # this machine's mirrors
+    sources.write_text(ours.read_text().replace(platform.freedesktop_os_release()["VERSION_CODENAME"], release))
     command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=apt", '--aptopt=APT::Sandbox::User "root"']
     subprocess.run([*command, "--include=systemd-sysv,udev,ca-certificates", release, root, sources], check=True)
     (root / "etc/apt/apt.conf.d/90root").write_text('APT::Sandbox::User "root";\n')
