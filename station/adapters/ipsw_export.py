@@ -92,7 +92,8 @@ def _kind(folder: Path, mounts: Path) -> str:
 
 def _write(directory: Path, digests: Digests, part: Path, advance: Advance) -> None:
     total, done, durable_to = sum(file.size for file in digests.files), 0, 0
-    with part.open("wb") as file:
+    part.unlink(missing_ok=True)  # what is on a stick may be a link to anywhere
+    with part.open("xb") as file:
         with zipfile.ZipFile(file, "w") as archive:
             for each in digests.files:
                 info = zipfile.ZipInfo(each.path)

@@ -67,7 +67,7 @@ def test_what_is_mounted_is_for_all_to_see_and_goes_with_its_device():
 
 def test_nothing_on_a_stick_is_run():
     (options,) = re.findall(r'--options "([^"]+)"', SCRIPT.read_text())
-    assert {"nosuid", "nodev", "noexec"} <= set(options.split(","))
+    assert {"nosuid", "nodev", "noexec", "nosymfollow"} <= set(options.split(","))
 
 
 def test_the_guard_lets_in_what_is_a_disk_and_nothing_else():

@@ -134,6 +134,19 @@ def exported(store: FirmwareStore, folder: Path, mounts: Path) -> Path:
     return ipsw_export.export(store.list()[0], folder, lambda *_: None, mounts=mounts)
 
 
+def test_a_link_on_a_stick_leads_nowhere(store, old, tmp_path):
+    store.import_ipsw(old)
+    stick, precious = tmp_path / "stick", tmp_path / "precious"
+    precious.write_text("records")
+    stick.mkdir()
+    for name in ("iPhone13,2_26.2_23C55_Restore.ipsw", ".iPhone13,2_26.2_23C55_Restore.ipsw.part"):
+        (stick / name).symlink_to(precious)
+    file = exported(store, stick, Path("/proc/self/mountinfo"))
+    assert not file.is_symlink()
+    assert [*stick.iterdir()] == [file]
+    assert precious.read_text() == "records"
+
+
 def test_a_stick_that_cannot_hold_it_is_named_first(store, old, tmp_path, monkeypatch):
     store.import_ipsw(old)
     device = tmp_path.stat().st_dev

@@ -244,7 +244,7 @@ async def test_a_stick_is_there_for_all_units_and_pulled_without_warning(bench: 
     await bench.plug(make(images, "vfat", "MY STICK"))
     options = await bench.is_at("/media/MY_STICK")
     assert options.startswith("vfat ")
-    assert {"rw", "nosuid", "nodev", "noexec", "noatime", "flush"} <= set(options.split()[1].split(","))
+    assert {"rw", "nosuid", "nodev", "noexec", "nosymfollow", "noatime", "flush"} <= set(options.split()[1].split(","))
     for unit in WRITERS:
         assert await bench.within(unit, "sh", "-c", WRITE, "/media/MY_STICK") == (0, ""), unit
     for unit in BLIND:
@@ -292,7 +292,7 @@ async def test_two_of_one_name_in_partitions_and_without(bench: Bench, images: P
 async def test_a_disk_of_owners_and_a_label_that_leads_elsewhere(bench: Bench, images: Path):
     await bench.plug(make(images, "ext4", "../../etc $(x)"))
     options = await bench.is_at("/media/etc_x")
-    assert {"nosuid", "nodev", "noexec"} <= set(options.split()[1].split(","))
+    assert {"nosuid", "nodev", "noexec", "nosymfollow"} <= set(options.split()[1].split(","))
     code, _ = await bench.within("station.service", "touch", "/media/etc_x/mine")
     assert code != 0
     await bench.guest.check("install", "-d", "-o", USER, "/media/etc_x/backups")
