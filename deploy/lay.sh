@@ -45,8 +45,12 @@ write_notes() {
     rm -f "$notes/begun"
 }
 
+# Whole or not at all: of half a note, a later run would make that somebody had changed all the rest.
 write_note() {
-    [ "$(cat "$notes/$1" 2>/dev/null)" = "$2" ] || echo "$2" >"$notes/$1"
+    [ "$(cat "$notes/$1" 2>/dev/null)" != "$2" ] || return 0
+    echo "$2" >"$notes/$1.new"
+    sync "$notes/$1.new"
+    mv "$notes/$1.new" "$notes/$1"
 }
 
 # lay_down LINE…: each "SOURCE<tab>TARGET" is to be there, and nothing else of ours.

@@ -7,9 +7,10 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TextIO
 
 import pytest
@@ -21,6 +22,7 @@ from tests.deploy.whole import Disk, copy
 
 IDLE = ROOT / "deploy/idle"
 SCRIPTS = ROOT / "deploy/files/image/usr/local/lib/restore-station"
+NOBODY = 65534
 CHAIN = "proof/station/chain.sqlite"
 SLOW = 900.0
 """Seconds that emulated processors may take to read and write a whole system."""
@@ -62,6 +64,19 @@ class TestIdle:
             fcntl.flock(file, fcntl.LOCK_EX)
             assert subprocess.run([IDLE, tmp_path], check=False, timeout=30, env=told).returncode == 1
         assert subprocess.run([IDLE, tmp_path], check=False, timeout=30, env=told).returncode == 0
+
+    @pytest.mark.parametrize("make", [lambda path: path.symlink_to("elsewhere"), os.mkfifo, Path.mkdir])
+    def test_what_is_no_lock_is_neither_followed_nor_taken_for_idleness(
+        self, tmp_path: Path, make: Callable[[Path], object]
+    ):
+        """What root opens there, somebody else may have put there."""
+        path = tmp_path / "jobs/one/work/lock"
+        path.parent.mkdir(parents=True)
+        make(path)
+        done = subprocess.run([IDLE, tmp_path], capture_output=True, text=True, check=False, timeout=30)
+        assert done.returncode == 1
+        assert "cannot be told" in done.stderr
+        assert not (path.parent / "elsewhere").exists()
 
     def test_it_waits_for_its_end(self, tmp_path: Path, locked: TextIO):
         with subprocess.Popen([IDLE, "--wait", tmp_path], stdin=subprocess.DEVNULL) as waiting:
@@ -112,7 +127,9 @@ class TestFallenBack:
 
     @pytest.fixture
     def state(self, tmp_path: Path) -> Path:
-        state = tmp_path / "state"
+        return self.filled(tmp_path / "state")
+
+    def filled(self, state: Path) -> Path:
         for directory, form in ((state, 2), (state / "before-update", 1)):
             (directory / "proof/station").mkdir(parents=True)
             with closing(sqlite3.connect(directory / CHAIN)) as database:
@@ -164,6 +181,21 @@ class TestFallenBack:
         assert "as they were" in self.begin(state, slot="A", trial="trial=B")
         assert self.form(state / CHAIN) == 1
         assert self.form(state / "of-another-version/chain.sqlite") == 2
+
+    @pytest.mark.skipif(os.getuid() != 0, reason="only root can be led to what is root's")
+    def test_a_link_in_what_is_the_stations_leads_root_nowhere(self):
+        with TemporaryDirectory(dir="/var/tmp") as place:
+            Path(place).chmod(0o755)
+            roots, state = Path(place, "roots"), self.filled(Path(place, "state"))
+            roots.mkdir()
+            (state / "of-another-version").symlink_to(roots)
+            for path in (state, *state.rglob("*")):
+                os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+            with pytest.raises(subprocess.CalledProcessError):
+                self.begin(state, slot="A", trial="trial=B")
+            assert roots.stat().st_uid == 0
+            assert list(roots.iterdir()) == []
+            assert self.form(state / CHAIN) == 2
 
     def test_what_was_kept_and_cannot_be_read_takes_nothings_place(self, state: Path):
         (state / "before-update" / CHAIN).write_bytes(b"no database at all, of any form")
