@@ -66,6 +66,12 @@ def test_what_begins_as_root_may_do_as_the_station():
     assert {"CAP_SETUID", "CAP_SETGID"} < set(may.split())
 
 
+def test_none_takes_all_memory_or_all_processes():
+    drop_in = "usbmuxd.service.d/restore-station.conf"
+    for name in [file.name for file in (ROOT / "systemd").glob("*.service")] + [drop_in]:
+        assert {"MemoryMax", "TasksMax"} <= unit(name).keys(), name
+
+
 def test_few_units_have_a_network():
     with_network = {
         file.name

@@ -143,7 +143,17 @@ async def test_nobody_else_is_reached(host, port, server: Server):
 
 @pytest.mark.parametrize(
     "address",
-    ["127.0.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "::1", "::ffff:10.0.0.1", "fe80::1", "100.64.0.1"],
+    [
+        "127.0.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "0.0.0.0",
+        "::1",
+        "::ffff:10.0.0.1",
+        "fe80::1",
+        "100.64.0.1",
+        "64:ff9b::10.0.0.1",
+    ],
 )
 async def test_apples_names_never_lead_into_the_local_network(monkeypatch, address):
     async def lies(host, port, **_):
