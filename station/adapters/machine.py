@@ -71,13 +71,16 @@ class Machine:
         file = self._file
         return file.is_file() and f"ssid={_bytes(wifi.ssid)}\n" in file.read_text()
 
-    def join(self, wifi: Wifi) -> None:
-        """Have it join this network. Raises ConfigError, StorageError."""
+    def require_networks(self) -> None:
+        """Raise ConfigError where there is nobody who could join a network."""
         if not self._networks.parent.is_dir():
             raise ConfigError(
                 "“wifi” cannot be set: this system has no NetworkManager.",
                 remedy="Set the network up as this system does it, and take “wifi” out of the file.",
             )
+
+    def join(self, wifi: Wifi) -> None:
+        """Have it join this network (see `require_networks`). Raises StorageError."""
         if wifi.password is not None:
             self._networks.mkdir(mode=0o700, exist_ok=True)
             durable.write(self._file, _keyfile(wifi).encode(), mode=0o600)

@@ -96,6 +96,8 @@ def take(file: Path, places: Places) -> bool:
             "“ssh_keys” cannot be set: this system was not made by deploy/image and has logins of its own.",
             remedy="Add the key as this system does it (ssh-copy-id), and take “ssh_keys” out of the file.",
         )
+    if given.wifi is not None:
+        places.machine.require_networks()
     after = _without_secrets(document)
     settings = _settings(given, places.settings) if given.settings else None
     if settings is not None:

@@ -324,8 +324,13 @@ def test_letters_that_are_none(card: Card):
 
 def test_a_system_without_networkmanager_says_so(card: Card):
     (card.root / "etc/NetworkManager").rmdir()
+    told = f'name = "One"\npin = "123456"\n{NETWORK}'
     with pytest.raises(ConfigError, match="no NetworkManager"):
-        card.take(NETWORK)
+        card.take(told)
+    assert card.file.read_text() == told
+    assert not card.places.settings.exists()
+    assert not card.state.exists()
+    assert (card.root / "etc/hostname").read_text() == "station\n"
 
 
 @pytest.fixture
