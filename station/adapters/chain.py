@@ -109,6 +109,9 @@ def to_file(value: object) -> bytes:
     return msgspec.json.format(canonical(value), indent=2) + b"\n"
 
 
+ELSEWHERE = "If they are a station's that keeps them elsewhere, name its directory: --state DIRECTORY."
+
+
 def signed_part(document: Message) -> bytes:
     """What a document's signature covers: every field but `signature`."""
     fields = msgspec.to_builtins(document)
@@ -142,7 +145,9 @@ def connect(files: ChainFiles) -> sqlite3.Connection:
         StorageError: it is not there, or cannot be opened.
     """
     beside = [files.database.with_name(files.database.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")]
-    _, wal, *_ = beside
+    database, wal, *_ = beside
+    if not database.exists():
+        raise StorageError(f"There are no records to read in {files.path}.", remedy=ELSEWHERE)
     # Without a write-ahead log nobody has the database open, and `immutable` reads it without leaving anything
     # beside it. With one, SQLite must be allowed to read that log: the newest records are in it.
     mode = "mode=ro" if wal.exists() else "mode=ro&immutable=1"

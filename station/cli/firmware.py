@@ -36,7 +36,7 @@ app.command("share")(share.share)
 
 GIVEN_UP_SECONDS = 86_400.0
 """After which a download that nobody went on with is one that is not wanted."""
-EMPTY = "There is no firmware in the store. Import some: station firmware import FILE.ipsw"
+EMPTY = "There is no firmware in the store. Fetch some, or import a file: station firmware fetch, import."
 
 Store = Annotated[Path | None, typer.Option("--store", help="The firmware store, if not the settings' one.")]
 Build = Annotated[str, typer.Argument(help="A build, such as 23C71.")]

@@ -43,13 +43,14 @@ COMMANDS = {
     "doctor": "doctor",
     "configure": "configure",
     "places": "places",
+    "update": "update",
 }
 
 
 PANELS = {
     "The phones": ("status", "watch", "offers", "advise", "did-not-help", "guide", "start", "cancel", "dismiss"),
     "What an operator decides": ("confirm", "decide", "overrule", "release", "order"),
-    "The station itself": ("use", "bays", "face", "pin", "places"),
+    "The station itself": ("use", "bays", "face", "pin", "places", "update"),
     "What the station keeps": ("records", "backups", "firmware"),
     "Trying and mending": ("demo", "virtual", "doctor", "logs"),
     "What the units run": ("daemon", "screen", "worker", "gateway", "usbmuxd", "upkeep", "configure"),

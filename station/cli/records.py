@@ -21,7 +21,7 @@ from station.adapters.signing import PublicKey, key_type
 from station.adapters.upkeep import Notes
 from station.cli.plainly import fail, in_words, plain_errors
 from station.daemon import settings
-from station.errors import StationError
+from station.errors import InputRejected, StationError
 from station.model.base import format_ecid
 from station.model.certificate import Certificate
 from station.model.upkeep import Chore, ChoreNote
@@ -124,6 +124,8 @@ def verify_records(
             typer.echo(f"{certificate.name} is signed with the key {held.key_id}, and unchanged.")
             return
         files = ChainFiles(directory) if directory else _files(state, emulated)
+        if not files.path.is_dir():
+            raise InputRejected(f"There are no records to read in {files.path}.", remedy=chain.ELSEWHERE)
         trusted = PublicKey.read(key or files.public_key)
         anchors = [Anchor(*expect_head)] if expect_head else []
         if certificate is not None:

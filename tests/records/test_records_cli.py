@@ -151,8 +151,8 @@ async def test_a_demonstration_is_called_one(opened, station, state):
 def test_a_station_without_records_says_so(tmp_path, command):
     result = CliRunner().invoke(app, [*command, "--state", str(tmp_path)])
     assert result.exit_code == 1
-    assert result.output
-    assert "Traceback" not in result.output
+    assert f"There are no records to read in {tmp_path}" in result.output
+    assert "--state" in result.output
 
 
 async def test_words_of_a_phone_are_no_markup(opened, station, state):
