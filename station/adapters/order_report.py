@@ -68,12 +68,19 @@ def _line(note: OrderNote, ecid: Ecid, record: Record | None) -> ReportLine:
     )
 
 
+def _end(report: OrderReport) -> str:
+    if report.ended:
+        return f"Over at {report.ended}: {report.why_ended}."
+    if report.why_ended:
+        return f"It ends with what has begun: {report.why_ended}."
+    return "It still holds."
+
+
 def _lines(report: OrderReport) -> Iterator[str]:
     bays = f"bays {', '.join(report.bays)}" if report.bays else "every bay"
     phones = "1 phone" if report.count == 1 else f"{report.count} phones"
     yield f"{report.station}: standing order “{SERVICES[report.service].title}”, {phones}, {bays}"
-    ended = f"Over at {report.ended}: {report.why_ended}." if report.ended else "It still holds."
-    yield f"Given at {report.given}. {ended}"
+    yield f"Given at {report.given}. {_end(report)}"
     yield f"Done and verified: {report.done}. Not done: {report.failed}. Not come: {report.left}."
     if any(line.emulated for line in report.phones):
         yield "EMULATED: these phones are virtual ones, and this proves nothing."

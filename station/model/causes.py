@@ -37,6 +37,7 @@ class Cause(Enum):
     FIND_MY_ON = "find_my_on"
     ACTIVATION_LOCKED = "activation_locked"
     NOT_ACTIVATED = "not_activated"
+    NOT_SET_UP = "not_set_up"
     ACTIVATION_UNREACHABLE = "activation_unreachable"
     PASSCODE_NOT_GIVEN = "passcode_not_given"
     TYPE_PASSCODE = "type_passcode"
@@ -180,6 +181,10 @@ EXPLANATIONS: dict[Cause, Explanation] = {
     Cause.NOT_ACTIVATED: Explanation(
         title="Apple did not activate the phone.",
         remedy="Set it up by hand over Wi-Fi. If Apple refuses there too, ask Apple.",
+    ),
+    Cause.NOT_SET_UP: Explanation(
+        title="The phone has not been set up.",
+        remedy="Finish its setup on the phone. Then start again.",
     ),
     Cause.ACTIVATION_UNREACHABLE: Explanation(
         title="Apple's activation server cannot be reached.",

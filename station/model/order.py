@@ -106,7 +106,7 @@ class OrderReport(Message, frozen=True, kw_only=True):
     count: int
     given: str
     ended: str
-    """Empty: it still holds."""
+    """Empty: it still holds, or ends with what has begun (`why_ended`)."""
     why_ended: str
     done: int
     failed: int

@@ -47,8 +47,9 @@ CAUSES = {
     207: Cause.BACKUP_PASSWORD_UNKNOWN,
     208: Cause.LOCKED,
     211: Cause.FIND_MY_ON,
+    212: Cause.NOT_SET_UP,
 }
-"""All others are the phone's refusal, in its own words: a management that forbids it, a set-up that is not finished."""
+"""All others are the phone's refusal, in its own words: a management that forbids it, for one."""
 
 CHANGING = {"ChangePassword": Act.CHANGE_BACKUP_PASSWORD, "Restore": Act.PUT_BACK}
 """Messages that change the phone."""

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
+from station.adapters.order_report import text_of
 from station.adapters.orders import OrderShelf
 from station.cli.main import app
 from station.errors import StorageError
@@ -20,6 +21,7 @@ from station.model.order import OrderNote, OrderReport
 from station.model.service import Service
 from tests.core.helpers import ONE, TWO, A, B, clean_facts, facts, gone
 from tests.daemon.helpers import RESTORED, Conducted, Daemon, House, arrived, spec_of
+from tests.screen.operator_samples import REPORT
 
 pytestmark = pytest.mark.system  # files are made durable, over and over
 
@@ -85,6 +87,7 @@ async def test_a_night(house):
         assert (await asyncio.to_thread(kept, house)).consents == (consent,)
         meanwhile = (await asyncio.to_thread(invoke, house)).output
         assert "1 phone, every bay" in meanwhile
+        assert "It still holds." in meanwhile
         assert "Not done: 0. Not come: 0." in meanwhile
         assert "It is being worked on." in meanwhile
         assert "Needs somebody" not in meanwhile
@@ -164,6 +167,18 @@ async def test_what_did_not_go_well_comes_first(house):
     assert (found.done, found.failed, found.left) == (0, 1, 1)
     assert text.index("Needs somebody:") < text.index("The program working on this phone ended unexpectedly.")
     assert [passed.ecid for passed in found.passed] == [B]
+
+
+@pytest.mark.parametrize(
+    ("ended", "why", "says"),
+    [
+        ("", "", "It still holds."),
+        ("", "the operator ended it", "It ends with what has begun: the operator ended it."),
+        ("2026-01-01T06:00:00Z", "its time is over", "Over at 2026-01-01T06:00:00Z: its time is over."),
+    ],
+)
+def test_a_report_says_whether_the_order_holds(ended, why, says):
+    assert says in text_of(msgspec.structs.replace(REPORT, ended=ended, why_ended=why))
 
 
 def test_an_order_that_is_deleted_while_they_are_listed_is_none(tmp_path):

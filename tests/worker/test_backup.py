@@ -250,6 +250,14 @@ async def test_a_phone_that_was_left_before_its_restart_says_so_and_takes_the_ba
     assert phone.system.files.read(CANARY) == phone.system.canary
 
 
+async def test_a_phone_that_was_not_set_up_says_so(station, place):
+    phone = station.plug()
+    assert phone.system is not None
+    phone.system.set_up = False
+    worker = await back_up(station, place, phone)
+    assert (await worker.failure()).cause is Cause.NOT_SET_UP, worker.log()
+
+
 @pytest.mark.parametrize(
     ("status", "cause"),
     [(None, Cause.FIND_MY_ON), (106, Cause.PHONE_FULL), (205, Cause.BACKUP_FAULTY)],

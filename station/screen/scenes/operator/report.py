@@ -79,6 +79,8 @@ def _totals(report: OrderReport) -> list[Count]:
 
 def _when(report: OrderReport) -> str:
     title, given = SERVICES[report.service].title, times.day_and_clock(report.given)
+    if not report.ended and report.why_ended:
+        return f"“{title}”, armed {given}. It ends with what has begun: {report.why_ended}."
     if not report.ended:
         return f"“{title}”, armed {given}. It still holds."
     return f"“{title}”, armed {given}, over {times.clock(report.ended)}: {report.why_ended}."
