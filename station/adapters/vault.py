@@ -38,6 +38,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from station.adapters import durable
 from station.adapters.commons import clear_away, let_group_enter, let_group_in, open_plain
+from station.adapters.listing import all_below, entries_of
 from station.errors import InputRejected, Refused, StorageError
 from station.model.backup import BackupNote, BackupState
 from station.model.base import BackupId, Ecid, Udid, format_ecid
@@ -176,11 +177,9 @@ class Vault:
         if note.state is BackupState.VERIFIED:
             return
         try:
-            sizes = [path.lstat().st_size for path in self.data(backup).rglob("*") if path.is_file()]
+            sizes = [path.lstat().st_size for path in all_below(self.data(backup)) if path.is_file()]
         except OSError as error:
             raise StorageError(f"The backup cannot be read: {error.strerror}.", remedy=_REMEDY) from error
-        except RecursionError as error:
-            raise StorageError("The backup has directories in directories without end.") from error
         keep_until = _later(now, self._days) if trusted else ""
         counted = msgspec.structs.replace(
             note, state=BackupState.VERIFIED, files=len(sizes), size=sum(sizes), keep_until=keep_until
@@ -255,9 +254,11 @@ class Vault:
             raise StorageError(f"The vault could not be written to: {error.strerror}.", remedy=_REMEDY) from error
 
     def owed(self) -> dict[Ecid, BackupId]:
-        """The phones that have a password of ours, and the backup whose it is."""
+        """The phones that have a password of ours, and the backup whose it is. Raises StorageError."""
         found = {}
-        for path in (self.path / OWED).glob("0x*"):
+        for path in self._entries(self.path / OWED):
+            if not path.name.startswith("0x"):
+                continue
             with suppress(OSError, ValueError), open_plain(path) as file:
                 found[Ecid(int(path.name, 16))] = BackupId(file.read(MAX_NOTE).decode())
         return found
@@ -286,12 +287,23 @@ class Vault:
         """Every note, oldest first, of what is being deleted too. Raises StorageError."""
         notes = []
         try:
-            for path in self.path.glob(f"*/{NOTE}"):
-                with suppress(InputRejected):
-                    notes.append(self._read(path))
+            for place in self._entries(self.path):
+                with suppress(InputRejected, PermissionError):  # the latter: lost+found is root's
+                    if (place / NOTE).exists():
+                        notes.append(self._read(place / NOTE))
         except OSError as error:
-            raise StorageError(f"The vault {self.path} cannot be read: {error.strerror}.", remedy=_REMEDY) from error
+            raise self._unreadable(error) from error
         return sorted(notes, key=lambda note: (note.made, note.id))
+
+    def _entries(self, directory: Path) -> list[Path]:
+        """What is in a directory of the vault; nothing where there is no vault yet. Raises StorageError."""
+        try:
+            return entries_of(directory, missing_ok=True)
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: OSError) -> StorageError:
+        return StorageError(f"The vault {self.path} cannot be read: {error.strerror}.", remedy=_REMEDY)
 
     def _named(self, backup: BackupId) -> BackupNote:
         if "/" in backup or backup in ("", ".", "..", OWED):
