@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from station.adapters import chain, durable
+from station.adapters.listing import entries_of
 from station.adapters.order_report import report_of, text_of
 from station.adapters.records import chain_files
 from station.adapters.signing import key_type
@@ -60,7 +61,11 @@ class OrderShelf:
             self._prune()
 
     def holding(self) -> tuple[OrderNote, bool] | None:
-        """The order that is not over, and whether the machine has run ever since; None: there is none."""
+        """The order that is not over, and whether the machine has run ever since; None: there is none.
+
+        Raises:
+            StorageError: the orders cannot be looked through.
+        """
         for path in self._notes():
             kept = _read(path)
             if kept is not None and not kept.note.closed:
@@ -68,7 +73,7 @@ class OrderShelf:
         return None
 
     def newest(self) -> OrderNote | None:
-        """The order that was given last; None: there never was one, or it was deleted."""
+        """The order that was given last; None: there never was one, or it was deleted. Raises as `holding`."""
         kept = next((kept for path in self._notes() if (kept := _read(path)) is not None), None)
         return None if kept is None else kept.note
 
@@ -89,16 +94,22 @@ class OrderShelf:
         durable.write(self._path / f"{note.id}.report.txt", text_of(report).encode(), mode=0o640)
 
     def _notes(self) -> list[Path]:
-        """The files of all orders, newest first."""
-        if not self._path.is_dir():
-            return []
-        notes = [path for path in self._path.glob("*.json") if not path.name.endswith(".report.json")]
+        """The files of all orders, newest first. Raises StorageError."""
+        try:
+            found = entries_of(self._path, missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"The standing orders cannot be read: {error.strerror}.") from error
+        notes = [path for path in found if path.name.endswith(".json") and not path.name.endswith(".report.json")]
         return sorted(notes, key=_written, reverse=True)
 
     def _prune(self) -> None:
-        for path in self._notes()[KEPT:]:
-            for old in (path, *(path.with_name(f"{path.stem}.report{suffix}") for suffix in (".json", ".txt"))):
-                old.unlink(missing_ok=True)
+        """Delete old ones. What a failing disk keeps goes the next time: the new one is written all the same."""
+        try:
+            for path in self._notes()[KEPT:]:
+                for old in (path, *(path.with_name(f"{path.stem}.report{suffix}") for suffix in (".json", ".txt"))):
+                    old.unlink(missing_ok=True)
+        except (StorageError, OSError) as error:
+            log.warning("old standing orders not deleted", error=str(error))
 
 
 def _read(path: Path) -> _Kept | None:
