@@ -17,6 +17,7 @@ import msgspec
 
 from station.adapters import certificate, chain
 from station.adapters.chain import ChainFiles
+from station.adapters.listing import entries_of
 from station.adapters.signing import PublicKey
 from station.errors import InputRejected, RecordsBroken, StationError
 from station.model.certificate import Certificate
@@ -74,13 +75,16 @@ def anchor_of(path: Path, key: PublicKey, files: ChainFiles) -> Anchor:
     Raises:
         InputRejected: the file cannot be read, or it is a PDF that no certificate in the chain's directory is about.
         RecordsBroken: it was not signed with this key, or was changed.
+        OSError: the chain's certificates cannot be looked through.
     """
     if path.suffix.lower() != ".pdf":
         held = key.read_document(path, Certificate)
         return Anchor(held.record, held.digest)
     # A PDF carries no signature of its own; the signed JSON that the station keeps holds its digest.
     digest = hashlib.sha256(chain.read_file(path)).hexdigest()
-    for candidate in sorted(files.certificates.glob("*.json")):
+    for candidate in sorted(entries_of(files.certificates, missing_ok=True)):
+        if candidate.suffix != ".json":
+            continue
         with suppress(RecordsBroken):  # a broken one is for the report
             kept = key.read_document(candidate, Certificate)
             if kept.pdf_sha256 == digest:
@@ -224,7 +228,12 @@ class _Audit:
 
     def _unexpected_files(self) -> None:
         for directory in (self._files.records, self._files.certificates):
-            for path in sorted(directory.glob("*")):
+            try:
+                there = entries_of(directory, missing_ok=True)
+            except OSError as error:
+                self._find(f"The directory “{directory.name}” cannot be looked through: {error.strerror}.")
+                continue
+            for path in sorted(there):
                 # A dot file is what a power cut leaves of a write; it was never part of the records.
                 if path not in self._expected_files and not path.name.startswith("."):
                     self._find(f"{path.name} belongs to no record.")

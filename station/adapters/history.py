@@ -9,6 +9,7 @@ from statistics import median
 import msgspec
 
 from station.adapters import chain
+from station.adapters.listing import entries_of
 from station.adapters.records import chain_files
 from station.adapters.signing import key_type
 from station.core.situation import Times
@@ -34,7 +35,11 @@ class History:
 
     @classmethod
     def read(cls, state: Path) -> "History":
-        """What the records in the station's state directory tell. Blocks. What cannot be read tells nothing."""
+        """What the records in the station's state directory tell. Blocks. One that cannot be read tells nothing.
+
+        Raises:
+            OSError: they cannot be looked through.
+        """
         history = cls()
         for emulated in (False, True):
             for record in _newest(state, emulated=emulated):
@@ -63,8 +68,7 @@ class History:
 def _newest(state: Path, *, emulated: bool) -> Iterator[Record]:
     """The newest records of one chain, oldest first, from their files: the database is somebody else's by now."""
     files = chain_files(state, key_type(emulated=emulated))
-    if not files.records.is_dir():
-        return
-    for path in sorted(files.records.glob("*.json"))[-MAX_READ:]:
+    there = (path for path in entries_of(files.records, missing_ok=True) if path.suffix == ".json")
+    for path in sorted(there)[-MAX_READ:]:
         with suppress(StationError, ValueError):
             yield chain.record_of(msgspec.json.decode(chain.read_file(path), type=SealedRecord))

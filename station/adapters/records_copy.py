@@ -26,6 +26,7 @@ from typing import IO
 
 from station.adapters import audit, chain, durable
 from station.adapters.chain import ChainFiles
+from station.adapters.listing import all_below, entries_of
 from station.adapters.records import chain_files
 from station.adapters.signing import DemonstrationKey, PublicKey, StationKey
 from station.errors import RecordsBroken, StorageError
@@ -37,6 +38,7 @@ ROOM = 16 << 20
 """Bytes that a copy leaves free."""
 _CHUNK = 1 << 20
 _NAME = re.compile(r"restore-station-records-\d{8}T\d{6}Z\.zip", re.ASCII)
+_LEFT = re.compile(r"\.restore-station-records-.*\.part")
 _WORDS = {
     errno.ENOSPC: ("it is full", "Free some space there, or take a larger one."),
     errno.EROFS: ("nothing can be written to it", "Unlock it, or take another one."),
@@ -81,7 +83,7 @@ class Copied:
 
 def copies(place: Path) -> Sequence[Path]:
     """The copies there are, oldest first. Raises OSError."""
-    return sorted(path for path in place.iterdir() if _NAME.fullmatch(path.name))
+    return sorted(path for path in entries_of(place) if _NAME.fullmatch(path.name))
 
 
 def copy_records(state: Path, place: Path, *, keep: int, at: str) -> Copied | None:
@@ -194,7 +196,7 @@ def _lay_out(files: ChainFiles, work: ChainFiles) -> None:
     for directory in (files.path, files.records, files.certificates):
         beside = work.path / directory.relative_to(files.path)
         beside.mkdir(exist_ok=True)
-        for path in directory.iterdir():
+        for path in entries_of(directory):
             # A dot file is what a power cut left of a write.
             if path.is_file() and not path.name.startswith((".", files.database.name)):
                 _link(path, beside / path.name)
@@ -209,10 +211,11 @@ def _link(path: Path, target: Path) -> None:
 
 def _put_there(work: Path, target: Path, count: int, *, keep: int) -> Copied:
     part = target.with_name(f".{target.name}.part")
+    everything = [path for path in sorted(all_below(work)) if path.is_file()]  # on our own disk, not on the other one
     try:
-        for left in target.parent.glob(".restore-station-records-*.part"):
-            left.unlink()
-        everything = [path for path in sorted(work.rglob("*")) if path.is_file()]
+        for left in entries_of(target.parent):
+            if _LEFT.fullmatch(left.name):
+                left.unlink()
         _require_room(target.parent, sum(path.stat().st_size for path in everything))
         # A new file, always: the disk was in anybody's hands, and a link on it would lead to a file of the station's.
         with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w+b") as file:

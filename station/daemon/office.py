@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from station.adapters import chain, clock, pin_hash
 from station.adapters.choices import ChoicesFile
+from station.adapters.listing import all_below, entries_of
 from station.adapters.order_report import report_of
 from station.adapters.orders import OrderShelf
 from station.adapters.records import chain_files
@@ -197,7 +198,8 @@ class Office:
         lines: list[RecordLine] = []
         for emulated in (False, True):
             files = chain_files(self._state, key_type(emulated=emulated))
-            last = max((int(path.stem) for path in files.records.glob("*.json") if path.stem.isdecimal()), default=0)
+            there = (path for path in entries_of(files.records, missing_ok=True) if path.suffix == ".json")
+            last = max((int(path.stem) for path in there if path.stem.isdecimal()), default=0)
             count += last
             for number in range(last, max(0, last - RECORDS_SHOWN), -1):
                 with suppress(StationError, ValueError):  # `station records verify` tells of it
@@ -249,7 +251,7 @@ def _record(files: chain.ChainFiles, number: int) -> RecordLine:
 
 def _size(directory: str) -> int:
     with suppress(OSError):
-        return sum(path.stat().st_size for path in Path(directory).rglob("*") if path.is_file())  # links to contents
+        return sum(path.stat().st_size for path in all_below(Path(directory)) if path.is_file())  # links to contents
     return 0
 
 

@@ -59,9 +59,16 @@ class RecordedProof:
         return Finished(record=written, number=sealed.number, certificate=certificate, proof=code)
 
     def times(self) -> Times:
-        """How long services took here of late. Blocks the first time: it reads the newest records."""
+        """How long services took here of late. Blocks the first time: it reads the newest records.
+
+        While a disk that fails does not let it, nothing is known of it.
+        """
         if self._history is None:
-            self._history = History.read(self._state)
+            try:
+                self._history = History.read(self._state)
+            except OSError as error:
+                log.warning("how long services took cannot be read", error=str(error))
+                return History().times()
         return self._history.times()
 
     def quarantine(self, releases: Iterable[Release]) -> Quarantine:

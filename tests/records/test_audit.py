@@ -18,6 +18,7 @@ from station.adapters.signing import DemonstrationKey, PublicKey, StationKey
 from station.errors import InputRejected, RecordsBroken
 from station.model.certificate import Certificate
 from station.model.record import ChainHead
+from tests.disks import unlistable
 from tests.records.conftest import RECORDS
 from tests.records.damage import zero_an_index
 from tests.records.samples import failed, record
@@ -311,6 +312,15 @@ def test_certificates_that_are_swapped_or_put_in_are_found(files, key):
 def test_what_a_power_cut_leaves_of_a_write_is_no_record(files, key):
     (files.records / ".000005.json.part").write_bytes(b"{")
     assert found(files, key) == ""
+
+
+def test_a_directory_that_cannot_be_looked_through_is_told(files, key, monkeypatch):
+    """What no record is about may be in there."""
+    unlistable(monkeypatch, files.records)
+    assert found(files, key) == "The directory “records” cannot be looked through: Input/output error."
+    unlistable(monkeypatch, files.certificates)
+    with pytest.raises(OSError, match="Input/output error"):
+        audit.anchor_of(files.pdf(4), key, files)
 
 
 def test_a_whole_chain_put_back_is_found_by_an_anchor_only(files, key, pristine):

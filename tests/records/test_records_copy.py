@@ -20,6 +20,7 @@ from station.adapters.upkeep import Notes
 from station.cli.main import app
 from station.errors import RecordsBroken, StorageError
 from station.model.upkeep import Chore
+from tests.disks import unlistable
 from tests.namespaces import UNSHARE, needs_namespaces
 
 pytestmark = pytest.mark.system
@@ -124,6 +125,23 @@ def test_what_a_crash_left_is_cleared_away(state, place):
     (state / ".copying-records/old").touch()
     copy_records(state, place, keep=3, at=AT.format(1))
     assert [path.name for path in place.iterdir()] == ["restore-station-records-20260301T030000Z.zip"]
+
+
+def test_a_place_that_cannot_be_looked_through_gets_no_copy(state, place, monkeypatch):
+    """What was left there would take its room for ever."""
+    with monkeypatch.context() as failing:
+        unlistable(failing, place)
+        with pytest.raises(StorageError, match="could not be written to"):
+            copy_records(state, place, keep=1, at=AT.format(1))
+    assert not list(place.iterdir())
+
+
+def test_records_that_cannot_be_looked_through_are_not_copied_in_parts(state, place, monkeypatch):
+    unlistable(monkeypatch, state / ".copying-records")
+    with pytest.raises(StorageError, match="The records could not be gathered: Input/output error") as caught:
+        copy_records(state, place, keep=1, at=AT.format(1))
+    assert "the station's own disk" in caught.value.remedy
+    assert not list(place.iterdir())
 
 
 def test_a_link_on_the_disk_leads_nowhere(state, place, tmp_path):
