@@ -20,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+from station.adapters.listing import all_below, entries_of
 from station.core.versions import age
 from station.errors import InputRejected, StationError
 
@@ -124,7 +125,7 @@ def find_ipsws(place: Path) -> list[Path]:
 
 
 def _ipsws_in(folder: Path, depth: int) -> Iterator[Path]:
-    for path in folder.iterdir():
+    for path in entries_of(folder):
         kind = path.lstat().st_mode
         if path.name.startswith("."):  # as what computers leave on sticks: "._" and a name that was copied there
             continue
@@ -168,7 +169,7 @@ def read_manifest(data: bytes) -> Manifest:
 
 
 def _walk(root: Path) -> Iterator[Entry]:
-    for path in root.rglob("*"):
+    for path in all_below(root):
         kind = path.lstat()
         if stat.S_ISDIR(kind.st_mode):
             continue

@@ -10,11 +10,12 @@ shares read again. And whatever reads a directory reads one of links just as wel
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from station.adapters import durable
+from station.adapters.listing import entries_of
 
 NAME = "objects"
 
@@ -79,16 +80,14 @@ class Objects:
         durable.sync_directory(self.path)
 
     def sweep(self, wanted: set[str]) -> int:
-        """Take away everything but the contents that are wanted; the bytes that became free."""
+        """Take away everything but the contents that are wanted; the bytes that became free. Raises OSError."""
         freed = 0
-        for place in list(self._all()):
+        directories = [path for path in entries_of(self.path, missing_ok=True) if path.is_dir()]
+        for place in [place for directory in directories for place in entries_of(directory)]:
             if place.name not in wanted:
                 freed += place.lstat().st_size
                 place.unlink()
-        for directory in (*self.path.glob("*/"), self.path):
+        for directory in (*directories, self.path):
             with suppress(OSError):  # not empty, mostly
                 directory.rmdir()
         return freed
-
-    def _all(self) -> Iterator[Path]:
-        return self.path.glob("*/*")

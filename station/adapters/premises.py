@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from station.adapters import durable, leases
+from station.adapters.listing import all_below, entries_of
 from station.errors import Refused, StorageError
 
 LOCK_SECONDS = 60.0
@@ -67,17 +68,23 @@ class Premises:
         shutil.rmtree(away)
 
     def hand_over(self, like: Path, *made: Path) -> None:
-        """Give what root has made, by hand, to whom `like` belongs: the station must be able to change it."""
+        """Give what root has made, by hand, to whom `like` belongs: the station must be able to change it.
+
+        Raises:
+            OSError: not all of it was given.
+        """
         if os.geteuid() != 0:
             return
         owner = like.stat()
-        for path in (below for place in made for below in (place, *place.rglob("*"))):
+        for path in (below for place in made for below in (place, *all_below(place))):
             now = path.lstat()
             if (now.st_uid, now.st_gid) != (owner.st_uid, owner.st_gid):
                 os.lchown(path, owner.st_uid, owner.st_gid)
 
     def _clear_leftovers(self) -> None:
-        for leftover in self.path.glob(_INCOMING + "*"):
+        for leftover in entries_of(self.path):
+            if not leftover.name.startswith(_INCOMING):
+                continue
             with suppress(Refused, OSError), leases.take_alone(leftover):
                 shutil.rmtree(leftover, ignore_errors=True)
 

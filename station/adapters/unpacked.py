@@ -19,6 +19,7 @@ import msgspec
 
 from station.adapters import durable
 from station.adapters.ipsw import MANIFEST, Entry, Manifest, is_inside
+from station.adapters.listing import all_below
 from station.adapters.objects import Look, Objects, link_to, look_at
 from station.core.versions import age
 from station.errors import InputRejected, StorageError
@@ -298,7 +299,7 @@ def walk(directory: Path | str, above: str = "") -> Iterator[tuple[str, os.DirEn
 
 
 def _sync_tree(root: Path) -> None:
-    for made in (root, *(path for path in root.rglob("*") if path.is_dir() and not path.is_symlink())):
+    for made in (root, *(path for path in all_below(root) if path.is_dir() and not path.is_symlink())):
         durable.sync_directory(made)
 
 

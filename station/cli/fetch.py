@@ -150,7 +150,8 @@ def _models(words: Sequence[str], ours: Settings, kept: Iterable[Firmware]) -> l
                 fail(f"There is no model “{word}”. It is written like iPhone13,2 or 'iPhone 12', in quotes.")
             found += (model for model in named if model not in found)
         return found
-    times = History.read(ours.state).times()
+    with plain_errors():
+        times = History.read(ours.state).times()
     seen = {model for _, model, _ in times.seconds if model}
     seen |= {model for firmware in kept for model in firmware.product_types}
     if not seen:

@@ -17,6 +17,7 @@ from station.adapters.history import History
 from station.adapters.ipsw import find_ipsws
 from station.adapters.ipsw_export import export
 from station.adapters.jobdir import JobDirectory
+from station.adapters.listing import entries_of
 from station.adapters.origins import Origin, Vouching
 from station.adapters.premises import disk_trouble
 from station.adapters.unpacked import Advance
@@ -211,9 +212,13 @@ def _open(store: Path | None, *, write: bool = False) -> FirmwareStore:
 
 
 def _promised(ours: Settings) -> frozenset[str]:
-    """Directories of firmware that jobs of this station have been given, also those whose worker does not run yet."""
+    """Directories of firmware that jobs of this station have been given, also those whose worker does not run yet.
+
+    Raises:
+        OSError: the jobs cannot be looked through.
+    """
     promised = set()
-    for path in (ours.state / "jobs").glob("*/"):
+    for path in entries_of(ours.state / "jobs", missing_ok=True):
         job = JobDirectory(path)
         try:
             firmware = job.spec().firmware

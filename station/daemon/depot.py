@@ -104,7 +104,7 @@ class Depot:
         return not isinstance(instead, Offer) or instead.build == newest
 
     def arrival(self, offer: Offer) -> Arrival | None:
-        """What its download says of itself."""
+        """What its download says of itself. Raises StorageError: the disk does not tell."""
         return arrival_of(self._store.path, offer)
 
     def make_room(self, offer: Offer, in_use: Collection[str], seen: Collection[str]) -> None:

@@ -83,7 +83,7 @@ class Depot(Protocol):
         ...
 
     def arrival(self, offer: Offer) -> Arrival | None:
-        """What its download says of itself."""
+        """What its download says of itself. Raises StorageError: the disk does not tell."""
         ...
 
     def make_room(self, offer: Offer, in_use: Collection[str], seen: Collection[str]) -> None:
@@ -425,9 +425,10 @@ class Supply:
         run = self._run
         if run is None or not run.end.done():
             return
-        self._run = None
         code, complaint = run.end.result()
         offer = run.errand.offer
+        seen = None if code == 0 else await self._seen(offer)
+        self._run = None  # not before that was read: where the disk fails, it is looked at again
         if code == 0:
             log.info("download is here", build=offer.build, version=offer.version)
             self._needs.asked -= set(offer.product_types)
@@ -438,7 +439,6 @@ class Supply:
             else:
                 self._count_failure(offer, USELESS, "", now)
             return
-        seen = await self._seen(offer)
         words = complaint if code in (FAILED, WRONG) else ""
         says, remedy = (words, "") if seen is None or not seen.says else (seen.says, seen.remedy)
         log.warning("download failed", build=offer.build, code=code, says=says or complaint)

@@ -50,6 +50,10 @@ class Download:
     def ends(self, code: int, says: str = "") -> None:
         self._end.set_result((code, says))
 
+    @property
+    def over(self) -> bool:
+        return self._end.done()
+
     async def ended(self) -> tuple[int, str]:
         return await self._end
 
@@ -299,6 +303,27 @@ async def test_what_is_wrong_is_given_up_at_once(world):
         )
         driven.ask()
         await world.until(lambda: len(world.downloads) == 2)
+
+
+async def test_how_a_download_ended_is_not_lost_on_a_disk_that_fails(world, monkeypatch):
+    arrival = world.arrival
+    failed: list[Offer] = []
+
+    def fail_once(offer):
+        if world.downloads[0].over and not failed:
+            failed.append(offer)
+            raise StorageError("The firmware could not be read or written.")
+        return arrival(offer)
+
+    monkeypatch.setattr(world, "arrival", fail_once)
+    async with supplied(world) as driven:
+        needs(driven, TWELVE)
+        await world.until(lambda: world.downloads)
+        world.downloads[0].ends(WRONG, "It is not what the lists say.")
+        await world.until_quiet(lambda: failed)
+        driven.later(world, supply.FIRST_BACKOFF)
+        await world.until(lambda: world.told.arrivals[0].state is ArrivalState.FAILED)
+        assert len(world.downloads) == 1
 
 
 async def test_what_only_a_programmer_understands_is_not_said(world):

@@ -17,6 +17,7 @@ from station.model.base import BayId, Ecid, JobId, PlugId, SocketPath
 from station.model.job import JobSpec, Reach
 from station.model.service import Service
 from station.virtual.firmware.ipsw import zip_ipsw
+from tests.disks import unlistable
 from tests.firmware.test_sharing import ONE, OTHER
 from tests.firmware.tiny import tiny_ipsw
 
@@ -194,6 +195,18 @@ def test_prune(station, store, old, new):
     assert pruned.exit_code == 0
     assert pruned.stdout.splitlines()[0] == "iOS 26.2 (23C55) for iPhone13,2 was removed."
     assert [firmware.build for firmware in store.list()] == ["23C71"]
+
+
+def test_nothing_is_pruned_while_the_jobs_cannot_be_looked_through(station, store, old, new, tmp_path, monkeypatch):
+    """One of them may have been given what would go."""
+    station("import", str(old))
+    station("import", str(new))
+    (tmp_path / "jobs").mkdir()
+    unlistable(monkeypatch, tmp_path / "jobs")
+    pruned = station("prune")
+    assert pruned.exit_code == 1
+    assert "jobs cannot be used: Input/output error." in pruned.stderr
+    assert len(store.list()) == 2
 
 
 def test_prune_takes_downloads_that_nobody_went_on_with(station, store):

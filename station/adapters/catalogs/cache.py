@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from station.adapters import durable
 from station.adapters.catalogs.asking import Answer, Validators
+from station.adapters.listing import entries_of
 from station.core.rollback import Newest, forget, remember, turned_back
 from station.core.versions import age
 from station.errors import InputRejected, StorageError
@@ -87,10 +88,12 @@ class Cache:
         """Everything that can be read, and in words what could not and was dropped."""
         found, troubles = [], []
         try:
-            paths = sorted(self._directory.glob("[!.]*.json"))
-        except OSError:
-            paths = []
-        for path in paths:
+            there = entries_of(self._directory, missing_ok=True)
+        except PermissionError:
+            return [], ["The lists of firmware may not be read by this user."]
+        except OSError as error:
+            return [], [f"The lists of firmware cannot be read now: {error.strerror or error}."]
+        for path in sorted(path for path in there if path.suffix == ".json" and not path.name.startswith(".")):
             try:
                 found.append(self._read(path))
             except PermissionError:

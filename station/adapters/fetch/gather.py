@@ -26,6 +26,7 @@ from station.adapters.fetch.limits import Limits
 from station.adapters.fetch.line import Line
 from station.adapters.fetch.neighbour import Neighbour
 from station.adapters.fetch.vouched import Vouched, is_as_vouched
+from station.adapters.listing import all_below
 from station.adapters.objects import Objects
 from station.adapters.unpacked import FileDigest
 from station.errors import StorageError
@@ -130,13 +131,15 @@ class Gathering:
         Raises:
             StorageError: it does not fit.
             Refused: the download is to end.
+            OSError: what is here cannot be looked through.
         """
         names = {each.file.path for each in wanted}
         self._files = {path: here for path, here in self._files.items() if path in names and self._is_there(path, here)}
         for path, _ in list(unpacked.walk(self._root)):
             if path not in self._files:
                 (self._root / path).unlink()
-        for directory in sorted(self._root.glob("**/*/"), reverse=True):
+        directories = [path for path in all_below(self._root) if path.is_dir()]
+        for directory in sorted(directories, reverse=True):
             with suppress(OSError):  # not empty, mostly; one may stand where a file belongs now
                 directory.rmdir()
         self._held.clear()

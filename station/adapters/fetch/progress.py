@@ -20,6 +20,8 @@ from threading import Event
 import msgspec
 
 from station.adapters.fetch.pace import Rate
+from station.adapters.listing import all_below, entries_of
+from station.adapters.premises import disk_trouble
 from station.errors import Refused
 from station.model.catalog import Arrival, ArrivalState, Offer
 
@@ -109,12 +111,15 @@ def held(directory: Path, stop: Event) -> Iterator[None]:
 
 
 def arrivals(store_path: Path) -> list[Arrival]:
-    """Everything that is on its way into a store, or was when it was interrupted."""
+    """Everything that is on its way into a store, or was when it was interrupted. Raises as `leftovers`."""
     return [arrival for leftover in leftovers(store_path) if (arrival := _arrival(leftover)) is not None]
 
 
 def arrival_of(store_path: Path, offer: Offer) -> Arrival | None:
-    """How far just this download is, and no other of the same build; None: nothing is known of it."""
+    """How far just this download is, and no other of the same build; None: nothing is known of it.
+
+    Raises as `leftovers`.
+    """
     return next((_arrival(leftover) for leftover in leftovers(store_path) if leftover.id == offer.id), None)
 
 
@@ -130,20 +135,25 @@ def _arrival(leftover: Leftover) -> Arrival | None:
 
 
 def leftovers(store_path: Path) -> list[Leftover]:
-    """What there is of downloads in a store, going on or not."""
+    """What there is of downloads in a store, going on or not. Raises StorageError: the disk does not tell."""
     found = []
-    for directory in sorted(store_path.glob(PREFIX + "*")):
-        with suppress(OSError):
-            times = [path.stat().st_mtime for path in (directory, *directory.glob("*.json"))]
-            found.append(
-                Leftover(
-                    id=directory.name.removeprefix(PREFIX),
-                    directory=directory,
-                    idle_seconds=max(0.0, time.time() - max(times)),
-                    held=_is_held(directory / "lock"),
-                )
-            )
+    with disk_trouble():
+        there = entries_of(store_path, missing_ok=True)
+        for directory in sorted(path for path in there if path.name.startswith(PREFIX)):
+            with suppress(FileNotFoundError, NotADirectoryError):  # it came to its end, or is none
+                found.append(_leftover(directory))
     return found
+
+
+def _leftover(directory: Path) -> Leftover:
+    notes = (path for path in entries_of(directory) if path.suffix == ".json")
+    times = [path.stat().st_mtime for path in (directory, *notes)]
+    return Leftover(
+        id=directory.name.removeprefix(PREFIX),
+        directory=directory,
+        idle_seconds=max(0.0, time.time() - max(times)),
+        held=_is_held(directory / "lock"),
+    )
 
 
 def discard(leftover: Leftover) -> int:
@@ -154,7 +164,7 @@ def discard(leftover: Leftover) -> int:
     try:
         with held(leftover.directory, Event()):
             # What a file takes: room for all of one is kept when it is begun. Contents of the store stay.
-            found = [path.lstat() for path in leftover.directory.rglob("*")]
+            found = [path.lstat() for path in all_below(leftover.directory)]
             freed = sum(each.st_blocks * 512 for each in found if stat.S_ISREG(each.st_mode) and each.st_nlink == 1)
             (leftover.directory / "state.json").unlink(missing_ok=True)  # first: without it nothing is gone on with
             shutil.rmtree(leftover.directory)
