@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
+from station.adapters.listing import entries_of
 from station.errors import StorageError
 from station.model.base import JobId
 
@@ -51,18 +52,21 @@ class MemoryShelf:
             raise StorageError(f"The backup's password could not be handed on: {error.strerror}.") from error
 
     def clear(self, job: JobId) -> None:
-        """Remove what a job has left unread."""
+        """Remove what a job has left unread. Raises StorageError: perhaps it is still there."""
         self._remove(lambda owner: owner == job)
 
     def sweep(self, living: Collection[JobId]) -> None:
-        """Remove what all jobs have left but these."""
+        """Remove what all jobs have left but these. Raises as `clear`."""
         self._remove(lambda owner: owner not in living)
 
     def _remove(self, which: Callable[[JobId], bool]) -> None:
-        for path in self.path.glob("*"):
-            if which(JobId(path.stem)):
-                with suppress(FileNotFoundError, IsADirectoryError):  # a directory is a worker's doing, and no password
-                    path.unlink()
+        try:
+            for path in entries_of(self.path, missing_ok=True):
+                if which(JobId(path.stem)):
+                    with suppress(FileNotFoundError, IsADirectoryError):  # the latter is a worker's doing: no password
+                        path.unlink()
+        except OSError as error:
+            raise StorageError(f"Passwords that nobody took could not be removed: {error.strerror}.") from error
 
 
 def take(path: Path) -> str:

@@ -4,8 +4,8 @@ Each has an end: a backup when it was kept long enough, a password when its work
 phone leaves. Every call blocks.
 """
 
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -114,7 +114,8 @@ class Custody:
 
     def ended(self, job: JobId) -> None:
         """A job's worker is gone: what it left unread, and the keys in its home, go too."""
-        self._memory.clear(job)
+        with _told_of_passwords():
+            self._memory.clear(job)
         self._clear_home(job)
         self._promised.pop(job, None)
 
@@ -125,7 +126,8 @@ class Custody:
             specs: the jobs that are still open.
             living: those whose workers live.
         """
-        self._memory.sweep(living)
+        with _told_of_passwords():
+            self._memory.sweep(living)
         for spec in specs:
             if spec.job not in living:
                 self._clear_home(spec.job)
@@ -214,3 +216,12 @@ class Custody:
     def _require_verified(note: BackupNote, ecid: Ecid) -> None:
         if note.state is not BackupState.VERIFIED or note.ecid != ecid:
             raise Refused(f"Backup {note.id} is not one that this phone can get.")
+
+
+@contextmanager
+def _told_of_passwords() -> Iterator[None]:
+    """Passwords that stay in memory are told of, and keep nothing else from being cleared away."""
+    try:
+        yield
+    except StorageError as error:
+        log.warning("passwords not removed", error=str(error))

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from station.adapters.firmware import FirmwareStore
 from station.adapters.jobdir import JobDirectory
@@ -28,6 +29,7 @@ from station.model.backup import BackupState
 from station.model.base import BackupId, BayId, Ecid, JobId, PlugId, SocketPath, Udid
 from station.model.job import BackupPlace, JobSpec, Reach
 from station.model.service import Service
+from tests.disks import unlistable
 
 NOW, NEXT_DAY, LATER = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-02-01T00:00:00Z"
 ONE, TWO = BackupId("one"), BackupId("two")
@@ -165,9 +167,39 @@ def test_a_disk_that_fails_is_told_as_one(vault, monkeypatch):
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr("os.scandir", failing)
-    for ask in (vault.notes, lambda: vault.expire(now=LATER), lambda: vault.count(ONE, now=NOW, trusted=True)):
-        with pytest.raises(StorageError):
+    for ask in (vault.notes, vault.owed, lambda: vault.expire(now=LATER)):
+        with pytest.raises(StorageError, match="Input/output error"):
             ask()
+    with pytest.raises(StorageError, match="Input/output error"):
+        vault.count(ONE, now=NOW, trusted=True)
+
+
+def test_a_backup_that_cannot_be_looked_through_does_not_count(vault, monkeypatch):
+    place = begin(vault, ONE)
+    with monkeypatch.context() as failing:
+        unlistable(failing, place)
+        with pytest.raises(StorageError, match="The backup cannot be read: Input/output error"):
+            vault.count(ONE, now=NOW, trusted=True)
+    assert vault.note(ONE).state is BackupState.PARTIAL
+    vault.count(ONE, now=NOW, trusted=True)
+    assert vault.note(ONE).files == 1
+
+
+def test_no_secret_is_made_anew_while_it_is_unknown_what_is_in_the_vault(vault, tmp_path, monkeypatch):
+    begin(vault, ONE)
+    (tmp_path / "keys" / "secret").unlink()
+    unlistable(monkeypatch, vault.path)
+    with pytest.raises(StorageError, match="cannot be read: Input/output error"):
+        vault.open()
+    assert not (tmp_path / "keys" / "secret").exists()
+
+
+def test_what_is_roots_in_the_vault_is_no_backup(vault):
+    """On a disk of its own there is a lost+found."""
+    begin(vault, ONE)
+    (vault.path / "lost+found").mkdir(mode=0o000)
+    (vault.path / "file").touch()
+    assert [note.id for note in vault.notes()] == [ONE]
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "owed", "../vault/one", "none"])
@@ -339,6 +371,20 @@ def test_what_a_worker_is_about_to_work_with_is_not_deleted(vault, custody, memo
     custody.ended(spec.job)
     assert custody.expire(moment(LATER))
     assert vault.notes() == []
+
+
+def test_passwords_that_cannot_be_removed_end_no_daemon(vault, custody, memory, monkeypatch):
+    begin(vault, ONE)
+    vault.count(ONE, now=NOW, trusted=True)
+    spec = put_back(ONE, memory)
+    custody.prepare(spec, now=NOW, trusted=True)
+    unlistable(monkeypatch, memory.path)
+    with capture_logs() as logs:
+        custody.ended(spec.job)
+        custody.sweep([], [])
+    assert [each["event"] for each in logs].count("passwords not removed") == 2
+    assert custody.expire(moment(LATER))
+    assert vault.notes() == [], "the rest was seen to"
 
 
 class NoWorkers:
