@@ -11,6 +11,7 @@ from pathlib import Path
 from station.adapters import durable
 from station.adapters.commons import open_plain
 from station.adapters.jobdir import LOG
+from station.adapters.listing import entries_of
 from station.errors import StorageError
 
 MAX_PART, MAX_ALL = 8 << 20, 32 << 20
@@ -79,11 +80,18 @@ def journal() -> bytes:
 
 
 def worker_logs(state: Path) -> Iterator[tuple[str, bytes]]:
-    """The logs of the last jobs, each under its job's name."""
+    """The logs of the last jobs, each under its job's name; why they cannot be told, where they cannot."""
     found = []
     for place in ("jobs", "closed"):
-        with suppress(OSError):
-            found += [(path.lstat().st_mtime, path) for path in (state / place).glob(f"*/work/{LOG}")]
+        try:
+            jobs = entries_of(state / place, missing_ok=True)
+        except OSError as error:
+            yield f"{place}.txt", f"The logs of these jobs cannot be read: {error}\n".encode()
+            continue
+        for job in jobs:
+            path = job / "work" / LOG
+            with suppress(OSError):  # it has none
+                found.append((path.lstat().st_mtime, path))
     for _, path in sorted(found, reverse=True)[:MAX_JOBS]:
         with suppress(OSError), open_plain(path) as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - MAX_PART))

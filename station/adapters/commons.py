@@ -60,19 +60,25 @@ def let_group_in(directory: Path, *, write: bool) -> None:
         write: whether workers write there.
 
     Raises:
-        OSError: it is not there.
+        OSError: it is not there, or not all of it could be let open.
     """
     rights = _ALL if write else _ALL_BUT_WRITE
     about = directory.stat()
     if about.st_uid != os.geteuid() or about.st_mode & rights >> 3 == rights >> 3:
         return
-    for place, directories, files in os.walk(directory, topdown=False):
+    for place, directories, files in os.walk(directory, topdown=False, onerror=_unless_closed):
         for name in (*directories, *files):
             path = Path(place, name)
             inside = path.lstat()
             if inside.st_uid == about.st_uid and not stat.S_ISLNK(inside.st_mode):
                 _let_group(path, inside, rights)
     _let_group(directory, about, rights)  # last: what the power cuts off is gone on with
+
+
+def _unless_closed(error: OSError) -> None:
+    """What we may not look into is not ours, such as lost+found; all else is the disk's, and not the end of it."""
+    if not isinstance(error, PermissionError):
+        raise error
 
 
 def _let_group(path: Path, about: os.stat_result, rights: int) -> None:

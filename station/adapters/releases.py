@@ -11,6 +11,7 @@ import structlog
 
 from station.adapters import durable
 from station.adapters.chain import MAX_SIZE
+from station.adapters.listing import entries_of
 from station.errors import StorageError
 from station.model.base import format_ecid
 from station.model.release import Release
@@ -36,7 +37,12 @@ class Releases:
     def all(self) -> list[Release]:
         """Every release that can be read: one that cannot leaves its phone set aside."""
         found = []
-        for path in sorted(self._path.glob("*.json")):
+        try:
+            there = sorted(path for path in entries_of(self._path, missing_ok=True) if path.suffix == ".json")
+        except OSError as error:
+            log.warning("the releases cannot be read: their phones stay set aside", error=str(error))
+            return []
+        for path in there:
             try:
                 with path.open("rb") as file:
                     found.append(msgspec.json.decode(file.read(MAX_SIZE), type=Release))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from station.adapters import durable
+from station.adapters.listing import entries_of
 from station.errors import ConfigError, StorageError
 
 UNITS = Path("etc/systemd/system")
@@ -134,7 +135,11 @@ def is_installed(root: Path) -> bool:
 def different(root: Path, drop_ins: Mapping[str, str]) -> Mapping[Path, str | None]:
     """The drop-ins that are not as they are to be, each with what it is to say; None: it is to go. Raises OSError."""
     units = root / UNITS
-    files: dict[Path, str | None] = dict.fromkeys(units.glob(f"station*.d/{NAME}"))
+    files: dict[Path, str | None] = dict.fromkeys(
+        path / NAME
+        for path in entries_of(units, missing_ok=True)
+        if path.name.startswith("station") and path.suffix == ".d" and (path / NAME).exists()
+    )
     files |= {units / f"{unit}.d" / NAME: text for unit, text in drop_ins.items()}
     return {file: text for file, text in sorted(files.items()) if text is None or _says(file) != text}
 

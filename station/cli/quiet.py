@@ -18,6 +18,7 @@ import structlog
 from station.adapters.api import connect
 from station.adapters.fetch import leftovers
 from station.adapters.jobdir import JobDirectory
+from station.adapters.listing import entries_of
 from station.daemon.settings import Settings
 from station.errors import Refused, StationError
 from station.model.api import BayState, Snapshot
@@ -114,8 +115,8 @@ class Quiet:
 
     def _anybody_works(self) -> bool:
         """Whether a worker or a download lives that its daemon left behind."""
-        jobs = (self._settings.state / "jobs").glob("*/")
         with suppress(OSError, StationError):
+            jobs = [path for path in entries_of(self._settings.state / "jobs", missing_ok=True) if path.is_dir()]
             return any(JobDirectory(path).alive() for path in jobs) or any(
                 each.held for each in leftovers(self._settings.firmware_store)
             )
