@@ -204,9 +204,16 @@ def other_far_end(data: bytes, table: bytes, at: int) -> bytes:
     return data + table + less + all_of_it + locator + end
 
 
-@pytest.mark.parametrize("end", [other_end, other_far_end])
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [
+        (other_end, "more than 500 files"),
+        # Newer versions of zipfile see by themselves that there are two, and so read neither.
+        (other_far_end, "more than 500 files|damaged .Corrupt zip64 end of central directory record"),
+    ],
+)
 @pytest.mark.parametrize("filling", [b"", b"n" * 30_000])
-def test_two_ideas_of_where_the_table_is(store, hostile, monkeypatch, end, filling):
+def test_two_ideas_of_where_the_table_is(store, hostile, monkeypatch, end, why, filling):
     """What is seen to be short is what is read."""
     monkeypatch.setattr(reader, "MAX_ENTRIES", 500)
     monkeypatch.setattr(reader, "_MAX_TABLE", 1 << 20)
@@ -217,7 +224,7 @@ def test_two_ideas_of_where_the_table_is(store, hostile, monkeypatch, end, filli
     entry = struct.pack("<4s6H3I5H2I", b"PK\1\2", 20, 20, *(0,) * 7, 8 + len(filling), *(0,) * 6)
     table += b"".join(entry + b"%08d" % number + filling for number in range(100 if filling else 900))
     hostile.write_bytes(end(whole[:at], table, at))
-    refused(store, hostile, "more than 500 files")
+    refused(store, hostile, why)
 
 
 def test_too_large(store, hostile, monkeypatch):
