@@ -37,8 +37,8 @@ from tests.system.faults import ERASE_SENT, OF_PHASE
 from tests.system.rig import Window
 from tests.vm.appliance import CHIP, PATIENCE, STATE, Appliance, connect_cables, installed, switched_on
 from tests.vm.firmware import NEW
+from tests.vm.gadgets import keyboard, phone_that_shares
 from tests.vm.guest import DISPLAY, HOST
-from tests.vm.keyboard import Keyboard
 from tests.vm.kiosk import Kiosk, kiosk_before
 from tests.vm.person import opens, sends
 from tests.vm.program import PROGRAM, PYTHON, ROOT
@@ -70,6 +70,8 @@ RECORDS = 32 << 20
 """Bytes of that disk."""
 CUT_SECONDS = 400.0
 """For what takes a quarter of that."""
+KEYBOARDS = ("grep", "Keyboard", "/proc/bus/input/devices")
+NETWORKS = ("sh", "-c", "grep --files-with-matches DRIVER=cdc_ether /sys/class/net/*/device/uevent")
 FILL = f"""
 free=$(stat --file-system --format='%a %S' {STATE} | {{ read -r blocks size; echo $((blocks * size)); }})
 fallocate --length $((free - (100 << 20))) /filled
@@ -247,11 +249,24 @@ async def test_a_keyboard_at_a_phones_socket_is_not_let_in(story: Story):
     """Phones are let in beside it: those of all this story."""
     guest = story.appliance.guest
     await guest.check("systemctl", "start", "station-usb-guard", seconds=PATIENCE)  # waits until it is up
-    async with Keyboard(guest) as keyboard:
-        await keyboard.plug()
-        assert not await keyboard.is_let_in()
-        assert not await keyboard.is_felt()
-        await keyboard.let_in()  # it would have been felt
+    async with keyboard(guest) as gadget:
+        await gadget.plug()
+        assert await gadget.let_in() == [False]
+        assert (await guest.run(*KEYBOARDS)).code != 0
+        await gadget.let_in_by_hand()
+        await guest.check(*KEYBOARDS)  # it would have been one
+
+
+async def test_a_phone_that_shares_its_network_is_none_of_ours(story: Story):
+    guest = story.appliance.guest
+    async with phone_that_shares(guest) as gadget:
+        await gadget.plug()
+        assert await gadget.let_in() == [True, False, False]
+        assert (await guest.run(*NETWORKS)).code != 0
+        await gadget.let_in_by_hand()  # as where there is no guard
+        network = Path(await guest.check(*NETWORKS)).parents[1]
+        said = await guest.check("udevadm", "info", "--query=property", str(network))
+        assert "NM_UNMANAGED=1" in said.splitlines()
 
 
 async def test_a_restore_outlives_screen_daemon_usbmuxd_and_its_neighbours_worker(story: Story, tmp_path: Path):
