@@ -323,6 +323,12 @@ class TestWhole:
             assert code == 1
             assert "nobody whom this station trusts" in said
 
+            # which system starts is root's to say, and nobody else's
+            as_station = "runuser --user restore-station --"
+            code, _ = await machine.run(f"{as_station} rauc status mark-active other")
+            assert code != 0
+            assert "B A" not in await machine.check("grub-editenv /boot/firmware/grub/grubenv list | grep ^ORDER")
+
             # in the middle of a job
             await machine.check("install -d -o restore-station /var/lib/restore-station/jobs/one")
             lock = "/var/lib/restore-station/jobs/one/lock"
