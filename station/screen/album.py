@@ -1,11 +1,13 @@
-"""Pictures of the screen, one whenever a bay's state or phase changes: what a demo leaves behind."""
+"""Pictures of the screen, one whenever a bay looks otherwise, or a job's phase changes: what a demo leaves behind."""
 
 from pathlib import Path
 
 import pygame
 from pygame import Surface
 
-from station.model.api import BayView, Snapshot
+from station.model.api import BayState, BayView, Snapshot
+from station.screen import choices
+from station.screen.theme import LOOKS
 
 MOST = 500
 """Pictures after which the album is full; nobody wants a full disk instead."""
@@ -14,7 +16,7 @@ _State = tuple[tuple[object, ...], ...]
 
 
 def _state(bay: BayView) -> tuple[object, ...]:
-    return bay.bay, bay.state, bay.job.phase if bay.job is not None else None
+    return bay.bay, bay.state, choices.look(bay), bay.job.phase if bay.job is not None else None
 
 
 class Album:
@@ -38,6 +40,8 @@ class Album:
         self._count += 1
         bay = changed[-1]
         words = [f"{self._count:03}", "bay", *(c for c in [bay.bay] if c.isalnum()), bay.state.value]
+        if bay.state is BayState.READY and choices.look(bay) != LOOKS[bay.state]:
+            words[-1] = "not-yet"
         if bay.job is not None:
             words.append(bay.job.phase.value)
         save(surface, self._directory / ("-".join(words) + ".png"))
