@@ -132,6 +132,8 @@ def verify_records(
             anchors.append(audit.anchor_of(certificate, trusted, files))
         report = audit.verify(files.path, trusted, anchors=tuple(anchors))
     _print(report, key_is_given=key is not None, anchored=bool(anchors))
+    if certificate is not None and report.good:
+        typer.echo(f"{certificate.name} is the certificate of record {anchors[-1].number}.")
     if not report.good:
         raise typer.Exit(1)
 

@@ -119,7 +119,8 @@ def test_verify_of_a_chain_full_of_faults_stays_short(station, files):
 def test_a_certificate_that_somebody_holds_is_looked_for(station, files, pristine, tmp_path, kind):
     held = tmp_path / getattr(files, kind)(4).name
     held.write_bytes(getattr(files, kind)(4).read_bytes())
-    assert station("verify", "--certificate", held)[0] == 0
+    code, output = station("verify", "--certificate", held)
+    assert (code, output.splitlines()[-1]) == (0, f"{held.name} is the certificate of record 4.")
     held.write_bytes(held.read_bytes().replace(b"2", b"3", 1))
     code, output = station("verify", "--certificate", held)
     assert code == 1
