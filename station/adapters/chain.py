@@ -30,6 +30,9 @@ from station.model.record import Record, SealedRecord
 FIRST = "0" * 64
 """What stands for "the digest before" in the first record."""
 
+ELSEWHERE = "If they are a station's that keeps them elsewhere, name its directory: --state DIRECTORY."
+"""What to do where there are no records."""
+
 MAX_SIZE = 1 << 20
 """No record, document or PDF of ours is larger, in bytes; what is larger is not read."""
 
@@ -107,9 +110,6 @@ def canonical(value: object) -> bytes:
 def to_file(value: object) -> bytes:
     """The same JSON as it stands in a file: one field a line. There is exactly one way to write a value."""
     return msgspec.json.format(canonical(value), indent=2) + b"\n"
-
-
-ELSEWHERE = "If they are a station's that keeps them elsewhere, name its directory: --state DIRECTORY."
 
 
 def signed_part(document: Message) -> bytes:

@@ -6,7 +6,6 @@ where it may not be read.
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 
@@ -20,9 +19,13 @@ def entries_of(directory: Path, *, missing_ok: bool = False) -> list[Path]:
     Raises:
         OSError: it cannot be read to its end.
     """
-    with suppress(*((FileNotFoundError,) if missing_ok else ())), os.scandir(directory) as found:
-        return [Path(entry.path) for entry in found]
-    return []
+    try:
+        with os.scandir(directory) as found:
+            return [Path(entry.path) for entry in found]
+    except FileNotFoundError:
+        if missing_ok:
+            return []
+        raise
 
 
 def all_below(directory: Path) -> Iterator[Path]:

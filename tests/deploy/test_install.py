@@ -39,6 +39,15 @@ def test_a_second_run_changes_nothing_and_says_so(system: Path, install: Install
     assert listing(system) == before
 
 
+def test_a_note_that_cannot_be_written_stays_as_it_was(tmp_path: Path):
+    """A process that may write nothing to files, as on a full disk."""
+    (tmp_path / "options").write_text("kiosk=no\n")
+    script = f"set -e; source {ROOT}/deploy/lay.sh; notes={tmp_path}; trap '' XFSZ; ulimit -f 0; write_note options new"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode != 0
+    assert (tmp_path / "options").read_text() == "kiosk=no\n"
+
+
 @as_root
 @pytest.mark.parametrize("work", ["jobs/one", "jobs/one/work", "firmware/.fetch-23C55-0123456789ab"])
 def test_nothing_is_changed_while_something_is_worked_on(system: Path, install: Install, work: str):

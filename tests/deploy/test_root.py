@@ -111,6 +111,7 @@ def test_installed_twice_and_uninstalled(fresh: Path, run: Run):
     says = run(install, "--name", "Counter 1", "--policy", "walk-up")
     assert "Python packages" in says
     assert "Usage" in run("station", "--help")
+    run("/opt/restore-station/.venv/bin/python", "-c", "import lgpio")  # where there is no wheel of it, it was built
     groups = run("runuser", "-u", "restore-station", "--", "id", "-nG").split()
     assert {"restore-station", "plugdev", "gpio", "systemd-journal"} == set(groups)
     assert run("systemctl", "is-enabled", "station.service", "station-screen.service").split() == ["enabled"] * 2

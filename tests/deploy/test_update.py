@@ -14,7 +14,9 @@ from tempfile import TemporaryDirectory
 from typing import TextIO
 
 import pytest
+from typer.testing import CliRunner
 
+from station.cli.main import app
 from tests.deploy.conftest import ROOT
 from tests.deploy.owner import LETS_IN, logs_in
 from tests.deploy.test_image import BUILT, IMAGE, LARGER, whole
@@ -65,6 +67,13 @@ class TestIdle:
             assert subprocess.run([IDLE, tmp_path], check=False, timeout=30, env=told).returncode == 1
         assert subprocess.run([IDLE, tmp_path], check=False, timeout=30, env=told).returncode == 0
 
+    def test_settings_that_cannot_be_read_may_name_a_store_that_is_filled(self, tmp_path: Path):
+        (settings := tmp_path / "station.toml").write_text('firmware = "/mnt\n')
+        told = os.environ | {"STATION_CONFIG": str(settings)}
+        done = subprocess.run([IDLE, tmp_path], capture_output=True, text=True, check=False, timeout=30, env=told)
+        assert done.returncode == 1
+        assert f"{settings}: " in done.stderr
+
     @pytest.mark.parametrize("make", [lambda path: path.symlink_to("elsewhere"), os.mkfifo, Path.mkdir])
     def test_what_is_no_lock_is_neither_followed_nor_taken_for_idleness(
         self, tmp_path: Path, make: Callable[[Path], object]
@@ -102,6 +111,12 @@ def test_nonsense_is_refused(options: list[str], says: str):
     done = subprocess.run([ROOT / "deploy/update", *options], capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 1
     assert says in done.stderr
+
+
+def test_who_is_not_root_is_told_whose_it_is():
+    done = CliRunner().invoke(app, ["update", "x.raucb", "--now"])
+    assert done.exit_code == 1
+    assert "sudo station update x.raucb --now" in done.stderr
 
 
 @pytest.mark.system
